@@ -1,0 +1,1 @@
+"""The clinic's accounts at gateways: ready, resting, stopped."""

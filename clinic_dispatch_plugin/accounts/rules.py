@@ -1,0 +1,32 @@
+"""When an account rests, is tried again, or stops."""
+
+from __future__ import annotations
+
+import random
+from enum import StrEnum
+
+#: Connection failures in a row after which an account rests.
+FAILURES_TO_REST = 5
+#: Account-level refusals in a row, without an acceptance, after which it stops.
+REFUSALS_TO_STOP = 3
+REST_BASE_SECONDS = 30.0
+REST_CAP_SECONDS = 900.0
+
+
+class AccountState(StrEnum):
+    """Whether messages may go out through an account."""
+
+    READY = "ready"
+    #: It could not be reached; looked at again at ``rest_until``.
+    RESTING = "resting"
+    #: One run tries one message.
+    PROBING = "probing"
+    #: Sign-in, balance, contract: only a person can mend it.
+    STOPPED = "stopped"
+    DISABLED = "disabled"
+
+
+def rest_seconds(rests: int, *, scale: float = 1.0) -> float:
+    """How long the next rest lasts: full jitter under 30 s doubled each time, at most 15 min, never under a tenth."""
+    ceiling = min(REST_CAP_SECONDS, REST_BASE_SECONDS * 2 ** min(rests, 10))
+    return scale * random.uniform(ceiling / 10, ceiling)

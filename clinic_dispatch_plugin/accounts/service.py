@@ -1,0 +1,103 @@
+"""What workers tell each other about an account: it works, it rests, it stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, RowMapping
+
+from clinic_dispatch_plugin.accounts import store
+from clinic_dispatch_plugin.accounts.rules import (
+    FAILURES_TO_REST,
+    REFUSALS_TO_STOP,
+    AccountState,
+    rest_seconds,
+)
+from clinic_dispatch_plugin.channels.types import Answer
+from clinic_dispatch_plugin.error_reference.service import note_answer
+from clinic_dispatch_plugin.registry import Dispatch
+
+
+def account_id(connection: Connection, channel: str, key: str) -> int:
+    """The row of a configured account; made when it is first needed."""
+    return store.account_id(connection, channel, key)
+
+
+def account(connection: Connection, row_id: int) -> RowMapping | None:
+    """One account as all workers see it."""
+    return store.account(connection, row_id)
+
+
+def accounts(connection: Connection) -> Sequence[RowMapping]:
+    """All accounts that were ever used."""
+    return store.accounts(connection)
+
+
+def may_send(connection: Connection, row_id: int) -> bool:
+    """Whether messages may go out through it now."""
+    row = store.account(connection, row_id)
+    return row is not None and row["state"] == AccountState.READY.value
+
+
+def accepted(connection: Connection, row_id: int) -> None:
+    """A message was taken: whatever was wrong is over."""
+    store.clear_suspicion(connection, row_id)
+
+
+def suspect(
+    dispatch: Dispatch, connection: Connection, row_id: int, answers: Sequence[Answer], *, cleared: bool
+) -> bool:
+    """Count account-level refusals; the third in a row stops the account. True: it stopped now."""
+    count = store.add_refusals(connection, row_id, len(answers), from_zero=cleared)
+    if answers and count >= REFUSALS_TO_STOP:
+        return stop(dispatch, connection, row_id, answers[-1])
+    return False
+
+
+def stop(dispatch: Dispatch, connection: Connection, row_id: int, answer: Answer) -> bool:
+    """Only a person can mend this: the account stops, its messages wait. True: this call stopped it."""
+    row = store.account(connection, row_id)
+    channel = row["channel"] if row else ""
+    answer_id, _ = note_answer(dispatch, connection, answer, channel=channel)
+    return store.move(
+        connection,
+        row_id,
+        [AccountState.READY, AccountState.RESTING, AccountState.PROBING],
+        AccountState.STOPPED,
+        answer_id=answer_id,
+        answer_text=answer.text[:2000],
+    )
+
+
+def failed(dispatch: Dispatch, connection: Connection, row_id: int, answer: Answer) -> bool:
+    """It could not be reached; from the fifth time in a row on it rests. True: it rests now."""
+    failures, rests = store.add_failure(connection, row_id)
+    if failures < FAILURES_TO_REST:
+        return False
+    row = store.account(connection, row_id)
+    answer_id, _ = note_answer(dispatch, connection, answer, channel=row["channel"] if row else "")
+    return store.rest(
+        connection,
+        row_id,
+        seconds=rest_seconds(rests, scale=dispatch.settings.retry_scale),
+        answer_id=answer_id,
+        answer_text=answer.text[:2000],
+    )
+
+
+def wake(connection: Connection) -> int:
+    """Resting accounts whose rest is over are tried again."""
+    return store.wake(connection)
+
+
+def check_again(connection: Connection, row_id: int) -> bool:
+    """A person mended what stopped it, or says so: it is tried again. True: it was stopped or rested."""
+    return store.move(
+        connection,
+        row_id,
+        [AccountState.STOPPED, AccountState.RESTING, AccountState.DISABLED],
+        AccountState.READY,
+        refusals=0,
+        failures=0,
+        rests=0,
+    )

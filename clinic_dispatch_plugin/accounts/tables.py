@@ -1,0 +1,42 @@
+"""The accounts as all workers see them: one state, one breaker, one rate."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import CheckConstraint, Float, ForeignKey, SmallInteger, String, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from clinic_dispatch_plugin.accounts.rules import AccountState
+from clinic_dispatch_plugin.database.base import Base, BigId, LongText, UtcDateTime
+
+
+class AccountRow(Base):
+    """One configured account; its secrets stay in the configuration."""
+
+    __tablename__ = "dispatch_account"
+    __table_args__ = (
+        UniqueConstraint("channel", "key"),
+        CheckConstraint(
+            f"state IN ({', '.join(repr(state.value) for state in AccountState)})", name="state"
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    channel: Mapped[str] = mapped_column(String(32))
+    key: Mapped[str] = mapped_column(String(64))
+    state: Mapped[str] = mapped_column(String(16), default=AccountState.READY.value)
+    #: When a resting account is looked at again.
+    rest_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    #: Rests in a row; each is up to twice as long.
+    rests: Mapped[int] = mapped_column(SmallInteger, default=0)
+    #: Connection failures in a row.
+    failures: Mapped[int] = mapped_column(SmallInteger, default=0)
+    #: Refusals in a row that concern the account, without an acceptance between them.
+    refusals: Mapped[int] = mapped_column(SmallInteger, default=0)
+    #: Theoretical arrival time of the rate limit, seconds since 1970 by the database's clock.
+    tat: Mapped[float | None] = mapped_column(Float(53))
+    #: Why it stopped or rests.
+    answer_id: Mapped[int | None] = mapped_column(ForeignKey("dispatch_answer.id"))
+    answer_text: Mapped[str] = mapped_column(LongText, default="")
+    changed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

@@ -1,0 +1,1 @@
+"""What a channel is and what it says to the core."""

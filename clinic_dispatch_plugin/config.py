@@ -1,0 +1,227 @@
+"""Every setting of the core: read once, checked at once, and refused with a sentence that says what to write."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+PREFIX = "CLINIC_DISPATCH_"
+PURPOSES = ("service", "reminder", "results", "promotion", "greeting")
+
+T = TypeVar("T")
+
+
+class ConfigurationError(Exception):
+    """A setting is wrong: names the variable, shows its value unless it is secret, says what to write instead."""
+
+    def __init__(self, name: str, value: object, advice: str, *, secret: bool = False) -> None:
+        shown = "set to a value that is not shown" if secret else f"{str(value)[:200]!r}"
+        super().__init__(f"{name} is {shown}: {advice}")
+        self.name = name
+
+
+def merged(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The environment's ``CLINIC_DISPATCH_*`` with the host's own settings over it."""
+    found: dict[str, Any] = {k: v for k, v in os.environ.items() if k.startswith(PREFIX)}
+    found.update({k: v for k, v in config.items() if k.startswith(PREFIX) and v is not None})
+    return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The core's settings. Channels read their own (``CLINIC_DISPATCH_<KEY>_*``) themselves."""
+
+    #: SQLAlchemy URL of a database of our own; None: the host's.
+    database_url: str | None = field(default=None, repr=False)
+    #: None: the embedded server in the data folder.
+    redis_url: str | None = field(default=None, repr=False)
+    data_dir: Path = Path("clinic-dispatch-data")
+    #: How long a worker may be silent before its messages are taken from it, in seconds.
+    lease_seconds: float = 120.0
+    #: How long a lost worker's messages in doubt stay untouched, in seconds.
+    quarantine_seconds: float = 900.0
+    #: Newest first: encryption, unsubscribe links, hashes, our own CSRF tokens.
+    secret_keys: tuple[str, ...] = field(default=(), repr=False)
+    #: Where our pages stand for a patient's browser; None: messages hold no links to us.
+    base_url: str | None = None
+    queue_prefix: str = "clinic-dispatch"
+    url_prefix: str = "/dispatch"
+    base_template: str | None = None
+    base_block: str = "content"
+    #: The language of pages when neither host nor browser names one.
+    locale: str = "en"
+    timezone: ZoneInfo = ZoneInfo("UTC")
+    #: Country for numbers without a country code (ISO 3166).
+    region: str = "DE"
+    #: Purposes that go to recipients of unknown consent.
+    unknown_consent: frozenset[str] = frozenset({"service", "reminder", "results"})
+    blocked_plugins: frozenset[str] = frozenset()
+    #: All waiting times of the retry policies are multiplied by this; 1 but in demonstrations.
+    retry_scale: float = 1.0
+    #: Days after which a message's texts and addresses are removed.
+    retention_days: int = 180
+
+    @property
+    def spool_dir(self) -> Path:
+        """Where workers keep their journals; a local file system."""
+        return self.data_dir / "spool"
+
+
+def load_settings(config: Mapping[str, Any], *, instance_path: str) -> Settings:
+    """Read and check the core's settings.
+
+    :param config: the host's ``app.config``; what it lacks is taken from the environment.
+    :raises ConfigurationError: the first wrong value.
+    """
+    found = merged(config)
+    defaults = Settings()
+
+    def read(key: str, convert: Callable[[str, Any], T], default: T) -> T:
+        name = PREFIX + key
+        value = found.get(name)
+        return default if value is None or value == "" else convert(name, value)
+
+    return Settings(
+        database_url=read("DATABASE_URL", _database_url, None),
+        redis_url=read("REDIS_URL", _redis_url, None),
+        data_dir=read("DATA_DIR", _path, Path(instance_path) / "clinic-dispatch"),
+        lease_seconds=read("LEASE_SECONDS", _seconds, defaults.lease_seconds),
+        quarantine_seconds=read("QUARANTINE_SECONDS", _seconds, defaults.quarantine_seconds),
+        secret_keys=read("SECRET_KEYS", _secret_keys, ()),
+        base_url=read("BASE_URL", _base_url, None),
+        queue_prefix=read("QUEUE_PREFIX", _word, defaults.queue_prefix),
+        url_prefix=read("URL_PREFIX", _url_prefix, defaults.url_prefix),
+        base_template=read("BASE_TEMPLATE", _text, None),
+        base_block=read("BASE_BLOCK", _text, defaults.base_block),
+        locale=read("LOCALE", _language, defaults.locale),
+        timezone=read("TIMEZONE", _zone, defaults.timezone),
+        region=read("REGION", _region, defaults.region),
+        unknown_consent=read("UNKNOWN_CONSENT", _purposes, defaults.unknown_consent),
+        blocked_plugins=read("BLOCKED_PLUGINS", _words, defaults.blocked_plugins),
+        retry_scale=read("RETRY_SCALE", _seconds, defaults.retry_scale),
+        retention_days=read("RETENTION_DAYS", _days, defaults.retention_days),
+    )
+
+
+def _text(name: str, value: Any) -> str:
+    return str(value).strip()
+
+
+def _path(name: str, value: Any) -> Path:
+    return Path(str(value)).expanduser().absolute()
+
+
+def _seconds(name: str, value: Any) -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise ConfigurationError(name, value, "give a number of seconds, such as 10.") from None
+    if not 0 < number < 10_000_000:
+        raise ConfigurationError(name, value, "give a number of seconds above 0, such as 10.")
+    return number
+
+
+def _days(name: str, value: Any) -> int:
+    if not str(value).isdigit() or not 1 <= int(value) <= 36_500:
+        raise ConfigurationError(name, value, "give a whole number of days, such as 180.")
+    return int(value)
+
+
+def _database_url(name: str, value: Any) -> str | None:
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    examples = "sqlite:////srv/clinic/dispatch.db or postgresql+psycopg://user:password@host/name"
+    try:
+        url = make_url(str(value))
+    except ArgumentError:
+        raise ConfigurationError(
+            name, value, f"write a database URL such as {examples}.", secret=True
+        ) from None
+    backend = url.get_backend_name()
+    if backend not in {"sqlite", "postgresql", "mysql", "mariadb"}:
+        advice = f"{backend} is not supported; use SQLite, PostgreSQL or MariaDB, such as {examples}."
+        raise ConfigurationError(name, value, advice, secret=True)
+    if backend == "postgresql" and url.drivername == "postgresql":
+        url = url.set(drivername="postgresql+psycopg")
+    if backend in {"mysql", "mariadb"} and "+" not in url.drivername:
+        url = url.set(drivername=f"{backend}+pymysql")
+    return url.render_as_string(hide_password=False)
+
+
+def _redis_url(name: str, value: Any) -> str | None:
+    if urlsplit(str(value)).scheme not in {"redis", "rediss", "unix"}:
+        advice = "write redis://host:6379/0, rediss://… or unix:///path/to/socket, or leave it unset for the embedded server."
+        raise ConfigurationError(name, value, advice, secret="@" in str(value))
+    return str(value)
+
+
+def _base_url(name: str, value: Any) -> str | None:
+    parts = urlsplit(str(value))
+    if parts.scheme not in {"http", "https"} or not parts.netloc:
+        raise ConfigurationError(name, value, "write an address such as https://clinic.example.")
+    return str(value).rstrip("/")
+
+
+def _word(name: str, value: Any) -> str:
+    text = str(value)
+    if not text.replace("-", "").replace("_", "").isalnum() or len(text) > 40:
+        raise ConfigurationError(name, value, "use at most 40 letters, digits, - and _.")
+    return text
+
+
+def _words(name: str, value: Any) -> frozenset[str]:
+    parts = value.split(",") if isinstance(value, str) else value
+    return frozenset(str(part).strip() for part in parts if str(part).strip())
+
+
+def _secret_keys(name: str, value: Any) -> tuple[str, ...]:
+    parts = value.split(",") if isinstance(value, str) else value
+    keys = tuple(str(part).strip() for part in parts if str(part).strip())
+    if not keys or any(len(key) < 32 for key in keys):
+        advice = (
+            "give one or more keys of at least 32 characters, newest first, separated by commas; "
+            'make one with: python -c "import secrets; print(secrets.token_urlsafe(48))".'
+        )
+        raise ConfigurationError(name, value, advice, secret=True)
+    return keys
+
+
+def _url_prefix(name: str, value: Any) -> str:
+    text = str(value).rstrip("/")
+    if text and not text.startswith("/"):
+        raise ConfigurationError(name, value, "begin with a slash, such as /dispatch.")
+    return text
+
+
+def _language(name: str, value: Any) -> str:
+    text = str(value).replace("_", "-").split("-")[0].lower()
+    if text not in {"de", "en", "ru"}:
+        raise ConfigurationError(name, value, "write de, en or ru.")
+    return text
+
+
+def _zone(name: str, value: Any) -> ZoneInfo:
+    try:
+        return value if isinstance(value, ZoneInfo) else ZoneInfo(str(value))
+    except (OSError, ValueError, LookupError):
+        raise ConfigurationError(name, value, "write a time zone such as Europe/Berlin.") from None
+
+
+def _region(name: str, value: Any) -> str:
+    text = str(value).upper()
+    if len(text) != 2 or not text.isalpha():
+        raise ConfigurationError(name, value, "write a country's two letters, such as DE.")
+    return text
+
+
+def _purposes(name: str, value: Any) -> frozenset[str]:
+    words = _words(name, value)
+    if wrong := words - set(PURPOSES):
+        raise ConfigurationError(name, value, f"{sorted(wrong)[0]!r} is no purpose; use {', '.join(PURPOSES)}.")
+    return words

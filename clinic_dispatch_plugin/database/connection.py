@@ -1,0 +1,118 @@
+"""Transactions of our own on the host's engine, repeated where the database asks for it."""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any, Protocol, TypeVar
+
+from flask import Flask
+from sqlalchemy import Connection, Engine, create_engine, event, select
+from sqlalchemy.exc import DBAPIError, OperationalError
+
+from clinic_dispatch_plugin.database.base import db_now
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+TRIES = 5
+#: Serialisation failure and deadlock (PostgreSQL), record changed and deadlock (MariaDB).
+_REPEATABLE = {"40001", "40P01", "1020", "1205", "1213"}
+#: Seconds a second writer of SQLite waits for the first.
+SQLITE_BUSY_SECONDS = 15
+
+
+class HostDatabase(Protocol):
+    """The part of Flask-SQLAlchemy's ``SQLAlchemy`` that we use."""
+
+    @property
+    def engine(self) -> Engine:
+        """The host's engine; needs an application context."""
+
+
+class Database:
+    """Where our tables are: the host's engine, or one of our own. Nothing is opened before the first use."""
+
+    def __init__(self, app: Flask, *, host: HostDatabase | None, url: str | None) -> None:
+        self._app = app
+        self._host = host
+        self._url = url
+        self._engine: Engine | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def engine(self) -> Engine:
+        """The engine all our statements run on."""
+        with self._lock:
+            if self._engine is None:
+                self._engine = self._make()
+            return self._engine
+
+    def _make(self) -> Engine:
+        if self._url is not None or self._host is None:
+            engine = create_engine(self._url or "sqlite://", pool_pre_ping=True)
+            own = True
+        else:
+            with self._app.app_context():
+                engine = self._host.engine
+            own = False
+        if engine.dialect.name == "sqlite":
+            event.listen(engine, "connect", _sqlite_wal if own else _sqlite_patience)
+        return engine
+
+    @contextmanager
+    def begin(self) -> Iterator[Connection]:
+        """One transaction on a connection of its own, committed at the end."""
+        with self.engine.connect() as connection:
+            if connection.dialect.name in {"mysql", "mariadb"}:
+                # Its default locks gaps: concurrent claims then end in deadlocks.
+                connection = connection.execution_options(isolation_level="READ COMMITTED")
+            with connection.begin():
+                yield connection
+
+    def run(self, work: Callable[[Connection], T]) -> T:
+        """``work`` in one transaction, the whole of it again (5 times, with jitter) when the database says so."""
+        for number in range(1, TRIES + 1):
+            try:
+                with self.begin() as connection:
+                    return work(connection)
+            except DBAPIError as error:
+                if number == TRIES or not is_repeatable(error):
+                    raise
+                log.info("transaction repeated: %s", type(error.orig).__name__)
+                time.sleep(random.uniform(0, 0.05 * 2**number))
+        raise AssertionError("unreachable")
+
+    def dispose(self) -> None:
+        """Close every pooled connection; a forked process must not share its parent's."""
+        if self._engine is not None:
+            self._engine.dispose()
+
+
+def is_repeatable(error: DBAPIError) -> bool:
+    """Whether the same transaction may succeed when run again from its start."""
+    original: Any = error.orig
+    state = getattr(original, "sqlstate", None) or str((getattr(original, "args", None) or ("",))[0])
+    busy = isinstance(error, OperationalError) and "database is locked" in str(original)
+    return busy or state in _REPEATABLE
+
+
+def now(connection: Connection) -> datetime:
+    """The database's clock, UTC."""
+    return connection.execute(select(db_now())).scalar_one()
+
+
+def _sqlite_patience(connection: Any, _: Any) -> None:
+    connection.execute(f"PRAGMA busy_timeout = {SQLITE_BUSY_SECONDS * 1000}")
+
+
+def _sqlite_wal(connection: Any, _: Any) -> None:
+    _sqlite_patience(connection, _)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = NORMAL")
+    connection.execute("PRAGMA foreign_keys = ON")

@@ -1,0 +1,1 @@
+"""What a worker runs: claims, opens, sends, records."""

@@ -1,0 +1,126 @@
+"""Writes results down: each on its own attempt, and on its message while the attempt is the message's current one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection
+
+from clinic_dispatch_plugin.channels.types import Answer, Refused, SendResult, Uncertain
+from clinic_dispatch_plugin.engine.rules import Facts, Outcome, decide
+from clinic_dispatch_plugin.error_reference.service import note_answer
+from clinic_dispatch_plugin.messages import store as messages
+from clinic_dispatch_plugin.messages.rules import AttemptState, MessageState, Mover, address_digest
+from clinic_dispatch_plugin.registry import Dispatch
+
+#: Characters of a provider's words that are kept.
+_KEPT = 2_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """A channel's word and what we know of its message."""
+
+    said: SendResult
+    facts: Facts
+    channel: str
+    address: str
+
+
+@dataclass(slots=True, kw_only=True)
+class Recorded:
+    """What a set of results means beyond their messages."""
+
+    accepted: int = 0
+    #: The answer of each account-level refusal since the last acceptance.
+    suspicious: list[Answer] = field(default_factory=list)
+    #: An acceptance came before those.
+    cleared: bool = False
+    stops_account: Answer | None = None
+    mailings_touched: int = 0
+
+
+def record(
+    dispatch: Dispatch,
+    connection: Connection,
+    results: Sequence[Result],
+    *,
+    now: datetime,
+    mover: Mover = Mover.PUMP,
+) -> Recorded:
+    """Record results inside the caller's transaction; recording the same twice changes nothing."""
+    done = Recorded()
+    attempts, settled = [], []
+    for result in results:
+        outcome, answer_id = _decide(dispatch, connection, result, now=now)
+        attempts.append(_attempt_row(outcome, answer_id))
+        reason_id = answer_id
+        if outcome.reason is not None:
+            reason_id, _ = note_answer(
+                dispatch, connection, outcome.reason, channel=result.channel
+            )
+        settled.append(_message_row(outcome, reason_id))
+        _consequences(done, outcome)
+        if outcome.block:
+            messages.block(
+                connection,
+                channel=result.channel,
+                digest=address_digest(result.channel, result.address),
+                answer_id=answer_id,
+            )
+    if results:
+        messages.close_attempts(connection, attempts)
+        messages.settle_sent(connection, settled, mover)
+    return done
+
+
+def _decide(
+    dispatch: Dispatch, connection: Connection, result: Result, *, now: datetime
+) -> tuple[Outcome, int | None]:
+    scale = dispatch.settings.retry_scale
+    said = result.said
+    if isinstance(said, (Refused, Uncertain)):
+        answer_id, explanation = note_answer(
+            dispatch, connection, said.answer, channel=result.channel
+        )
+        outcome = decide(said, result.facts, now=now, scale=scale, explanation=explanation)
+        return outcome, answer_id
+    return decide(said, result.facts, now=now, scale=scale), None
+
+
+def _consequences(done: Recorded, outcome: Outcome) -> None:
+    if outcome.attempt is AttemptState.ACCEPTED:
+        done.accepted += 1
+        done.cleared = True
+        done.suspicious.clear()
+    elif outcome.suspects_account and outcome.answer is not None:
+        done.suspicious.append(outcome.answer)
+    if outcome.stops_account and done.stops_account is None:
+        done.stops_account = outcome.answer
+
+
+def _attempt_row(outcome: Outcome, answer_id: int | None) -> dict[str, Any]:
+    return {
+        "b_attempt": outcome.facts.attempt_id,
+        "b_state": outcome.attempt.value,
+        "b_answer": answer_id,
+        "b_text": outcome.answer.text[:_KEPT] if outcome.answer else "",
+        "b_provider": outcome.provider_id,
+    }
+
+
+def _message_row(outcome: Outcome, answer_id: int | None) -> dict[str, Any]:
+    explained = outcome.message is not MessageState.SENT
+    return {
+        "b_message": outcome.facts.message_id,
+        "b_attempt": outcome.facts.attempt_id,
+        "b_state": outcome.message.value,
+        "b_due": outcome.due_at,
+        "b_tries": outcome.tries,
+        "b_attempts": outcome.attempts,
+        "b_answer": answer_id if explained else None,
+        "b_provider": outcome.provider_id,
+    }

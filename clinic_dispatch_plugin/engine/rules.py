@@ -1,0 +1,156 @@
+"""What a channel's result makes of a message: pure, with the time passed in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from clinic_dispatch_plugin.channels.types import (
+    Accepted,
+    Answer,
+    NotSent,
+    Refused,
+    SendResult,
+    Uncertain,
+)
+from clinic_dispatch_plugin.error_reference.policy import Policy, PolicyAction, policy_of
+from clinic_dispatch_plugin.error_reference.rules import Explanation, codes_of
+from clinic_dispatch_plugin.messages.rules import AttemptState, MessageState
+
+EXPIRED = Answer(system="dispatch", code="expired")
+#: Seconds before a message is tried again whose connection broke before it was handed over, times its tries.
+BROKEN_PAUSE = 0.2
+#: Breaks in a row of one message after which each counts as a try.
+BREAKS_FREE = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What is known of a message when its result comes."""
+
+    message_id: int
+    attempt_id: int
+    #: Attempts so far, this one counted, withdrawn ones too.
+    number: int
+    #: Tries used up before this one.
+    tries: int
+    attempts: int
+    not_after: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What is written down about one result."""
+
+    facts: Facts
+    attempt: AttemptState
+    message: MessageState
+    tries: int
+    attempts: int
+    due_at: datetime | None = None
+    #: The answer of the attempt, and the one that explains the message where it differs.
+    answer: Answer | None = None
+    reason: Answer | None = None
+    provider_id: str | None = None
+    block: bool = False
+    #: The account stops because of this answer.
+    stops_account: bool = False
+    #: It may be the account's fault: counted.
+    suspects_account: bool = False
+
+
+def policy_for(explanation: Explanation, answer: Answer, retryable: bool | None) -> Policy:
+    """The policy that holds for an answer: an entry of unknown permanence takes it from the reply's first digit (RFC 5321 4.2.1)."""
+    entry = explanation.entry
+    first = (codes_of(answer)[1] or answer.code)[:1] if answer.system == "smtp" else ""
+    permanence = {"4": "temporary", "5": "permanent"}.get(first)
+    if retryable is not None:
+        permanence = "temporary" if retryable else "permanent"
+    if entry is None:
+        return policy_of({}, permanence=permanence)
+    if permanence is None or (retryable is None and entry.permanence != "unknown" and first == ""):
+        return entry.policy
+    return policy_of(entry.content, permanence=permanence)
+
+
+def decide(
+    result: SendResult,
+    facts: Facts,
+    *,
+    now: datetime,
+    scale: float,
+    explanation: Explanation | None = None,
+) -> Outcome:
+    """What becomes of a message after this result.
+
+    :param explanation: of a refusal's answer; needed for :class:`Refused` alone.
+    :param scale: multiplies every waiting time.
+    """
+    match result:
+        case Accepted(provider_id=provider_id):
+            return Outcome(
+                facts=facts,
+                attempt=AttemptState.ACCEPTED,
+                message=MessageState.SENT,
+                tries=facts.tries + 1,
+                attempts=facts.attempts,
+                provider_id=provider_id,
+            )
+        case Uncertain(answer=answer):
+            return Outcome(
+                facts=facts,
+                attempt=AttemptState.UNCERTAIN,
+                message=MessageState.UNCERTAIN,
+                tries=facts.tries + 1,
+                attempts=facts.attempts,
+                answer=answer,
+            )
+        case NotSent(answer=answer):
+            return _not_sent(facts, answer, now=now, scale=scale)
+        case Refused():
+            assert explanation is not None
+            return _refused(result, facts, explanation, now=now, scale=scale)
+
+
+def _not_sent(facts: Facts, answer: Answer | None, *, now: datetime, scale: float) -> Outcome:
+    """Provably not handed over: due again at once, and no try used, unless it keeps happening to this one."""
+    often = facts.number - facts.attempts
+    tries = facts.tries + (1 if often > BREAKS_FREE else 0)
+    pause = min(900.0, BROKEN_PAUSE * 2 ** min(often, 12)) * scale if often > 1 else 0.0
+    return Outcome(
+        facts=facts,
+        attempt=AttemptState.WITHDRAWN,
+        message=MessageState.QUEUED,
+        tries=tries,
+        attempts=facts.attempts - 1,
+        due_at=now + timedelta(seconds=pause),
+        answer=answer,
+    )
+
+
+def _refused(
+    result: Refused, facts: Facts, explanation: Explanation, *, now: datetime, scale: float
+) -> Outcome:
+    policy = policy_for(explanation, result.answer, result.retryable)
+    stops = policy.action is PolicyAction.STOP_ACCOUNT
+    suspects = policy.action is PolicyAction.SUSPECT_ACCOUNT
+    tries = facts.tries + (0 if stops else 1)
+    retries = stops or (policy.action is not PolicyAction.FAIL and tries < policy.tries)
+    due_at = now if stops else policy.next_try(
+        tries, now=now, retry_after=result.retry_after, scale=scale
+    )
+    expired = retries and facts.not_after is not None and due_at >= facts.not_after
+    waits = retries and not expired
+    return Outcome(
+        facts=facts,
+        attempt=AttemptState.REFUSED,
+        message=MessageState.QUEUED if waits else MessageState.UNDELIVERED,
+        tries=tries,
+        attempts=facts.attempts,
+        due_at=due_at if waits else None,
+        answer=result.answer,
+        reason=EXPIRED if expired else None,
+        block=policy.block and not retries,
+        stops_account=stops,
+        suspects_account=suspects,
+    )

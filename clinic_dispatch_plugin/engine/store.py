@@ -1,0 +1,156 @@
+"""The SQL of runs, workers and locks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, RowMapping, delete, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from clinic_dispatch_plugin.database.base import db_now
+from clinic_dispatch_plugin.engine.tables import Lock, Run, Worker
+
+
+def start_run(
+    connection: Connection, *, worker: str, host: str, boot_id: str, lease: float
+) -> int:
+    """A new run with a fresh lease; returns its id."""
+    done = connection.execute(
+        insert(Run).values(
+            worker=worker,
+            host=host,
+            boot_id=boot_id,
+            state="live",
+            started_at=db_now(),
+            live_until=db_now(lease),
+        )
+    )
+    assert done.inserted_primary_key is not None
+    return int(done.inserted_primary_key[0])
+
+
+def renew(connection: Connection, run_id: int, lease: float) -> bool:
+    """Renew a lease that still holds: the fence before everything a run does. False: this run is over."""
+    done = connection.execute(
+        update(Run)
+        .where(Run.id == run_id, Run.state == "live", Run.live_until > db_now())
+        .values(live_until=db_now(lease))
+    )
+    return bool(done.rowcount)
+
+
+def end_run(connection: Connection, run_id: int) -> None:
+    """A run that ended by itself, with everything recorded."""
+    connection.execute(
+        update(Run)
+        .where(Run.id == run_id, Run.state == "live")
+        .values(state="ended", ended_at=db_now(), settled_at=db_now())
+    )
+
+
+def note_crash_suspect(connection: Connection, run_id: int, message_id: int | None) -> None:
+    """Remember which message is prepared alone, should it take the run with it."""
+    connection.execute(
+        update(Run).where(Run.id == run_id).values(crashing_message_id=message_id)
+    )
+
+
+def lose_run(connection: Connection, run_id: int) -> bool:
+    """Declare a run lost whose process is dead; True: what follows is ours to do."""
+    done = connection.execute(
+        update(Run)
+        .where(Run.id == run_id, Run.state == "live")
+        .values(state="lost", ended_at=db_now())
+    )
+    return bool(done.rowcount)
+
+
+def expired_runs(connection: Connection) -> list[int]:
+    """Live runs whose lease ran out."""
+    query = select(Run.id).where(Run.state == "live", Run.live_until < db_now())
+    return list(connection.scalars(query))
+
+
+def unsettled_runs(connection: Connection) -> list[int]:
+    """Lost runs whose open attempts are not decided yet."""
+    return list(connection.scalars(select(Run.id).where(Run.state == "lost", Run.settled_at.is_(None))))
+
+
+def settle_run(connection: Connection, run_id: int) -> None:
+    """Everything of a lost run is decided."""
+    connection.execute(update(Run).where(Run.id == run_id).values(settled_at=db_now()))
+
+
+def run_state(connection: Connection, run_id: int) -> Row[Any] | None:
+    """State and settlement of one run."""
+    return connection.execute(select(Run.state, Run.settled_at).where(Run.id == run_id)).first()
+
+
+def live_runs(connection: Connection) -> int:
+    """How many runs are at work."""
+    query = select(func.count()).select_from(Run).where(Run.state == "live", Run.live_until > db_now())
+    return int(connection.execute(query).scalar_one())
+
+
+def forget_old_runs(connection: Connection, before: datetime) -> None:
+    """Remove ended runs; ids only grow, so nothing is numbered twice."""
+    connection.execute(
+        delete(Run).where(Run.settled_at < before, Run.id < select(func.max(Run.id)).scalar_subquery())
+    )
+
+
+def sign_of_life(
+    connection: Connection, *, name: str, host: str, version: str, concurrency: int
+) -> None:
+    """A worker is here."""
+    changed = connection.execute(update(Worker).where(Worker.name == name).values(seen_at=db_now()))
+    if not changed.rowcount:
+        try:
+            with connection.begin_nested():
+                connection.execute(
+                    insert(Worker).values(
+                        name=name,
+                        host=host,
+                        version=version,
+                        concurrency=concurrency,
+                        started_at=db_now(),
+                        seen_at=db_now(),
+                    )
+                )
+        except IntegrityError:
+            pass
+
+
+def sign_off(connection: Connection, name: str) -> None:
+    """A worker goes."""
+    connection.execute(delete(Worker).where(Worker.name == name))
+
+
+def forget_workers(connection: Connection, older_than: float) -> None:
+    """Remove workers silent for so many seconds."""
+    connection.execute(delete(Worker).where(Worker.seen_at < db_now(-older_than)))
+
+
+def workers(connection: Connection, *, within: float) -> Sequence[RowMapping]:
+    """Workers seen within so many seconds."""
+    query = select(Worker.__table__).where(Worker.seen_at > db_now(-within)).order_by(Worker.name)
+    return connection.execute(query).mappings().all()
+
+
+def take_lock(connection: Connection, name: str, owner: str, lease: float) -> bool:
+    """Take or keep a lock for so many seconds; False: somebody else has it."""
+    done = connection.execute(
+        update(Lock)
+        .where(Lock.name == name, (Lock.owner == owner) | (Lock.live_until < db_now()))
+        .values(owner=owner, live_until=db_now(lease))
+    )
+    if done.rowcount:
+        return True
+    try:
+        with connection.begin_nested():
+            connection.execute(insert(Lock).values(name=name, owner=owner, live_until=db_now(lease)))
+    except IntegrityError:
+        return False
+    return True

@@ -1,0 +1,108 @@
+"""Looks after what nobody else does, on the database alone: dead runs, overdue messages, rested accounts, lost rings."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable
+
+from sqlalchemy import Connection, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from clinic_dispatch_plugin import __version__
+from clinic_dispatch_plugin.accounts import service as accounts
+from clinic_dispatch_plugin.channels.types import Answer
+from clinic_dispatch_plugin.database.base import db_now
+from clinic_dispatch_plugin.engine import drain, store
+from clinic_dispatch_plugin.engine.aftermath import bury_dead_runs, lose_expired_runs
+from clinic_dispatch_plugin.engine.pump import mark_progress
+from clinic_dispatch_plugin.error_reference.service import note_answer
+from clinic_dispatch_plugin.messages import store as messages
+from clinic_dispatch_plugin.registry import Dispatch
+
+log = logging.getLogger(__name__)
+
+#: Seconds between two rounds when nothing is due earlier.
+EVERY_SECONDS = 10.0
+_SHORTEST = 0.5
+#: Seconds after which a silent worker is no worker any more.
+SILENT_SECONDS = 35.0
+
+
+def tend(dispatch: Dispatch) -> None:
+    """One round; any number of tenders at once are only waste, since every move is conditional."""
+    bury_dead_runs(dispatch)
+    lose_expired_runs(dispatch)
+    _decide(dispatch, messages.overdue, "expired")
+    _decide(dispatch, messages.harmful, "harmful")
+    dispatch.database.run(accounts.wake)
+    with dispatch.database.begin() as connection:
+        running = messages.mailings_at_work(connection)
+    for mailing_id in running:
+        mark_progress(dispatch, mailing_id)
+    ring_for_work(dispatch)
+
+
+def _decide(dispatch: Dispatch, find: Callable[[Connection], object], code: str) -> None:
+    with dispatch.database.begin() as connection:
+        if not find(connection):
+            return
+
+    def work(connection: Connection) -> None:
+        answer_id, _ = note_answer(dispatch, connection, Answer(system="dispatch", code=code))
+        messages.decide_queued(connection, find(connection), answer_id)  # type: ignore[arg-type]
+
+    dispatch.database.run(work)
+
+
+def ring_for_work(dispatch: Dispatch) -> bool:
+    """Ring for what is due or unplanned and has no run; True: there is something to do."""
+    with dispatch.database.begin() as connection:
+        work = messages.due_work(connection)
+        plans = messages.plans_left(connection)
+        busy = store.live_runs(connection)
+        hands = sum(row["concurrency"] for row in store.workers(connection, within=SILENT_SECONDS))
+    for mailing_id in plans:
+        dispatch.doorbell.ring_plan(mailing_id)
+    for _ in range(max(0, min(hands or 1, len(work) * 4) - busy)):
+        dispatch.doorbell.ring()
+    return bool(work or plans)
+
+
+def seconds_to_next(dispatch: Dispatch) -> float:
+    """How long the tender may sleep: until the next try is due, at most ten seconds."""
+    with dispatch.database.begin() as connection:
+        due = messages.next_due(connection)
+        now = connection.execute(select(db_now())).scalar_one()
+    if due is None:
+        return EVERY_SECONDS
+    return min(EVERY_SECONDS, max(_SHORTEST, (due - now).total_seconds()))
+
+
+def tend_forever(dispatch: Dispatch, *, worker: str, host: str, concurrency: int, parent: int) -> None:
+    """The tender's process: rounds, and the worker's sign of life, until the worker drains or dies."""
+    last_sign = 0.0
+    while not drain.requested() and os.getppid() == parent:
+        try:
+            if time.monotonic() - last_sign > EVERY_SECONDS / 2:
+                _sign(dispatch, worker=worker, host=host, concurrency=concurrency)
+                last_sign = time.monotonic()
+            tend(dispatch)
+            pause = seconds_to_next(dispatch)
+        except SQLAlchemyError as error:
+            log.warning("the tender could not work: %s", type(error).__name__)
+            pause = EVERY_SECONDS / 4
+        end = time.monotonic() + pause
+        while time.monotonic() < end and not drain.requested() and os.getppid() == parent:
+            time.sleep(0.2)
+
+
+def _sign(dispatch: Dispatch, *, worker: str, host: str, concurrency: int) -> None:
+    def work(connection: Connection) -> None:
+        store.sign_of_life(
+            connection, name=worker, host=host, version=__version__, concurrency=concurrency
+        )
+        store.forget_workers(connection, older_than=3_600)
+
+    dispatch.database.run(work)

@@ -1,0 +1,215 @@
+"""The worker: a supervisor without threads, its tender, its RQ workers, and the embedded server where none is configured."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import logging
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from clinic_dispatch_plugin.channels.faults import WORKER_PIDS
+from clinic_dispatch_plugin.engine import drain, store
+from clinic_dispatch_plugin.engine.journal import Journal
+from clinic_dispatch_plugin.engine.pump import worker_name
+from clinic_dispatch_plugin.engine.tender import ring_for_work, tend, tend_forever
+from clinic_dispatch_plugin.messages import store as messages
+from clinic_dispatch_plugin.queue.embedded import EmbeddedServerError, ServerKeeper
+from clinic_dispatch_plugin.queue.worker import work as work_queues
+from clinic_dispatch_plugin.registry import Dispatch
+
+log = logging.getLogger(__name__)
+
+#: Seconds a window's open messages get after SIGTERM before the processes are killed.
+DRAIN_SECONDS = 40.0
+_TICK = 0.2
+_RESTART_PAUSE = 1.0
+
+
+class WorkerProblem(Exception):
+    """The worker cannot start; the text says what to do."""
+
+
+def run_worker(dispatch: Dispatch, *, burst: bool = False, concurrency: int = 1) -> int:
+    """Work until SIGTERM or SIGINT, or with ``burst`` until nothing is due; returns the exit status.
+
+    :param concurrency: RQ workers beside each other; SQLite has one writer, so there one is enough.
+    :raises WorkerProblem: the journal's folder cannot be used, or the embedded server does not start.
+    """
+    drain.reset()
+    _check_spool(dispatch)
+    keeper = ServerKeeper(dispatch.settings.data_dir) if dispatch.doorbell.embedded else None
+    try:
+        if keeper is not None:
+            keeper.ensure()
+        supervisor = Supervisor(dispatch, keeper, concurrency=concurrency)
+        return supervisor.burst() if burst else supervisor.stay()
+    except EmbeddedServerError as error:
+        raise WorkerProblem(str(error)) from error
+    finally:
+        if keeper is not None:
+            keeper.stop()
+
+
+def _check_spool(dispatch: Dispatch) -> None:
+    folder = dispatch.settings.spool_dir
+    try:
+        Journal(folder, 0).close()
+    except OSError as error:
+        raise WorkerProblem(
+            f"{folder} cannot be written or locked ({error.strerror}): make it writable for this user, on a local disk, "
+            "or set CLINIC_DISPATCH_DATA_DIR to another folder."
+        ) from error
+
+
+class Supervisor:
+    """Starts the processes, starts again what dies, and ends them all."""
+
+    def __init__(self, dispatch: Dispatch, keeper: ServerKeeper | None, *, concurrency: int) -> None:
+        self._dispatch = dispatch
+        self._keeper = keeper
+        self._concurrency = concurrency
+        self._children: dict[int, Callable[[], object]] = {}
+        self._name = worker_name()
+        os.environ[WORKER_PIDS] = str(os.getpid())
+
+    def stay(self) -> int:
+        """Work until told to stop."""
+        with _signals():
+            self._start(self._tender)
+            for _ in range(self._concurrency):
+                self._start(self._queue_worker)
+            while not drain.requested():
+                self._reap(restart=True)
+                if self._keeper is not None:
+                    with contextlib.suppress(EmbeddedServerError):
+                        self._keeper.tend()
+                time.sleep(_TICK)
+            self._end_children()
+        self._sign_off()
+        return 0
+
+    def burst(self) -> int:
+        """Work until nothing is due any more; what waits for a later try stays waiting."""
+        with _signals():
+            while not drain.requested():
+                tend(self._dispatch)
+                if not self._something_to_do():
+                    break
+                ring_for_work(self._dispatch)
+                for _ in range(self._concurrency):
+                    self._start(self._burst_worker)
+                while self._children and not drain.requested():
+                    self._reap(restart=False)
+                    time.sleep(0.02)
+            self._end_children()
+        return 0
+
+    def _something_to_do(self) -> bool:
+        with self._dispatch.database.begin() as connection:
+            return bool(
+                messages.sendable_work(connection)
+                or messages.plans_left(connection)
+                or store.live_runs(connection)
+            )
+
+    # -- processes --------------------------------------------------------------------------------
+
+    def _start(self, body: Callable[[], object]) -> None:
+        parent = os.getpid()
+        self._dispatch.database.dispose()
+        pid = os.fork()
+        if pid:
+            self._children[pid] = body
+            return
+        status = 1
+        try:
+            _die_with(parent)
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            body()
+            status = 0
+        except BaseException:
+            log.exception("a process of the worker ended")
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(status)
+
+    def _tender(self) -> None:
+        signal.signal(signal.SIGTERM, lambda *_: drain.request())
+        tend_forever(
+            self._dispatch,
+            worker=self._name,
+            host=socket.gethostname()[:128],
+            concurrency=self._concurrency,
+            parent=os.getppid(),
+        )
+
+    def _queue_worker(self) -> None:
+        os.environ[WORKER_PIDS] = f"{os.environ[WORKER_PIDS]},{os.getpid()}"
+        settings = self._dispatch.settings
+        work_queues(url=self._dispatch.doorbell.url, prefix=settings.queue_prefix, burst=False)
+
+    def _burst_worker(self) -> None:
+        os.environ[WORKER_PIDS] = f"{os.environ[WORKER_PIDS]},{os.getpid()}"
+        settings = self._dispatch.settings
+        work_queues(url=self._dispatch.doorbell.url, prefix=settings.queue_prefix, burst=True)
+
+    def _reap(self, *, restart: bool) -> None:
+        for pid, body in list(self._children.items()):
+            done, _ = os.waitpid(pid, os.WNOHANG)
+            if done:
+                del self._children[pid]
+                if restart and not drain.requested():
+                    time.sleep(_RESTART_PAUSE)
+                    self._start(body)
+
+    def _end_children(self) -> None:
+        """Ask all to end, wait for their open windows, and kill what does not listen."""
+        drain.request()
+        for pid in self._children:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
+        deadline = time.monotonic() + DRAIN_SECONDS
+        while self._children and time.monotonic() < deadline:
+            self._reap(restart=False)
+            time.sleep(0.05)
+        for pid in self._children:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    def _sign_off(self) -> None:
+        with contextlib.suppress(SQLAlchemyError):
+            self._dispatch.database.run(lambda connection: store.sign_off(connection, self._name))
+
+
+@contextlib.contextmanager
+def _signals() -> Iterator[None]:
+    """The first SIGTERM or SIGINT drains, the second ends at once."""
+
+    def handler(number: int, _: object) -> None:
+        if drain.requested():
+            raise KeyboardInterrupt
+        drain.request()
+
+    before = {number: signal.signal(number, handler) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, old in before.items():
+            signal.signal(number, old)
+
+
+def _die_with(parent: int) -> None:
+    """On Linux a child is told when its supervisor dies (prctl PR_SET_PDEATHSIG); it then finishes and ends."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(1, signal.SIGTERM, 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(1)

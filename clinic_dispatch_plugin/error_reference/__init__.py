@@ -1,0 +1,1 @@
+"""What a provider's answer means, and what is done about it."""

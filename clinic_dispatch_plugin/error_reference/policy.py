@@ -1,0 +1,92 @@
+"""What the program does about an answer: the usual way of each category, changed field by field by packs and clinic."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+
+class PolicyAction(StrEnum):
+    """The decision an entry carries."""
+
+    RETRY = "retry"
+    FAIL = "fail"
+    #: The account is at fault: it stops at once, its messages wait.
+    STOP_ACCOUNT = "stop_account"
+    #: The account may be at fault: the message waits, and three of these in a row stop the account.
+    SUSPECT_ACCOUNT = "suspect_account"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """When and how often to try again, and what else follows. Durations in seconds."""
+
+    action: PolicyAction
+    base: float = 120.0
+    cap: float = 3_600.0
+    floor: float = 0.0
+    #: Tries in all, the first one counted.
+    tries: int = 5
+    #: The address is not written to again until somebody changes it.
+    block: bool = False
+    #: Share of a mailing's last messages with this cause at which it is paused; 0: never.
+    pause_share: float = 0.0
+
+    def delay(self, tries: int, *, retry_after: float | None, scale: float) -> float:
+        """Seconds to the next try after ``tries`` of them: at least floor and ``retry_after``, with full jitter."""
+        spread = min(self.cap, self.base * 2 ** max(0, min(tries, 30) - 1))
+        return max((retry_after or 0.0), self.floor * scale) + random.uniform(0, spread) * scale
+
+    def next_try(
+        self, tries: int, *, now: datetime, retry_after: float | None, scale: float
+    ) -> datetime:
+        """When to try again, UTC."""
+        return now + timedelta(seconds=self.delay(tries, retry_after=retry_after, scale=scale))
+
+
+_RETRY = Policy(action=PolicyAction.RETRY)
+_FAIL = Policy(action=PolicyAction.FAIL)
+_SUSPECT = Policy(action=PolicyAction.SUSPECT_ACCOUNT, base=60.0, cap=900.0, tries=4)
+_STOP = Policy(action=PolicyAction.STOP_ACCOUNT)
+
+_TEMPORARY: Mapping[str, Policy] = {
+    "balance": _STOP,
+    "quota_or_rate": replace(_RETRY, floor=300.0, base=60.0, cap=14_400.0, tries=6),
+    "recipient_full": replace(_RETRY, base=3_600.0, cap=43_200.0, tries=5),
+    "network_fault": replace(_RETRY, base=30.0, cap=900.0, tries=8),
+    "sender_reputation": replace(_RETRY, floor=300.0, base=600.0, cap=14_400.0, tries=6),
+}
+_PERMANENT: Mapping[str, Policy] = {
+    "authentication": _STOP,
+    "balance": _STOP,
+    "configuration": _SUSPECT,
+    "sender_identity": _SUSPECT,
+    "sender_reputation": _SUSPECT,
+    "spam_content": replace(_FAIL, pause_share=0.10),
+    "unknown_recipient": replace(_FAIL, block=True, pause_share=0.30),
+    "recipient_disabled": replace(_FAIL, block=True),
+    "recipient_moved": replace(_FAIL, block=True),
+}
+
+
+def usual(category: str, permanence: str) -> Policy:
+    """The usual policy of a category; ``unknown`` permanence is treated as permanent: nothing is tried blindly."""
+    if permanence == "temporary":
+        return _TEMPORARY.get(category, _RETRY)
+    return _PERMANENT.get(category, _FAIL)
+
+
+def policy_of(content: Mapping[str, Any], *, permanence: str | None = None) -> Policy:
+    """The policy of an entry's content: the category's usual one with the entry's own ``policy.*`` fields over it."""
+    category = str(content.get("category", "unknown"))
+    policy = usual(category, permanence or str(content.get("permanence", "unknown")))
+    changes: dict[str, Any] = {}
+    for item in fields(Policy):
+        value = content.get(f"policy.{item.name}")
+        if value is not None:
+            changes[item.name] = PolicyAction(value) if item.name == "action" else value
+    return replace(policy, **changes) if changes else policy

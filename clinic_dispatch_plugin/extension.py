@@ -1,0 +1,94 @@
+"""``ClinicDispatch.init_app``: the one place that builds; it opens nothing, asks nothing and starts no thread."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from flask import Flask
+from flask.signals import appcontext_pushed
+
+from clinic_dispatch_plugin import cli
+from clinic_dispatch_plugin.config import load_settings
+from clinic_dispatch_plugin.database.base import TABLE_PREFIX
+from clinic_dispatch_plugin.database.connection import Database, HostDatabase
+from clinic_dispatch_plugin.error_reference.shipped import CorePacks
+from clinic_dispatch_plugin.host.adapter import HostAdapter
+from clinic_dispatch_plugin.pages import make_blueprint
+from clinic_dispatch_plugin.queue.doorbell import Doorbell
+from clinic_dispatch_plugin.registry import EXTENSION, Dispatch, collect_channels, load_plugins
+from clinic_dispatch_plugin.web.setup import set_up_web
+
+log = logging.getLogger(__name__)
+
+
+class ClinicDispatch:
+    """Mounts the plugin into a host; keeps nothing of the app, so that two apps in one process do not meet."""
+
+    def init_app(
+        self,
+        app: Flask,
+        *,
+        db: HostDatabase | None = None,
+        host: HostAdapter | None = None,
+        plugins: Sequence[object] = (),
+    ) -> Dispatch:
+        """Read the settings, find the plugins, register pages and commands. Call it once, in the app's factory.
+
+        :param db: the host's ``SQLAlchemy()``; None: an engine of our own from ``CLINIC_DISPATCH_DATABASE_URL``.
+        :param host: answers our questions about the clinic; None: every page answers 401.
+        :param plugins: pluggy plugins given by hand, beside the installed ones.
+        :raises ConfigurationError: a setting is wrong; says which and what to write.
+        """
+        settings = load_settings(app.config, instance_path=app.instance_path)
+        manager, loaded = load_plugins(settings.blocked_plugins, more=(CorePacks(), *plugins))
+        own_url = settings.database_url if db is None else None
+        if db is None and own_url is None:
+            own_url = f"sqlite:///{settings.data_dir / 'dispatch.db'}"
+        dispatch = Dispatch(
+            settings=settings,
+            database=Database(app, host=db, url=own_url),
+            host=host or HostAdapter(),
+            has_host=host is not None,
+            doorbell=Doorbell(
+                url=settings.redis_url, data_dir=settings.data_dir, prefix=settings.queue_prefix
+            ),
+            plugins=manager,
+            loaded=loaded,
+            channels=collect_channels(manager, app),
+        )
+        app.extensions[EXTENSION] = dispatch
+        app.register_blueprint(make_blueprint(), url_prefix=settings.url_prefix)
+        app.cli.add_command(cli.dispatch)
+        set_up_web(app, dispatch)
+        appcontext_pushed.connect(_guard_host_migrations, app)
+        if host is None:
+            log.warning(
+                "clinic_dispatch has no host adapter, so nobody may open its pages: "
+                "pass host=YourAdapter() to ClinicDispatch().init_app (see the README)"
+            )
+        return dispatch
+
+
+def hosts_own(name: str | None, type_: str, parent_names: Any) -> bool:
+    """For the host's Alembic: ``include_name=hosts_own`` keeps its hands off our tables."""
+    return type_ != "table" or name is None or not name.startswith(TABLE_PREFIX)
+
+
+def _guard_host_migrations(app: Flask, **_: Any) -> None:
+    """Keep the host's ``flask db migrate`` from dropping our tables; late, as hosts may make ``Migrate`` after us."""
+    migrate = app.extensions.get("migrate")
+    arguments = getattr(migrate, "configure_args", None)
+    theirs = None if arguments is None else arguments.get("include_name")
+    if arguments is not None and not getattr(theirs, "spares_dispatch", False):
+        arguments["include_name"] = _both(theirs)
+
+
+def _both(theirs: Callable[..., bool] | None) -> Callable[..., bool]:
+    def include_name(name: str | None, type_: str, parent_names: Any) -> bool:
+        ours = hosts_own(name, type_, parent_names)
+        return ours and (theirs is None or theirs(name, type_, parent_names))
+
+    include_name.spares_dispatch = True  # type: ignore[attr-defined]
+    return include_name

@@ -1,0 +1,89 @@
+"""The values a clinic's system and the plugin hand each other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Action(StrEnum):
+    """What somebody may be allowed to do."""
+
+    VIEW = "view"
+    COMPOSE = "compose"
+    SEND = "send"
+    EDIT_REFERENCE = "edit_reference"
+    CONFIGURE = "configure"
+    VIEW_CONTENTS = "view_contents"
+
+
+class Consent(StrEnum):
+    """What a recipient said to being written to for one purpose."""
+
+    YES = "yes"
+    NO = "no"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Actor:
+    """Who acts in this request; ``addresses`` by channel key are where a trial message may go."""
+
+    ref: str
+    name: str
+    addresses: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilterField:
+    """One filter of an audience, shown as a form field."""
+
+    key: str
+    label: str
+    #: ``"text"``, ``"date"``, ``"choice"`` or ``"bool"``.
+    kind: str = "text"
+    #: Value and label of each choice, for ``"choice"``.
+    choices: Sequence[tuple[str, str]] = ()
+    default: str = ""
+    required: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Audience:
+    """A group of recipients the host offers: "appointments of a day", "all patients"."""
+
+    key: str
+    label: str
+    filters: Sequence[FilterField] = ()
+    #: Names of placeholders its recipients carry in ``values``.
+    placeholders: Sequence[str] = ()
+    #: The purpose a mailing to it usually has: proposed, not imposed.
+    purpose: str = "service"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipient:
+    """A patient as the host describes them."""
+
+    #: Any text that names the patient in the host; never empty, at most 128 characters.
+    ref: str
+    name: str = field(default="", repr=False)
+    #: BCP 47, ``"de"`` or ``"de-AT"``.
+    locale: str = ""
+    #: Raw addresses by channel key; several in one text may be separated by commas.
+    addresses: Mapping[str, str] = field(default_factory=dict, repr=False)
+    #: By purpose; a purpose not named is unknown.
+    consent: Mapping[str, Consent] = field(default_factory=dict)
+    #: False for the deceased, and for cards that are closed.
+    active: bool = True
+    #: Values of the placeholders; dates and times in ISO 8601.
+    values: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """Which template of the host holds our pages, and in which block."""
+
+    template: str
+    block: str = "content"

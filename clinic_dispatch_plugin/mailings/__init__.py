@@ -1,0 +1,1 @@
+"""Choose people, write, check, send, watch."""

@@ -1,0 +1,252 @@
+"""Where the recipients of a mailing come from: the clinic's audiences, a file, or code; always a stream."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any, TypeVar
+
+from clinic_dispatch_plugin.channels.text import clean_value
+from clinic_dispatch_plugin.host.adapter import HostAdapter
+from clinic_dispatch_plugin.host.types import Consent, Recipient
+from clinic_dispatch_plugin.mailings.problems import HostFailed, MailingProblem, Problem
+from clinic_dispatch_plugin.mailings.recipient_file import (
+    BadRow,
+    RecipientRow,
+    RowProblem,
+    open_recipients,
+)
+
+T = TypeVar("T")
+
+LONGEST_REF = 128
+LONGEST_NAME = 255
+#: What a temporary copy of an audience keeps in memory before it goes to disk, in bytes.
+_SPOOL_BYTES = 4 * 1024 * 1024
+#: The host is asked about so many at once.
+_ASK_AT_ONCE = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AudienceSource:
+    """A group of recipients the clinic's system names."""
+
+    key: str
+    filters: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileSource:
+    """A CSV of recipients; ``file_name`` is what people call it."""
+
+    path: Path
+    file_name: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecipientsSource:
+    """Recipients given by code."""
+
+    recipients: Sequence[Recipient]
+
+
+Source = AudienceSource | FileSource | RecipientsSource
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """Somebody who may become a message."""
+
+    ref: str = ""
+    name: str = field(default="", repr=False)
+    locale: str = ""
+    #: As the patient's card or the file has it.
+    raw_address: str = field(default="", repr=False)
+    values: Mapping[str, str] = field(default_factory=dict, repr=False)
+    line: int | None = None
+    active: bool = True
+    consent: Consent = Consent.UNKNOWN
+
+
+def audience_candidates(
+    host: HostAdapter, source: AudienceSource, *, purpose: str, channel: str
+) -> Iterator[Candidate]:
+    """The audience as the host streams it.
+
+    :raises MailingProblem: a filter's value is wrong.
+    :raises HostFailed: the adapter raised.
+    """
+    try:
+        for recipient in host.recipients(source.key, source.filters):
+            yield of_recipient(recipient, purpose=purpose, channel=channel)
+    except ValueError as error:
+        raise MailingProblem(Problem(field="filters", message=str(error) or "Not possible.")) from error
+    except Exception as error:
+        raise HostFailed(f"audience {source.key!r}: {type(error).__name__}") from error
+
+
+def of_recipient(recipient: Recipient, *, purpose: str, channel: str) -> Candidate:
+    """A recipient the host described, as a candidate of this mailing."""
+    name = one_line(recipient.name)[:LONGEST_NAME]
+    values = {key: str(value) for key, value in recipient.values.items() if value is not None}
+    return Candidate(
+        ref=clean_value(str(recipient.ref)),
+        name=name,
+        locale=recipient.locale or "",
+        raw_address=recipient.addresses.get(channel) or "",
+        values={"name": name, **values},
+        active=recipient.active,
+        consent=Consent(recipient.consent.get(purpose, Consent.UNKNOWN)),
+    )
+
+
+def file_candidates(
+    host: HostAdapter,
+    source: FileSource,
+    *,
+    purpose: str,
+    channel: str,
+    bad_rows: list[BadRow] | None = None,
+    skip: int = 0,
+) -> Iterator[Candidate]:
+    """The rows of a file; those that name a patient with what the host says of them.
+
+    A row that lacks nothing but its address is a candidate too: it becomes a message that says so.
+
+    :param bad_rows: gets every row that cannot be used.
+    :param skip: candidates at the beginning that are known already.
+    :raises RecipientFileError: the file as a whole cannot be used.
+    :raises HostFailed: the adapter raised.
+    """
+    with open_recipients(source.path, channel_key=channel) as file:
+        found = _usable(file.rows(), bad_rows)
+        for rows in chunks(islice(found, skip, None), _ASK_AT_ONCE):
+            known = _ask(host, rows)
+            for row in rows:
+                yield _of_row(row, known, purpose=purpose)
+
+
+def _usable(
+    rows: Iterable[RecipientRow | BadRow], bad_rows: list[BadRow] | None
+) -> Iterator[RecipientRow]:
+    for row in rows:
+        if isinstance(row, RecipientRow):
+            yield row
+        elif row.problem is RowProblem.EMPTY_ADDRESS:
+            yield RecipientRow(
+                line=row.line, address="", ref=None, name=None, locale=None, values={}
+            )
+        if isinstance(row, BadRow) and bad_rows is not None:
+            bad_rows.append(row)
+
+
+def _ask(host: HostAdapter, rows: Sequence[RecipientRow]) -> Mapping[str, Recipient]:
+    refs = sorted({row.ref for row in rows if row.ref and len(row.ref) <= LONGEST_REF})
+    if not refs:
+        return {}
+    try:
+        return host.recipients_now(refs)
+    except Exception as error:
+        raise HostFailed(f"{len(refs)} recipients: {type(error).__name__}") from error
+
+
+def _of_row(row: RecipientRow, known: Mapping[str, Recipient], *, purpose: str) -> Candidate:
+    recipient = known.get(row.ref) if row.ref else None
+    consent = recipient.consent.get(purpose, Consent.UNKNOWN) if recipient else Consent.UNKNOWN
+    name = one_line(row.name or (recipient.name if recipient else ""))[:LONGEST_NAME]
+    return Candidate(
+        ref=row.ref or "",
+        name=name,
+        locale=row.locale or (recipient.locale if recipient else "") or "",
+        raw_address=row.address,
+        values={"name": name, **row.values},
+        line=row.line,
+        active=recipient is not None and recipient.active if row.ref else True,
+        consent=Consent(consent),
+    )
+
+
+def file_names(path: Path, *, channel: str) -> tuple[str, ...]:
+    """The placeholders a file offers.
+
+    :raises RecipientFileError: the file as a whole cannot be used.
+    """
+    with open_recipients(path, channel_key=channel) as file:
+        return tuple(dict.fromkeys(("name", *file.placeholders)))
+
+
+def audience_names(host: HostAdapter, key: str) -> tuple[str, ...]:
+    """The placeholders an audience offers; nothing for one that does not exist."""
+    found = next((audience for audience in host.audiences() if audience.key == key), None)
+    return tuple(dict.fromkeys(("name", *found.placeholders))) if found else ()
+
+
+def one_line(text: str) -> str:
+    """A text without line breaks or characters that cannot be stored."""
+    return " ".join(clean_value(text).split())
+
+
+def chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """The items in lists of at most ``size``."""
+    iterator = iter(items)
+    while several := list(islice(iterator, size)):
+        yield several
+
+
+class Spool:
+    """A private copy of a stream, so that the host's own reading is over before we write."""
+
+    def __init__(self) -> None:
+        self._file = tempfile.SpooledTemporaryFile(  # noqa: SIM115 - closed by close()
+            max_size=_SPOOL_BYTES, mode="w+", encoding="utf-8"
+        )
+        self.count = 0
+
+    def fill(self, candidates: Iterable[Candidate], *, limit: int | None = None) -> bool:
+        """Copy; False: there were more than ``limit``, and the copy is not whole."""
+        for candidate in candidates:
+            if limit is not None and self.count >= limit:
+                return False
+            self._file.write(json.dumps(_packed(candidate)) + "\n")
+            self.count += 1
+        return True
+
+    def __iter__(self) -> Iterator[Candidate]:
+        self._file.seek(0)
+        for line in self._file:
+            yield _unpacked(json.loads(line))
+
+    def close(self) -> None:
+        """Remove the copy."""
+        self._file.close()
+
+
+def _packed(candidate: Candidate) -> list[Any]:
+    return [
+        candidate.ref,
+        candidate.name,
+        candidate.locale,
+        candidate.raw_address,
+        dict(candidate.values),
+        candidate.line,
+        candidate.active,
+        candidate.consent.value,
+    ]
+
+
+def _unpacked(row: list[Any]) -> Candidate:
+    ref, name, locale, raw_address, values, line, active, consent = row
+    return Candidate(
+        ref=ref,
+        name=name,
+        locale=locale,
+        raw_address=raw_address,
+        values=values,
+        line=line,
+        active=active,
+        consent=Consent(consent),
+    )

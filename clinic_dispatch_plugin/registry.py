@@ -1,0 +1,138 @@
+"""Finds plugins and holds what one application's mailings are made of; one that fails to import is left out."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+import pluggy
+from flask import Flask, current_app
+
+from clinic_dispatch_plugin import hookspecs
+from clinic_dispatch_plugin.channels.channel import Channel
+from clinic_dispatch_plugin.channels.reference import ReferencePack
+from clinic_dispatch_plugin.channels.types import Account
+from clinic_dispatch_plugin.config import ConfigurationError, Settings, merged
+from clinic_dispatch_plugin.database.connection import Database
+from clinic_dispatch_plugin.host.adapter import HostAdapter
+from clinic_dispatch_plugin.queue.doorbell import Doorbell
+
+log = logging.getLogger(__name__)
+
+GROUP = "clinic_dispatch.plugins"
+EXTENSION = "clinic_dispatch"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedPlugin:
+    """A plugin as the doctor lists it; ``problem`` says why one was left out."""
+
+    name: str
+    distribution: str
+    problem: str = ""
+
+
+@dataclass(slots=True, kw_only=True)
+class Dispatch:
+    """Everything of one application: built once by ``init_app``, kept in ``app.extensions``."""
+
+    settings: Settings
+    database: Database
+    host: HostAdapter
+    doorbell: Doorbell
+    plugins: pluggy.PluginManager
+    loaded: Sequence[LoadedPlugin]
+    channels: Mapping[str, Channel]
+    #: Whether somebody gave an adapter; without one nobody may do anything.
+    has_host: bool = True
+    #: Caches of the concerns, by name.
+    cache: dict[str, Any] = field(default_factory=dict)
+
+    def account(self, channel: str) -> Account | None:
+        """The account a channel's messages go through; None: none is configured."""
+        found = self.channels.get(channel)
+        accounts = found.accounts() if found else ()
+        return accounts[0] if accounts else None
+
+    def reference_packs(self) -> list[ReferencePack]:
+        """All packs of all plugins; of two with the same key the last one."""
+        packs: dict[str, ReferencePack] = {}
+        for several in reversed(self.plugins.hook.clinic_dispatch_reference_packs()):
+            for pack in several:
+                if pack.key in packs:
+                    log.warning("two plugins bring the reference pack %s; the last one holds", pack.key)
+                packs[pack.key] = pack
+        return list(packs.values())
+
+
+def current_dispatch() -> Dispatch:
+    """The one of the current application.
+
+    :raises RuntimeError: ``ClinicDispatch().init_app(app, …)`` was not called for it.
+    """
+    found = current_app.extensions.get(EXTENSION)
+    if found is None:
+        raise RuntimeError(
+            "this application has no dispatch: call ClinicDispatch().init_app(app, db=db, host=…) in its factory"
+        )
+    assert isinstance(found, Dispatch)
+    return found
+
+
+def load_plugins(
+    blocked: frozenset[str], *, more: Sequence[object] = ()
+) -> tuple[pluggy.PluginManager, list[LoadedPlugin]]:
+    """A manager with every installed plugin, each loaded in a ``try`` of its own, and ``more`` ones given by hand.
+
+    :raises pluggy.PluginValidationError: a hook is misspelt or takes an argument that does not exist.
+    """
+    manager = pluggy.PluginManager(hookspecs.PROJECT)
+    manager.add_hookspecs(hookspecs)
+    loaded = []
+    for point in sorted(entry_points(group=GROUP), key=lambda point: point.name):
+        if point.name in blocked:
+            manager.set_blocked(point.name)
+            loaded.append(_described(point, "blocked by CLINIC_DISPATCH_BLOCKED_PLUGINS"))
+        elif not manager.has_plugin(point.name):
+            loaded.append(_load(manager, point))
+    for plugin in more:
+        manager.register(plugin)
+    manager.check_pending()
+    return manager, loaded
+
+
+def _load(manager: pluggy.PluginManager, point: EntryPoint) -> LoadedPlugin:
+    try:
+        plugin = point.load()
+    except Exception as error:
+        log.exception("plugin %s cannot be imported and is left out", point.name)
+        return _described(point, f"cannot be imported: {type(error).__name__}: {error}")
+    manager.register(plugin, name=point.name)
+    return _described(point)
+
+
+def _described(point: EntryPoint, problem: str = "") -> LoadedPlugin:
+    dist = point.dist
+    return LoadedPlugin(
+        name=point.name,
+        distribution=f"{dist.name} {dist.version}" if dist else "unknown distribution",
+        problem=problem,
+    )
+
+
+def collect_channels(manager: pluggy.PluginManager, app: Flask) -> dict[str, Channel]:
+    """Every channel of every plugin by its key.
+
+    :raises ConfigurationError: a channel's setting is wrong, or two plugins bring the same channel.
+    """
+    channels: dict[str, Channel] = {}
+    for several in reversed(manager.hook.clinic_dispatch_channels(config=merged(app.config))):
+        for channel in several:
+            if channel.key in channels:
+                advice = f"two plugins bring the channel {channel.key!r}; block one of them here by its name."
+                raise ConfigurationError("CLINIC_DISPATCH_BLOCKED_PLUGINS", "", advice)
+            channels[channel.key] = channel
+    return channels

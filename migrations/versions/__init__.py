@@ -1,0 +1,1 @@
+"""The history of our tables; run by ``flask dispatch db upgrade``."""

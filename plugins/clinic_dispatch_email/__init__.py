@@ -1,0 +1,26 @@
+"""Mail over SMTP: a channel that comes in by the same door as anybody else's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from typing import Any
+
+from clinic_dispatch_email.channel import EmailChannel
+from clinic_dispatch_email.settings import load_settings
+from clinic_dispatch_plugin.api import Channel, ReferencePack, hookimpl, load_pack
+
+PACKS = ("smtp_patterns.toml", "smtp_enhanced.toml", "smtp_reply.toml")
+
+
+@hookimpl
+def clinic_dispatch_channels(config: Mapping[str, Any]) -> Sequence[Channel]:
+    """The e-mail channel; without ``CLINIC_DISPATCH_EMAIL_URL`` it has no account."""
+    return [EmailChannel(load_settings(config))]
+
+
+@hookimpl
+def clinic_dispatch_reference_packs() -> Sequence[ReferencePack]:
+    """What SMTP servers' answers mean."""
+    folder = files(__name__) / "packs"
+    return [load_pack(folder / name) for name in PACKS]

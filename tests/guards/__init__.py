@@ -1,0 +1,1 @@
+"""Guards: what a reminder would say, said by a test."""

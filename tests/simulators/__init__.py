@@ -1,0 +1,1 @@
+"""Simulators are tested with real clients."""
