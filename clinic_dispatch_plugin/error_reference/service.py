@@ -48,9 +48,14 @@ def reference(dispatch: Dispatch, connection: Connection) -> Reference:
     cached = dispatch.cache.get(_CACHE)
     if isinstance(cached, Reference) and cached.revision == revision:
         return cached
-    made = Reference(map(store.known, store.entries(connection)), revision=revision)
+    made = _read(connection, revision)
     dispatch.cache[_CACHE] = made
     return made
+
+
+def _read(connection: Connection, revision: int = 0) -> Reference:
+    """Read without keeping: inside a change, which may yet be rolled back."""
+    return Reference(map(store.known, store.entries(connection)), revision=revision)
 
 
 def explain(dispatch: Dispatch, answer: Answer) -> Explanation:
@@ -118,7 +123,7 @@ def install_packs(dispatch: Dispatch) -> dict[str, int]:
                 there[pack.key] = mark
         if done:
             store.set_packs(connection, there)
-            _explain_again(dispatch, connection)
+            _explain_again(connection)
         return done
 
     return dispatch.database.run(work)
@@ -172,9 +177,9 @@ def _install(connection: Connection, pack: ReferencePack) -> int:
     return len(pack.entries)
 
 
-def _explain_again(dispatch: Dispatch, connection: Connection) -> None:
+def _explain_again(connection: Connection) -> Reference:
     """After a change every answer is looked up again: what was described once explains itself everywhere."""
-    now = reference(dispatch, connection)
+    now = _read(connection)
     for row in store.answers(connection):
         answer = Answer(system=row["system"], code=row["code"], text=row["sample"])
         found = now.explain(answer)
@@ -184,6 +189,7 @@ def _explain_again(dispatch: Dispatch, connection: Connection) -> None:
         entry_id = found.entry.id if found.entry else None
         if (entry_id, found.matched.value, draft) != (row["entry_id"], row["matched"], row["draft"]):
             store.explain_answer(connection, row["id"], found, draft=draft)
+    return now
 
 
 def add_entry(
@@ -230,8 +236,7 @@ def add_entry(
                     "code", "The clinic has an entry for this already: change that one."
                 )
         entry_id = store.add_entry(connection, values)
-        _explain_again(dispatch, connection)
-        return reference(dispatch, connection).entries[entry_id]
+        return _explain_again(connection).entries[entry_id]
 
     return dispatch.database.run(work)
 
@@ -258,8 +263,7 @@ def change_entry(
         base = {name: shipped.get(name) for name in own}
         change = {"own": own or None, "base": base or None, "updated_by": by}
         store.change_entry(connection, entry_id, change)
-        _explain_again(dispatch, connection)
-        return reference(dispatch, connection).entries[entry_id]
+        return _explain_again(connection).entries[entry_id]
 
     return dispatch.database.run(work)
 
@@ -280,7 +284,7 @@ def restore_entry(dispatch: Dispatch, entry_id: int, *, by: str) -> bool:
             store.change_entry(connection, entry_id, {"own": None, "base": None, "updated_by": by})
         else:
             store.remove_entry(connection, entry_id)
-        _explain_again(dispatch, connection)
+        _explain_again(connection)
         return bool(row["origin"] == "shipped")
 
     return dispatch.database.run(work)

@@ -22,10 +22,10 @@ class Entry(Base):
     origin: Mapped[str] = mapped_column(String(16))
     system: Mapped[str] = mapped_column(String(32))
     code: Mapped[str] = mapped_column(String(64))
-    pattern: Mapped[str] = mapped_column(String(500), default="")
+    pattern: Mapped[str] = mapped_column(LongText, default="")
     #: SHA-256 of pattern and ``unless``: a unique key that fits every database's index.
     pattern_digest: Mapped[str] = mapped_column(String(64))
-    unless: Mapped[str] = mapped_column(String(500), default="")
+    unless: Mapped[str] = mapped_column(LongText, default="")
     #: Order among patterns: the lowest is tried first.
     position: Mapped[int] = mapped_column(default=0)
     #: Flat: ``{"short.de": …, "category": …, "policy.tries": …}``; None for the clinic's own.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from clinic_dispatch_plugin.mailings.recipient_columns import Column, Role
@@ -54,6 +54,8 @@ class BadRow:
         the whole row is at fault.
     :ivar cell: the beginning of that cell, safe to store and show.
     :ivar fields: what the named fields of ``message`` and ``advice`` stand for.
+    :ivar rest: for an empty address the whole row, its address ``""``, so that nothing else of it is
+        lost when somebody adds the address; else ``None``.
     """
 
     line: int
@@ -61,6 +63,7 @@ class BadRow:
     cell: str
     problem: RowProblem
     fields: dict[str, str | int]
+    rest: RecipientRow | None = None
 
     @property
     def message(self) -> str:
@@ -128,17 +131,15 @@ class RowJudge:
     def _good(self, record: Record) -> RecipientRow | BadRow:
         cells = record.cells
         address = cells[self._address].strip()
-        if not address:
-            return self._bad(RowProblem.EMPTY_ADDRESS, record, self._address)
         locale = None
         if self._locale is not None and (written := cells[self._locale].strip()):
             locale = _locale_code(written)
-            if locale is None:
+            if locale is None and address:
                 return self._bad(RowProblem.UNKNOWN_LOCALE, record, self._locale)
         values = {name: cells[i].strip() for i, name in self._values}
         if record.quote_line:
             values = {name: _LINE_END.sub("\n", value) for name, value in values.items()}
-        return RecipientRow(
+        row = RecipientRow(
             line=record.line,
             address=address,
             ref=cells[self._ref].strip() or None if self._ref is not None else None,
@@ -146,6 +147,9 @@ class RowJudge:
             locale=locale,
             values=values,
         )
+        if not address:
+            return replace(self._bad(RowProblem.EMPTY_ADDRESS, record, self._address), rest=row)
+        return row
 
     def _in_trouble(self, record: Record, trouble: RowProblem) -> BadRow:
         if trouble is RowProblem.ROW_TOO_LONG:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import (
+    ColumnElement,
     Connection,
     Row,
     RowMapping,
@@ -39,6 +41,11 @@ from clinic_dispatch_plugin.messages.tables import Attempt, Audit, Block, Messag
 #: Runs that died holding a message before it is claimed alone, and before it is given up.
 SUSPECT_RUNS = 2
 HARMFUL_RUNS = 4
+
+
+def _is_one_of(column: Any, states: Iterable[StrEnum]) -> ColumnElement[bool]:
+    """``column IN (…)`` in the form that statements run for many rows at once accept."""
+    return or_(*(column == literal(state.value) for state in states))
 
 
 def add_messages(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -171,7 +178,7 @@ def close_attempts(connection: Connection, rows: Sequence[Mapping[str, Any]]) ->
         update(Attempt)
         .where(
             Attempt.id == bindparam("b_attempt"),
-            Attempt.state.in_([AttemptState.OPEN.value, AttemptState.UNCERTAIN.value]),
+            _is_one_of(Attempt.state, [AttemptState.OPEN, AttemptState.UNCERTAIN]),
         )
         .values(
             state=bindparam("b_state"),
@@ -190,8 +197,11 @@ def settle_sent(connection: Connection, rows: Sequence[Mapping[str, Any]], mover
     for row in rows:
         by_state.setdefault(MessageState(row["b_state"]), []).append(row)
     for state, several in by_state.items():
-        from_states = [source.value for source in sources(state, mover)]
-        in_flight = [s for s in from_states if s in {"sending", "uncertain"}]
+        in_flight = [
+            source
+            for source in sources(state, mover)
+            if source in (MessageState.SENDING, MessageState.UNCERTAIN)
+        ]
         values: dict[str, Any] = {
             "state": state.value,
             "run_id": None,
@@ -210,7 +220,7 @@ def settle_sent(connection: Connection, rows: Sequence[Mapping[str, Any]], mover
             .where(
                 Message.id == bindparam("b_message"),
                 Message.attempt_id == bindparam("b_attempt"),
-                Message.state.in_(in_flight),
+                _is_one_of(Message.state, in_flight),
             )
             .values(**values),
             several,

@@ -22,8 +22,11 @@ _INSTEAD = (
 )
 
 
-class EmbeddedServerError(RuntimeError):
-    """The embedded server cannot run or be met; the sentence says what to do."""
+class EmbeddedServerError(ConnectionError):
+    """The embedded server cannot run or be met; the sentence says what to do.
+
+    A ``ConnectionError``, so that whoever can do without the queue need not tell the two apart.
+    """
 
     def __init__(self, trouble: str, *, remedy: str) -> None:
         super().__init__(f"{trouble}: {remedy}, {_INSTEAD}.")

@@ -6,12 +6,13 @@ import logging
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from flask import abort, current_app, g, request
+from flask import abort, current_app, request
 from werkzeug.exceptions import HTTPException, ServiceUnavailable
 
 from clinic_dispatch_plugin.host.types import Action, Actor
 from clinic_dispatch_plugin.registry import current_dispatch
 from clinic_dispatch_plugin.web.i18n import _
+from clinic_dispatch_plugin.web.memory import of_request
 
 log = logging.getLogger(__name__)
 
@@ -64,9 +65,10 @@ def current_actor() -> Actor | None:
 
     :raises HostFailed: the adapter raised.
     """
-    if "cd_actor" not in g:
-        g.cd_actor = _ask("current_actor", current_dispatch().host.current_actor)
-    return g.cd_actor  # type: ignore[no-any-return]
+    memory = of_request()
+    if "actor" not in memory:
+        memory["actor"] = _ask("current_actor", current_dispatch().host.current_actor)
+    return memory["actor"]  # type: ignore[no-any-return]
 
 
 def acting() -> Actor:
@@ -83,7 +85,7 @@ def allowed(action: Action | str) -> bool:
     :raises HostFailed: the adapter raised.
     """
     action = Action(action)
-    known: dict[Action, bool] = g.setdefault("cd_allowed", {})
+    known: dict[Action, bool] = of_request().setdefault("allowed", {})
     if action not in known:
         actor = current_actor()
         host = current_dispatch().host

@@ -14,10 +14,11 @@ from babel.dates import format_date as babel_date
 from babel.dates import format_time as babel_time
 from babel.messages.pofile import read_po
 from babel.numbers import format_decimal
-from flask import g, has_request_context, request
+from flask import has_request_context, request
 from markupsafe import Markup, escape
 
 from clinic_dispatch_plugin.registry import current_dispatch
+from clinic_dispatch_plugin.web.memory import of_request
 
 log = logging.getLogger(__name__)
 
@@ -98,9 +99,10 @@ def language() -> str:
     """The language of this request: the host's word, else the browser's, else the setting. Never raises."""
     if not has_request_context():
         return "en"
-    if "cd_language" not in g:
-        g.cd_language = _language()
-    return str(g.cd_language)
+    memory = of_request()
+    if "language" not in memory:
+        memory["language"] = _language()
+    return str(memory["language"])
 
 
 def _language() -> str:
@@ -113,7 +115,8 @@ def _language() -> str:
     short = (said or "").replace("_", "-").split("-")[0].lower()
     if short in LANGUAGES:
         return short
-    return request.accept_languages.best_match(LANGUAGES) or dispatch.settings.locale
+    ours = (dispatch.settings.locale, *LANGUAGES)  # the first wins where the browser takes any
+    return request.accept_languages.best_match(ours) or dispatch.settings.locale
 
 
 def _(text: str, /, **fields: Any) -> str:

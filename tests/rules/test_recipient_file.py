@@ -206,6 +206,13 @@ def test_an_empty_address_names_the_column_as_the_file_calls_it() -> None:
     assert row.advice_key == "empty_address"
 
 
+def test_a_row_that_lacks_only_its_address_keeps_everything_else() -> None:
+    (row,) = bad("email;ref;name;locale;room\n;P1;Ada;de;5\n")
+    assert row.rest == RecipientRow(
+        line=2, address="", ref="P1", name="Ada", locale="de", values={"room": "5"}
+    )
+
+
 def test_a_zero_byte_costs_its_row_only() -> None:
     content = "email;name\na@b.de;x\nc@d.de;y\x00z\ne@f.de;z\n"
     assert problems(content) == [(3, RowProblem.CONTROL_CHARACTER)]
@@ -596,8 +603,7 @@ HEADS = st.sampled_from(
 def test_any_bytes_give_rows_or_a_clear_refusal(head: bytes, rest: bytes) -> None:
     try:
         found = rows(head + rest)
-    except RecipientFileError as error:
-        assert "{" not in str(error) or b"{" in head + rest
+    except RecipientFileError:
         return
     lines = [row.line for row in found]
     assert lines == sorted(lines)

@@ -1,0 +1,82 @@
+"""The two menu items for the host's navigation, as data; the host's page never fails because of them."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+
+from flask import has_request_context, request
+
+from clinic_dispatch_plugin.host.types import Action
+from clinic_dispatch_plugin.registry import current_dispatch
+from clinic_dispatch_plugin.web.auth import allowed
+from clinic_dispatch_plugin.web.csrf import NAME
+from clinic_dispatch_plugin.web.i18n import N_, _
+from clinic_dispatch_plugin.web.layout import count_drafts, url
+
+log = logging.getLogger(__name__)
+
+#: Seconds a badge is kept: every page of the host shows it, and the database is asked rarely.
+BADGE_SECONDS = 10.0
+#: Seconds nobody asks again after a failure: a database that hangs must not slow the host's pages.
+FAILED_SECONDS = 60.0
+_CACHE = "web.badge"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MenuItem:
+    """One entry for the host's menu."""
+
+    key: str
+    label: str
+    url: str
+    #: A number worth a look; 0: none.
+    badge: int
+    active: bool
+
+
+def dispatch_menu() -> list[MenuItem]:
+    """Our menu items for whoever acts in this request; empty for somebody without the right to look. Never raises."""
+    if not has_request_context():
+        return []
+    try:
+        if not allowed(Action.VIEW):
+            return []
+        here = "reference" if _in_reference() else "messages" if request.blueprint == NAME else ""
+        return [
+            _item("messages", N_("Dispatch"), here=here),
+            _item("reference", N_("Mailing errors"), here=here, badge=_badge()),
+        ]
+    except Exception:
+        log.exception("the menu of clinic_dispatch could not be made; the host's page goes without it")
+        return []
+
+
+def _item(key: str, label: str, *, here: str, badge: int = 0) -> MenuItem:
+    return MenuItem(key=key, label=_(label), url=url(key), badge=badge, active=here == key)
+
+
+def _in_reference() -> bool:
+    home = url("reference")
+    path = request.script_root + request.path
+    return path == home or path.startswith(home + "/")
+
+
+def _badge() -> int:
+    cache = current_dispatch().cache
+    until, count = cache.get(_CACHE, (0.0, 0))
+    if time.monotonic() < until:
+        return int(count)
+    try:
+        count, seconds = count_drafts(), BADGE_SECONDS
+    except Exception as error:
+        log.warning("the drafts could not be counted for the menu: %s", type(error).__name__)
+        count, seconds = 0, FAILED_SECONDS
+    cache[_CACHE] = (time.monotonic() + seconds, count)
+    return count
+
+
+def forget_badge() -> None:
+    """Count again at the next page: something was described just now."""
+    current_dispatch().cache.pop(_CACHE, None)
