@@ -10,14 +10,19 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
+import click
+
 PREFIX = "CLINIC_DISPATCH_"
 PURPOSES = ("service", "reminder", "results", "promotion", "greeting")
 
 T = TypeVar("T")
 
 
-class ConfigurationError(Exception):
-    """A setting is wrong: names the variable, shows its value unless it is secret, says what to write instead."""
+class ConfigurationError(click.ClickException):
+    """A setting is wrong: names the variable, shows its value unless it is secret, says what to write instead.
+
+    A command ends with this sentence alone, without a traceback.
+    """
 
     def __init__(self, name: str, value: object, advice: str, *, secret: bool = False) -> None:
         shown = "set to a value that is not shown" if secret else f"{str(value)[:200]!r}"

@@ -59,7 +59,16 @@ ENGLISH_WOMEN = ["Emily", "Grace", "Charlotte", "Olivia", "Siobhán", "Zoë"]
 ENGLISH_MEN = ["Oliver", "James", "Henry", "Liam", "Connor", "Noah"]
 ENGLISH_SURNAMES = ["Clark", "O’Neill", "Turner", "Hughes", "Wright", "MacKenzie", "Patel", "Shaw"]
 
-CITIES = ["Neuburg", "Altenau", "Seefeld", "Grünheide", "Königsau", "Lindenthal", "Bad Waldsee", "Mühlbach"]
+CITIES = [
+    "Neuburg",
+    "Altenau",
+    "Seefeld",
+    "Grünheide",
+    "Königsau",
+    "Lindenthal",
+    "Bad Waldsee",
+    "Mühlbach",
+]
 
 #: Doctor and room.
 DOCTORS = [

@@ -236,7 +236,11 @@ def _family(mother: Person, son: Person) -> None:
     mother.first_name, mother.gender, mother.born = "Christina", "f", date(1979, 2, 3)
     son.first_name, son.gender, son.born = "Felix", "m", date(2011, 5, 14)
     for person in (mother, son):
-        person.last_name, person.language, person.email = "Sommer", "de", "familie.sommer@example.org"
+        person.last_name, person.language, person.email = (
+            "Sommer",
+            "de",
+            "familie.sommer@example.org",
+        )
         person.city, person.phone = mother.city, mother.phone
 
 

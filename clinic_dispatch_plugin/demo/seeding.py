@@ -184,5 +184,8 @@ def _move_calendar(connection: Connection, *, since: date, to: date) -> None:
 def _note(connection: Connection, key: str, value: str) -> None:
     changed = connection.execute(update(Note).where(Note.key == key).values(value=value))
     # MariaDB counts rows that really changed, so an equal value must not be inserted again.
-    if not changed.rowcount and connection.scalar(select(Note.value).where(Note.key == key)) is None:
+    if (
+        not changed.rowcount
+        and connection.scalar(select(Note.value).where(Note.key == key)) is None
+    ):
         connection.execute(insert(Note).values(key=key, value=value))

@@ -22,9 +22,14 @@ from clinic_dispatch_plugin.mailings.problems import MailingProblem, Problem
 #: Characters of a subject as written; mail programs show far fewer.
 LONGEST_SUBJECT = 500
 
-_TAGS = frozenset(
+
+def _words(said: str) -> frozenset[str]:
+    return frozenset(said.split())
+
+
+_TAGS = _words(
     "a abbr b blockquote br caption code col colgroup dd div dl dt em h1 h2 h3 h4 h5 h6 hr i img li ol"
-    " p pre s small span strong sub sup table tbody td tfoot th thead tr u ul".split()
+    " p pre s small span strong sub sup table tbody td tfoot th thead tr u ul"
 )
 _ATTRIBUTES = {
     "a": {"href", "title"},
@@ -34,11 +39,11 @@ _ATTRIBUTES = {
     "table": {"width", "align", "border", "cellpadding", "cellspacing", "bgcolor"},
     "*": {"style", "lang", "dir"},
 }
-_STYLES = frozenset(
+_STYLES = _words(
     "color background-color font-family font-size font-style font-weight line-height text-align"
     " text-decoration margin margin-top margin-right margin-bottom margin-left padding padding-top"
     " padding-right padding-bottom padding-left border border-top border-right border-bottom"
-    " border-left border-radius border-collapse width max-width height vertical-align".split()
+    " border-left border-radius border-collapse width max-width height vertical-align"
 )
 #: A link begins with its scheme, in so many letters: a placeholder cannot bring one of its own.
 _LINK = re.compile(r"(?:https://|mailto:|tel:)", re.IGNORECASE)

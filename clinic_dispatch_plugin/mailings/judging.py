@@ -67,7 +67,9 @@ class Judge:
         """Decide about some; reads which addresses are blocked, and writes nothing."""
         addresses = [self._address(candidate) for candidate in candidates]
         digests = {
-            address: address_digest(self._channel.key, address) for address, fault in addresses if not fault
+            address: address_digest(self._channel.key, address)
+            for address, fault in addresses
+            if not fault
         }
         blocked = messages.blocked(
             connection, self._channel.key, digests.values(), self._text.purpose

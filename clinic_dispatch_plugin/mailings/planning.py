@@ -27,6 +27,7 @@ from clinic_dispatch_plugin.mailings.problems import NoRoute, NotYours
 from clinic_dispatch_plugin.mailings.sources import (
     LONGEST_REF,
     AudienceSource,
+    BadRows,
     Candidate,
     FileSource,
     Spool,
@@ -112,7 +113,7 @@ def source_of(dispatch: Dispatch, row: RowMapping) -> AudienceSource | FileSourc
 
 
 def candidates_of(
-    dispatch: Dispatch, row: RowMapping, *, bad_rows: list[Any] | None = None, skip: int = 0
+    dispatch: Dispatch, row: RowMapping, *, bad_rows: BadRows | None = None, skip: int = 0
 ) -> Iterator[Candidate]:
     """The recipients of a mailing, streamed; ``skip`` counts for files alone."""
     source = source_of(dispatch, row)
@@ -188,14 +189,10 @@ class _Writer:
         at = now(connection)
         reasons = {verdict.reason for verdict in verdicts if verdict.reason}
         answers = {
-            reason: note_answer(
-                self._dispatch, connection, reason.answer, channel=self._channel
-            )[0]
+            reason: note_answer(self._dispatch, connection, reason.answer, channel=self._channel)[0]
             for reason in sorted(reasons)
         }
-        messages.add_messages(
-            connection, [self._row(verdict, at, answers) for verdict in verdicts]
-        )
+        messages.add_messages(connection, [self._row(verdict, at, answers) for verdict in verdicts])
 
     def _row(self, verdict: Verdict, at: datetime, answers: dict[Reason, int]) -> dict[str, Any]:
         candidate, reason = verdict.candidate, verdict.reason
@@ -231,9 +228,7 @@ def overruled(*, routed: bool, not_after: datetime | None, at: datetime) -> Reas
     return None if routed else Reason.NO_ROUTE
 
 
-def _plan(
-    dispatch: Dispatch, mailing_id: int, lease: _Lease, most: int | None
-) -> PlanOutcome:
+def _plan(dispatch: Dispatch, mailing_id: int, lease: _Lease, most: int | None) -> PlanOutcome:
     def prepared(connection: Connection) -> tuple[RowMapping, _Writer, int]:
         if not lease.hold(connection):
             raise PlanLost
@@ -243,7 +238,11 @@ def _plan(
         seen = Seen()
         if row["planned"]:
             _remember(connection, mailing_id, seen)
-        return row, _Writer(dispatch, connection, row, seen), store.last_message(connection, mailing_id)
+        return (
+            row,
+            _Writer(dispatch, connection, row, seen),
+            store.last_message(connection, mailing_id),
+        )
 
     row, writer, last_id = dispatch.database.run(prepared)
     planned = int(row["planned"])
@@ -306,8 +305,9 @@ def _whole(connection: Connection, mailing_id: int) -> None:
 
 
 def _remember(connection: Connection, mailing_id: int, seen: Seen) -> None:
-    for ref, address, key in store.planned_people(connection, mailing_id):
-        seen.add(key, *([person_key(ref, address)] if ref else []))
+    for row in store.planned_people(connection, mailing_id):
+        ref, address, key = row._tuple()
+        seen.add(*filter(None, (key, person_key(ref, address) if ref else None)))
 
 
 def _without_planned(
@@ -331,7 +331,11 @@ def with_last(batches: Iterable[list[Candidate]]) -> Iterator[tuple[list[Candida
 
 def _pause(dispatch: Dispatch, mailing_id: int, error: Exception) -> None:
     """A plan that cannot go on: a person sees why, and may try again or cancel."""
-    text = "The list of recipients is not there any more." if isinstance(error, NotYours) else str(error)
+    text = (
+        "The list of recipients is not there any more."
+        if isinstance(error, NotYours)
+        else str(error)
+    )
     values = {
         "state": MailingState.PAUSED.value,
         "pause_reason": PLAN_FAILED,

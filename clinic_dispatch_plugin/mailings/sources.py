@@ -16,7 +16,9 @@ from clinic_dispatch_plugin.host.types import Consent, Recipient
 from clinic_dispatch_plugin.mailings.problems import HostFailed, MailingProblem, Problem
 from clinic_dispatch_plugin.mailings.recipient_file import (
     BadRow,
+    RecipientFile,
     RecipientRow,
+    Role,
     RowProblem,
     open_recipients,
 )
@@ -57,6 +59,25 @@ class RecipientsSource:
 Source = AudienceSource | FileSource | RecipientsSource
 
 
+class BadRows:
+    """The first rows of a file that cannot be used, and how many there are.
+
+    :param whole_rows_only: leave out those that lack nothing but their address, for they become messages.
+    """
+
+    def __init__(self, *, most: int = 200, whole_rows_only: bool = False) -> None:
+        self.rows: list[BadRow] = []
+        self.count = 0
+        self.whole_rows_only = whole_rows_only
+        self._most = most
+
+    def add(self, row: BadRow) -> None:
+        """Count one more, and keep it where there is room."""
+        self.count += 1
+        if len(self.rows) < self._most:
+            self.rows.append(row)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
     """Somebody who may become a message."""
@@ -84,7 +105,9 @@ def audience_candidates(
         for recipient in host.recipients(source.key, source.filters):
             yield of_recipient(recipient, purpose=purpose, channel=channel)
     except ValueError as error:
-        raise MailingProblem(Problem(field="filters", message=str(error) or "Not possible.")) from error
+        raise MailingProblem(
+            Problem(field="filters", message=str(error) or "Not possible.")
+        ) from error
     except Exception as error:
         raise HostFailed(f"audience {source.key!r}: {type(error).__name__}") from error
 
@@ -92,7 +115,7 @@ def audience_candidates(
 def of_recipient(recipient: Recipient, *, purpose: str, channel: str) -> Candidate:
     """A recipient the host described, as a candidate of this mailing."""
     name = one_line(recipient.name)[:LONGEST_NAME]
-    values = {key: str(value) for key, value in recipient.values.items() if value is not None}
+    values = {key: str(value) for key, value in recipient.values.items()}
     return Candidate(
         ref=clean_value(str(recipient.ref)),
         name=name,
@@ -110,7 +133,7 @@ def file_candidates(
     *,
     purpose: str,
     channel: str,
-    bad_rows: list[BadRow] | None = None,
+    bad_rows: BadRows | None = None,
     skip: int = 0,
 ) -> Iterator[Candidate]:
     """The rows of a file; those that name a patient with what the host says of them.
@@ -131,17 +154,19 @@ def file_candidates(
 
 
 def _usable(
-    rows: Iterable[RecipientRow | BadRow], bad_rows: list[BadRow] | None
+    rows: Iterable[RecipientRow | BadRow], bad_rows: BadRows | None
 ) -> Iterator[RecipientRow]:
     for row in rows:
         if isinstance(row, RecipientRow):
             yield row
-        elif row.problem is RowProblem.EMPTY_ADDRESS:
+            continue
+        without_address = row.problem is RowProblem.EMPTY_ADDRESS
+        if bad_rows is not None and not (without_address and bad_rows.whole_rows_only):
+            bad_rows.add(row)
+        if without_address:
             yield RecipientRow(
                 line=row.line, address="", ref=None, name=None, locale=None, values={}
             )
-        if isinstance(row, BadRow) and bad_rows is not None:
-            bad_rows.append(row)
 
 
 def _ask(host: HostAdapter, rows: Sequence[RecipientRow]) -> Mapping[str, Recipient]:
@@ -170,13 +195,42 @@ def _of_row(row: RecipientRow, known: Mapping[str, Recipient], *, purpose: str) 
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileSurvey:
+    """What one look through a file told."""
+
+    #: Rows that become messages.
+    rows: int
+    bad_rows: BadRows
+    #: The placeholders it offers.
+    names: tuple[str, ...]
+
+
+def survey_file(path: Path, *, channel: str) -> FileSurvey:
+    """Read a file from end to end.
+
+    :raises RecipientFileError: the file as a whole cannot be used.
+    """
+    bad_rows = BadRows()
+    with open_recipients(path, channel_key=channel) as file:
+        rows = sum(1 for _ in _usable(file.rows(), bad_rows))
+        return FileSurvey(rows=rows, bad_rows=bad_rows, names=_names(file))
+
+
 def file_names(path: Path, *, channel: str) -> tuple[str, ...]:
     """The placeholders a file offers.
 
     :raises RecipientFileError: the file as a whole cannot be used.
     """
     with open_recipients(path, channel_key=channel) as file:
-        return tuple(dict.fromkeys(("name", *file.placeholders)))
+        return _names(file)
+
+
+def _names(file: RecipientFile) -> tuple[str, ...]:
+    named = (
+        ("name",) if any(column.role in (Role.NAME, Role.REF) for column in file.columns) else ()
+    )
+    return tuple(dict.fromkeys((*named, *file.placeholders)))
 
 
 def audience_names(host: HostAdapter, key: str) -> tuple[str, ...]:

@@ -151,7 +151,7 @@ def counts_of(connection: Connection, mailing_ids: Sequence[int]) -> dict[int, d
     return found
 
 
-def ref_counts(connection: Connection, mailing_id: int) -> Iterator[Sequence[Row[Any]]]:
+def ref_counts(connection: Connection, mailing_id: int) -> Iterator[Sequence[Row[str, str, int]]]:
     """``(ref, state, count)`` of a mailing in portions, for hosts that show not every patient to everybody."""
     query = (
         select(Message.ref, Message.state, func.count())
@@ -216,7 +216,7 @@ def planned_refs(
     return set(connection.scalars(query))
 
 
-def planned_people(connection: Connection, mailing_id: int) -> Iterator[Row[Any]]:
+def planned_people(connection: Connection, mailing_id: int) -> Iterator[Row[str, str, str | None]]:
     """``(ref, address, duplicate_key)`` of what will be sent, streamed."""
     query = select(Message.ref, Message.address, Message.duplicate_key).where(
         Message.mailing_id == mailing_id, Message.duplicate_key.is_not(None)

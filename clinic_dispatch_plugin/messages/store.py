@@ -529,3 +529,18 @@ def plans_left(connection: Connection) -> list[int]:
     """Mailings whose messages are still to be written."""
     query = select(Mailing.id).where(Mailing.state == MailingState.PLANNING.value)
     return list(connection.scalars(query.order_by(Mailing.id)))
+
+
+def waiting(connection: Connection) -> tuple[int, datetime | None]:
+    """How many messages are due now, and since when the oldest of them is."""
+    query = (
+        select(func.count(), func.min(Message.due_at))
+        .join(Mailing, Mailing.id == Message.mailing_id)
+        .where(
+            Message.state == MessageState.QUEUED.value,
+            Message.due_at <= db_now(),
+            Mailing.state == MailingState.RUNNING.value,
+        )
+    )
+    count, oldest = connection.execute(query).one()
+    return int(count), oldest

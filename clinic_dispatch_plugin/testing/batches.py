@@ -13,7 +13,8 @@ class ListBatch(Batch):
     """Hands out the messages of a list and remembers which were taken, in order."""
 
     def __init__(self, messages: Iterable[OutgoingMessage] = (), *, closed: bool = True) -> None:
-        """
+        """Hold these messages.
+
         :param closed: False: more may come by :meth:`add` until :meth:`close`.
         """
         #: What was taken so far, first one first.
@@ -42,6 +43,7 @@ class ListBatch(Batch):
             self._changed.notify_all()
 
     def poll(self) -> OutgoingMessage | None:
+        """Take the next one; None when there is none now."""
         with self._changed:
             if not self._waiting:
                 return None
@@ -50,12 +52,15 @@ class ListBatch(Batch):
             return message
 
     def wait(self, timeout: float) -> bool:
+        """Wait for :meth:`add`, :meth:`close` or :meth:`stop`."""
         with self._changed:
             return self._changed.wait_for(lambda: bool(self._waiting) or self._closed, timeout)
 
     @property
     def ended(self) -> bool:
+        """Whether nothing is left and nothing will come."""
         return self._closed and not self._waiting
 
     def __len__(self) -> int:
+        """How many wait."""
         return len(self._waiting)

@@ -22,7 +22,9 @@ _PLACEHOLDERS = frozenset(
     |has no email|has no e-mail|without|x|xx|xxx|0|00|000
     |нет|нету|нет почты|нет email|нет e-mail|нет адреса|не указан|не указана|не указано|неизвестно|неизвестен
     |отсутствует|без почты|отказ|отказался|отказалась|н/д|нет данных
-    """.replace("\n", "").replace("    ", "").split("|")
+    """.replace("\n", "")
+    .replace("    ", "")
+    .split("|")
 )
 _EDGES = " \t-–—_.,;:!?*/\\()[]{}<>\"'`´«»„“”#"
 _REMARK = re.compile(r"\([^()]*\)")
@@ -31,7 +33,9 @@ _IN_ANGLES = re.compile(r"<([^<>]*)>")
 _PIECE = re.compile(r'(?:"(?:[^"\\]|\\.)*"|<[^<>]*>|[^,;|"<]|["<])+')
 _WORD_WITH_AT = re.compile(r"[^\s<>()]*@[^\s<>()]*")
 #: What an envelope and a header can carry as it stands (RFC 5321 4.1.2 without quoted local parts).
-_SENDABLE = re.compile(r"[^\s\x00-\x20\x7f-\x9f<>()\[\]\\,;:\"@]+@[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?")
+_SENDABLE = re.compile(
+    r"[^\s\x00-\x20\x7f-\x9f<>()\[\]\\,;:\"@]+@[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?"
+)
 
 
 def normalised(raw: str) -> str:
@@ -107,7 +111,9 @@ def domain_in_ascii(domain: str) -> str:
 def _candidates(text: str) -> Iterator[str]:
     for piece in _PIECE.findall(text):
         inside = [found for found in _IN_ANGLES.findall(piece) if "@" in found]
-        words = inside or _WORD_WITH_AT.findall(_REMARK.sub(" ", piece)) or _WORD_WITH_AT.findall(piece)
+        words = (
+            inside or _WORD_WITH_AT.findall(_REMARK.sub(" ", piece)) or _WORD_WITH_AT.findall(piece)
+        )
         for word in words:
             # Ends of a sentence are cut, beginnings not: ".anna@" would become somebody else's address.
             bare = word.strip("\"'").rstrip(".:/!")

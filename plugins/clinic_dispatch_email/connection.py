@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import selectors
-import socket
 import ssl
 import time
 from collections.abc import Callable, Sequence
@@ -11,13 +10,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from clinic_dispatch_email.capabilities import NOTHING, ServerOffers
-from clinic_dispatch_email.replies import NotSmtpError, Reply, ReplyReader
+from clinic_dispatch_email.problems import BREAKING, no_connection, reason_of, understood
+from clinic_dispatch_email.replies import Reply, ReplyReader
 from clinic_dispatch_email.settings import EmailSettings, is_loopback
 from clinic_dispatch_email.sign_on import Encrypt, SignOn, sign_on
-from clinic_dispatch_email.transactions import Command, GoodbyeError, Take, Transactions
+from clinic_dispatch_email.transactions import Command, Take, Transactions
 from clinic_dispatch_email.transport import AddressInfo, Transport
 from clinic_dispatch_plugin.api import (
-    AccountError,
     Answer,
     ChannelError,
     ConnectionFailed,
@@ -82,9 +81,9 @@ class Connection:
     # What the sender asks
 
     @property
-    def in_hand(self) -> bool:
-        """Whether it has messages without a result, or waits for a reply."""
-        return self._work.busy
+    def in_hand(self) -> int:
+        """Messages without a result."""
+        return self._work.in_hand
 
     @property
     def idle(self) -> bool:
@@ -142,7 +141,7 @@ class Connection:
 
     def abort(self) -> None:
         """End at once and settle what is in hand."""
-        self._end(self._unsent("the connection was closed by us"), blame=False)
+        self._end(no_connection("the connection was closed by us", where=self._where), blame=False)
 
     def on_ready(self, events: int) -> None:
         """Go on; called when the socket can be read from or written to."""
@@ -163,6 +162,9 @@ class Connection:
 
     # Opening
 
+    def _unreachable(self, text: str) -> ConnectionFailed:
+        return ConnectionFailed(no_connection(text, where=self._where))
+
     def _connect_to_next(self, error: ConnectionFailed | None) -> None:
         self._drop_transport()
         while self._addresses:
@@ -170,7 +172,7 @@ class Connection:
             try:
                 self._transport = Transport(address)
             except OSError as problem:
-                error = self._unreachable(_reason(problem))
+                error = self._unreachable(reason_of(problem))
                 continue
             self.deadline = time.monotonic() + self._shared.settings.connect_timeout
             self._watch(selectors.EVENT_WRITE)
@@ -185,7 +187,7 @@ class Connection:
             try:
                 transport.finish_connecting()
             except OSError as problem:
-                self._connect_to_next(self._unreachable(_reason(problem)))
+                self._connect_to_next(self._unreachable(reason_of(problem)))
                 return
             self._begin_sign_on(transport)
         elif self.phase is Phase.ENCRYPTING:
@@ -263,14 +265,13 @@ class Connection:
         except OSError:
             self._read_last_words()
             raise
-        if self._dot_at and transport.written >= self._dot_at:
-            self._dot_at = 0
-            self._arm()
-            fail_point("send.after_bytes")
-        elif transport.written > before and self.phase is Phase.READY:
+        if transport.written > before and self.phase is Phase.READY:
             self._arm()
         write = selectors.EVENT_WRITE if transport.wants_to_write else 0
         self._watch(selectors.EVENT_READ | write)
+        if self._dot_at and transport.written >= self._dot_at:
+            self._dot_at = 0
+            fail_point("send.after_bytes")
 
     def _read_last_words(self) -> None:
         """A server that refuses in the middle and closes breaks our writing first; its answer may lie there."""
@@ -280,25 +281,29 @@ class Connection:
             return
 
     def _read(self) -> None:
-        while self._transport is not None:
-            phase = self.phase
-            data = self._transport.read()
+        transport = self._transport
+        while transport is not None:
+            encrypted = transport.encrypted
+            data = transport.read()
             if data is None:
                 return
             if not data:
-                raise ConnectionResetError("closed by the mail server")
+                raise ConnectionResetError("the connection was closed by the mail server")
+            heard = False
             for reply in self._reader.feed(data):
+                heard = True
                 self._on_reply(reply)
-                if self.phase is Phase.CLOSED or self.phase is Phase.ENCRYPTING is not phase:
-                    return
-            if not self._transport.encrypted and len(data) < 65_536:
-                return  # the next readiness tells of more
+                if self._transport is not transport or transport.encrypted is not encrypted:
+                    return  # what came in the clear behind STARTTLS is nobody's word
+            if heard and self.phase is Phase.READY:  # whole replies count, drops of one do not
+                self._arm()
+            if not encrypted:
+                return  # readiness tells of more
 
     def _on_reply(self, reply: Reply) -> None:
         if self.phase is Phase.READY:
             assert self._transport is not None
             self._work.on_reply(reply, written=self._transport.written)
-            self._arm()
         elif self.phase is Phase.SIGNING_ON:
             self._step(reply)
         elif self.phase is Phase.QUITTING:
@@ -324,24 +329,11 @@ class Connection:
         """Do something to the connection; whatever breaks it ends it, with its messages settled."""
         try:
             action()
-        except GoodbyeError as goodbye:
-            self._end(goodbye.answer)
-        except NotSmtpError as rubbish:
-            self._end(self._unsent(f"the mail server does not speak SMTP: {rubbish}"))
-        except (AccountError, ConnectionFailed) as error:
-            self._end(error.answer, error=error)
-        except ssl.SSLCertVerificationError as problem:
-            answer = self._words("tls_failed", f"certificate refused: {problem.verify_message}")
-            self._end(answer, error=AccountError(answer))
-        except ssl.SSLError as problem:
-            reason = (problem.reason or "unknown reason").replace("_", " ").lower()
-            self._end(self._words("tls_failed", f"TLS failed: {reason}"))
-        except OSError as problem:
-            self._end(self._unsent(_reason(problem)))
+        except BREAKING as problem:
+            answer, error = understood(problem, where=self._where)
+            self._end(answer, error=error)
 
-    def _end(
-        self, why: Answer, *, error: ChannelError | None = None, blame: bool = True
-    ) -> None:
+    def _end(self, why: Answer, *, error: ChannelError | None = None, blame: bool = True) -> None:
         """Settle and close.
 
         :param error: what is wrong with the account or the relay for certain.
@@ -349,10 +341,10 @@ class Connection:
         """
         if self.phase is Phase.CLOSED:
             return
-        proved = self._work.answered > 0 or self.phase is Phase.QUITTING
-        long_unused = self.idle and time.monotonic() - self._ready_at > _TOO_SOON
-        probing = self._work.awaited is Command.NOOP
-        if error is None and blame and not (proved or long_unused or probing):
+        unused = self.phase is Phase.READY and not self._work.in_hand
+        worked = self._work.answered > 0 or self.phase is Phase.QUITTING
+        worked = worked or (unused and time.monotonic() - self._ready_at > _TOO_SOON)
+        if error is None and blame and not worked:
             error = ConnectionFailed(why)
         written = self._transport.written if self._transport is not None else 0
         self._work.settle(why, written=written)
@@ -402,21 +394,3 @@ class Connection:
     @property
     def _where(self) -> str:
         return f"{self._shared.settings.host}:{self._shared.settings.port}"
-
-    def _words(self, code: str, text: str) -> Answer:
-        return Answer(system="dispatch", code=code, text=f"{self._where}: {text}")
-
-    def _unsent(self, text: str) -> Answer:
-        return self._words("connect_failed", text)
-
-    def _unreachable(self, text: str) -> ConnectionFailed:
-        return ConnectionFailed(self._unsent(text))
-
-
-def _reason(problem: OSError) -> str:
-    """The error in plain words."""
-    if isinstance(problem, ConnectionResetError) and problem.errno is None:
-        return "the connection was closed by the mail server"
-    if isinstance(problem, socket.gaierror):
-        return "this host name is not known"
-    return (problem.strerror or type(problem).__name__).lower()

@@ -100,6 +100,8 @@ class DateField:
         """This moment in the machine's own zone, with the zone's number (RFC 5322 3.3)."""
         second = int(time.time())
         if second != self._second:
-            self._text = format_datetime(datetime.fromtimestamp(second).astimezone()).encode("ascii")
+            self._text = format_datetime(datetime.fromtimestamp(second).astimezone()).encode(
+                "ascii"
+            )
             self._second = second
         return self._text

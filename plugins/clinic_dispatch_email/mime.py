@@ -136,7 +136,13 @@ class Composer:
         )
 
     def _mail_command(
-        self, message: OutgoingMessage, offers: ServerOffers, *, size: int, eight_bit: bool, utf8: bool
+        self,
+        message: OutgoingMessage,
+        offers: ServerOffers,
+        *,
+        size: int,
+        eight_bit: bool,
+        utf8: bool,
     ) -> bytes:
         sender = self._return_path
         if self._settings.verp:
@@ -168,9 +174,9 @@ def _bodies(content: Content, *, eight_bit: bool) -> tuple[Body | None, Body | N
 
 
 def _text_part(encoding: bytes, subtype: bytes) -> bytes:
-    return (
-        b"Content-Type: text/%b; charset=utf-8\r\nContent-Transfer-Encoding: %b\r\n\r\n%%b"
-        % (subtype, encoding)
+    return b"Content-Type: text/%b; charset=utf-8\r\nContent-Transfer-Encoding: %b\r\n\r\n%%b" % (
+        subtype,
+        encoding,
     )
 
 

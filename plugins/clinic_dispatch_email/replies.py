@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from clinic_dispatch_plugin.api import Answer
@@ -67,16 +68,19 @@ class ReplyReader:
         self._lines: list[bytes] = []
         self._code = b""
 
-    def feed(self, data: bytes) -> list[Reply]:
-        """Take bytes, give the replies they complete.
+    def feed(self, data: bytes) -> Iterator[Reply]:
+        """Take bytes, give the replies they complete, one by one: what is whole counts, whatever follows it.
 
-        :raises NotSmtpError: they are no replies; what was complete before is lost.
+        :raises NotSmtpError: the rest are no replies.
         """
         parts = (self._rest + data).split(b"\n")
         self._rest = parts.pop()
+        for line in parts:
+            reply = self._line(line.rstrip(b"\r"))
+            if reply is not None:
+                yield reply
         if len(self._rest) > LONGEST_LINE:
             raise NotSmtpError("a line without end")
-        return [reply for line in parts if (reply := self._line(line.rstrip(b"\r")))]
 
     def forget(self) -> None:
         """Drop what came before the encryption began; nobody can vouch for it (RFC 3207 4)."""

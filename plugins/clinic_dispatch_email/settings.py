@@ -133,9 +133,7 @@ def _split(url: str) -> SplitResult:
         # Reading these is what finds brackets and ports that are wrong.
         _ = parts.hostname, parts.port
     except ValueError:
-        raise _wrong(
-            url, f"host or port cannot be read; write something like {EXAMPLE}."
-        ) from None
+        raise _wrong(url, f"host or port cannot be read; write something like {EXAMPLE}.") from None
     if parts.scheme not in PORTS:
         raise _wrong(url, f"begin with smtp://, smtps:// or smtp+starttls://, such as {EXAMPLE}.")
     if parts.path.strip("/") or parts.fragment:

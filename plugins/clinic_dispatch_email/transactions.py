@@ -76,7 +76,8 @@ class Transactions:
     def __init__(
         self, *, pipelining: bool, depth: int, deliver: Callable[[SendResult], None]
     ) -> None:
-        """
+        """Begin without any message.
+
         :param depth: messages in hand at most: 1 or 2.
         :param deliver: gets each result once.
         """
@@ -97,6 +98,11 @@ class Transactions:
     def awaited(self) -> Command | None:
         """What the next reply will answer."""
         return self._awaited[0][0] if self._awaited else None
+
+    @property
+    def in_hand(self) -> int:
+        """Messages begun that have no result."""
+        return len(self._in_hand)
 
     @property
     def busy(self) -> bool:
@@ -254,9 +260,7 @@ class Transactions:
         assert flight.refusal is not None
         self._in_hand.popleft()
         self.answered += 1
-        self._deliver(
-            Refused(attempt_id=flight.message.attempt_id, answer=flight.refusal.answer())
-        )
+        self._deliver(Refused(attempt_id=flight.message.attempt_id, answer=flight.refusal.answer()))
 
 
 def _out_of_step(command: Command, reply: Reply) -> NotSmtpError:

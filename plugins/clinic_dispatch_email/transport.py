@@ -42,6 +42,7 @@ class Transport:
             raise
 
     def fileno(self) -> int:
+        """The descriptor a selector watches."""
         return self._socket.fileno()
 
     @property

@@ -1,0 +1,24 @@
+"""``flask dispatch …``: the same work for people, scripts and checks."""
+
+from __future__ import annotations
+
+from clinic_dispatch_plugin.cli import (
+    database,
+    doctor,
+    listing,
+    mailings,
+    reference,
+    sending,
+    worker,
+)
+from clinic_dispatch_plugin.cli.base import dispatch
+
+database.register(dispatch)
+sending.register(dispatch)
+mailings.register(dispatch)
+listing.register(dispatch)
+worker.register(dispatch)
+reference.register(dispatch)
+doctor.register(dispatch)
+
+__all__ = ["dispatch"]

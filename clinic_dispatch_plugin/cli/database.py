@@ -1,0 +1,63 @@
+"""``flask dispatch db``: our tables, apart from the host's migrations."""
+
+from __future__ import annotations
+
+import click
+from flask.cli import AppGroup
+
+from clinic_dispatch_plugin.cli.base import fail, guarded
+from clinic_dispatch_plugin.database import migrate
+from clinic_dispatch_plugin.error_reference.service import install_packs
+from clinic_dispatch_plugin.registry import current_dispatch
+
+
+def register(group: AppGroup) -> None:
+    """Add the commands."""
+    group.add_command(db)
+
+
+db = AppGroup("db", help="Tables of the plugin: make, change, check them.")
+
+
+@db.command("upgrade")
+@click.argument("revision", default="head")
+@guarded
+def upgrade(revision: str) -> None:
+    """Bring the tables to REVISION (the newest by default), and the shipped reference with them."""
+    dispatch = current_dispatch()
+    migrate.upgrade(dispatch.database, revision)
+    click.echo(f"tables: revision {migrate.current(dispatch.database)}")
+    if migrate.current(dispatch.database) == migrate.head():
+        for pack, count in install_packs(dispatch).items():
+            click.echo(f"reference: {count} entries of {pack}")
+
+
+@db.command("downgrade")
+@click.argument("revision")
+@click.option("--yes", is_flag=True, help="Do not ask; what the tables hold is lost.")
+@guarded
+def downgrade(revision: str, yes: bool) -> None:
+    """Take the tables back to REVISION; `base` removes them with all they hold."""
+    if not yes:
+        click.confirm("Messages and reference entries in removed tables are lost. Go on?", abort=True)
+    migrate.downgrade(current_dispatch().database, revision)
+    click.echo(f"tables: revision {migrate.current(current_dispatch().database) or 'none'}")
+
+
+@db.command("current")
+@guarded
+def current() -> None:
+    """Say which revision the tables have, and which this version needs."""
+    click.echo(f"{migrate.current(current_dispatch().database) or 'none'} (needed: {migrate.head()})")
+
+
+@db.command("check")
+@guarded
+def check() -> None:
+    """Compare the tables with what this version expects; exit status 1 when they differ."""
+    found = migrate.differences(current_dispatch().database)
+    for difference in found:
+        click.echo(str(difference), err=True)
+    if found:
+        fail("The tables differ: run `flask dispatch db upgrade`.")
+    click.echo("tables are as this version expects them")

@@ -1,0 +1,278 @@
+"""``flask dispatch check``: the doctor. Each line says what was looked at, and where it is wrong what to do."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import click
+from flask import current_app
+from flask.cli import AppGroup
+from sqlalchemy.exc import SQLAlchemyError
+
+from clinic_dispatch_plugin.accounts import service as accounts
+from clinic_dispatch_plugin.channels.errors import ChannelError
+from clinic_dispatch_plugin.cli.base import json_option, print_json
+from clinic_dispatch_plugin.database import migrate
+from clinic_dispatch_plugin.engine import store as engine
+from clinic_dispatch_plugin.engine.journal import Journal
+from clinic_dispatch_plugin.engine.tender import SILENT_SECONDS
+from clinic_dispatch_plugin.error_reference import service as error_reference
+from clinic_dispatch_plugin.registry import Dispatch, current_dispatch
+from clinic_dispatch_plugin.web.layout import layout_marker_found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One line of the doctor's."""
+
+    subject: str
+    #: ``ok``, ``warning`` or ``wrong``.
+    state: str
+    text: str
+    #: What to do; empty where nothing is to be done.
+    advice: str = ""
+
+
+def register(group: AppGroup) -> None:
+    """Add the command."""
+    group.add_command(check)
+
+
+@click.command("check")
+@click.option("--connect", is_flag=True, help="Sign in to every gateway as well.")
+@json_option
+def check(connect: bool, as_json: bool) -> None:
+    """Look whether everything is in place; exit status 1 when something is wrong."""
+    dispatch = current_dispatch()
+    findings = [finding for look in _LOOKS for finding in _looked(look, dispatch)]
+    if connect:
+        findings += _looked(_gateways, dispatch)
+    wrong = any(finding.state == "wrong" for finding in findings)
+    if as_json:
+        lines = [
+            {"subject": f.subject, "state": f.state, "text": f.text, "advice": f.advice}
+            for f in findings
+        ]
+        print_json({"ok": not wrong, "findings": lines})
+    else:
+        for finding in findings:
+            mark = {"ok": "ok     ", "warning": "warning", "wrong": "WRONG  "}[finding.state]
+            advice = f" → {finding.advice}" if finding.advice else ""
+            click.echo(f"{mark}  {finding.subject}: {finding.text}{advice}")
+    sys.exit(1 if wrong else 0)
+
+
+def _looked(look: Callable[[Dispatch], Iterator[Finding]], dispatch: Dispatch) -> list[Finding]:
+    subject = (look.__doc__ or "").rstrip(".")
+    try:
+        return list(look(dispatch))
+    except SQLAlchemyError as error:
+        text = f"cannot be looked at: the database fails ({type(error).__name__})"
+        return [Finding(subject=subject, state="wrong", text=text, advice="mend the database first")]
+
+
+def _configuration(dispatch: Dispatch) -> Iterator[Finding]:
+    """Configuration."""
+    settings = dispatch.settings
+    if not settings.secret_keys:
+        yield Finding(
+            subject="configuration",
+            state="warning",
+            text="CLINIC_DISPATCH_SECRET_KEYS is not set, so mails carry no unsubscribe links",
+            advice='set it; make a key with: python -c "import secrets; print(secrets.token_urlsafe(48))"',
+        )
+    if settings.base_url is None:
+        yield Finding(
+            subject="configuration",
+            state="warning",
+            text="CLINIC_DISPATCH_BASE_URL is not set, so messages cannot hold links to this application",
+            advice="set it to the address patients reach, such as https://clinic.example",
+        )
+    if settings.secret_keys and settings.base_url:
+        yield Finding(subject="configuration", state="ok", text="read and in order")
+    for plugin in dispatch.loaded:
+        yield Finding(
+            subject=f"plugin {plugin.name}",
+            state="warning" if plugin.problem else "ok",
+            text=f"{plugin.distribution}{', ' + plugin.problem if plugin.problem else ''}",
+        )
+    for key, channel in dispatch.channels.items():
+        found = channel.accounts()
+        yield Finding(
+            subject=f"channel {key}",
+            state="ok" if found else "warning",
+            text=", ".join(account.label for account in found) or "no account is configured",
+            advice="" if found else f"set CLINIC_DISPATCH_{key.upper()}_URL",
+        )
+
+
+def _database(dispatch: Dispatch) -> Iterator[Finding]:
+    """Database."""
+    revision, needed = migrate.current(dispatch.database), migrate.head()
+    if revision != needed:
+        text = f"revision {revision or 'none'}, this version needs {needed}"
+        yield Finding(
+            subject="database", state="wrong", text=text, advice="run `flask dispatch db upgrade`"
+        )
+        return
+    yield Finding(
+        subject="database", state="ok", text=f"{dispatch.database.engine.dialect.name}, revision {revision}"
+    )
+    with dispatch.database.begin() as connection:
+        if not error_reference.packs_are_current(dispatch, connection):
+            yield Finding(
+                subject="reference",
+                state="wrong",
+                text="newer entries are installed than the database holds",
+                advice="run `flask dispatch db upgrade`",
+            )
+        if connection.dialect.name == "sqlite":
+            mode = connection.exec_driver_sql("PRAGMA journal_mode").scalar()
+            if mode != "wal":
+                yield Finding(
+                    subject="database",
+                    state="warning",
+                    text=f"SQLite runs in {mode} mode: pages wait while messages go out",
+                    advice="run `PRAGMA journal_mode = WAL` on it once",
+                )
+
+
+def _queue(dispatch: Dispatch) -> Iterator[Finding]:
+    """Queue."""
+    if dispatch.doorbell.answers():
+        kind = "embedded server" if dispatch.doorbell.embedded else "Redis"
+        yield Finding(subject="queue", state="ok", text=f"{kind} answers")
+    elif dispatch.doorbell.embedded:
+        yield Finding(
+            subject="queue",
+            state="warning",
+            text="the embedded server is not running: it runs while a worker does",
+            advice="start one: flask dispatch worker",
+        )
+    else:
+        yield Finding(
+            subject="queue",
+            state="wrong",
+            text="Redis does not answer; messages are kept and go out later",
+            advice="start it, or correct CLINIC_DISPATCH_REDIS_URL",
+        )
+
+
+def _worker(dispatch: Dispatch) -> Iterator[Finding]:
+    """Worker."""
+    with dispatch.database.begin() as connection:
+        seen = engine.workers(connection, within=SILENT_SECONDS)
+        runs = engine.live_runs(connection)
+    if seen:
+        names = ", ".join(row["name"] for row in seen)
+        yield Finding(subject="worker", state="ok", text=f"seen: {names}")
+    elif runs:
+        yield Finding(
+            subject="worker",
+            state="wrong",
+            text="a plain RQ worker sends, but nobody tends: retries and what dead workers left stay lying",
+            advice="start at least one: flask dispatch worker",
+        )
+    else:
+        yield Finding(
+            subject="worker",
+            state="wrong",
+            text="none was seen in the last half minute: nothing goes out",
+            advice="start one: flask dispatch worker",
+        )
+
+
+def _host(dispatch: Dispatch) -> Iterator[Finding]:
+    """Host."""
+    if not dispatch.has_host:
+        yield Finding(
+            subject="host",
+            state="wrong",
+            text="no adapter was given, so nobody may open the pages",
+            advice="pass host=YourAdapter() to ClinicDispatch().init_app",
+        )
+        return
+    found = layout_marker_found(current_app._get_current_object())  # type: ignore[attr-defined]
+    yield Finding(
+        subject="layout",
+        state="ok" if found else "wrong",
+        text="our pages appear in the host's layout" if found else "our pages would be empty",
+        advice="" if found else "correct the template or the block that layout() names",
+    )
+    rules = {rule.endpoint for rule in current_app.url_map.iter_rules()}
+    menu = {"clinic_dispatch.messages", "clinic_dispatch.reference"} <= rules
+    yield Finding(
+        subject="menu",
+        state="ok" if menu else "wrong",
+        text="both items lead to pages" if menu else "the pages are not registered",
+    )
+
+
+def _migrations(dispatch: Dispatch) -> Iterator[Finding]:
+    """Migrations of the host."""
+    migrate_extension = current_app.extensions.get("migrate")
+    if migrate_extension is None:
+        yield Finding(subject="migrations", state="ok", text="the host uses no Flask-Migrate")
+        return
+    guard = getattr(migrate_extension, "configure_args", {}).get("include_name")
+    safe = guard is not None and (
+        getattr(guard, "spares_dispatch", False) or not guard("dispatch_message", "table", {})
+    )
+    yield Finding(
+        subject="migrations",
+        state="ok" if safe else "wrong",
+        text="the host's leave our tables alone" if safe else "`flask db migrate` would drop our tables",
+        advice="" if safe else "pass include_name=hosts_own to the host's Migrate(app, db, …)",
+    )
+
+
+def _folder(dispatch: Dispatch) -> Iterator[Finding]:
+    """Data folder."""
+    folder = dispatch.settings.spool_dir
+    try:
+        Journal(folder, 0).close()
+    except OSError as error:
+        yield Finding(
+            subject="data folder",
+            state="wrong",
+            text=f"{folder} cannot be written or locked ({error.strerror})",
+            advice="make it writable, on a local disk, or set CLINIC_DISPATCH_DATA_DIR",
+        )
+        return
+    yield Finding(subject="data folder", state="ok", text=f"{dispatch.settings.data_dir} can be written and locked")
+
+
+def _accounts(dispatch: Dispatch) -> Iterator[Finding]:
+    """Accounts."""
+    with dispatch.database.begin() as connection:
+        for row in accounts.accounts(connection):
+            if row["state"] in {"stopped", "resting"}:
+                yield Finding(
+                    subject=f"account {row['channel']}/{row['key']}",
+                    state="wrong" if row["state"] == "stopped" else "warning",
+                    text=f"{row['state']}: {row['answer_text'][:200]}",
+                    advice="mend it, then press *Check again* on the mailing's page"
+                    if row["state"] == "stopped"
+                    else "it is tried again by itself",
+                )
+
+
+def _gateways(dispatch: Dispatch) -> Iterator[Finding]:
+    """Gateways."""
+    for key, channel in dispatch.channels.items():
+        for account in channel.accounts():
+            subject = f"gateway {key}/{account.key}"
+            try:
+                channel.connect(account)
+            except ChannelError as error:
+                found = error_reference.explain(dispatch, error.answer)
+                helps = found.entry.text("what_helps", dispatch.settings.locale) if found.entry else ""
+                text = f"{account.label}: {error.answer.text or error.answer.code}"
+                yield Finding(subject=subject, state="wrong", text=text, advice=helps)
+            else:
+                yield Finding(subject=subject, state="ok", text=f"{account.label}: signed in")
+
+
+_LOOKS = (_configuration, _folder, _database, _queue, _worker, _accounts, _host, _migrations)

@@ -1,0 +1,114 @@
+"""``flask dispatch messages`` and ``status``: what became of everything."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+from flask.cli import AppGroup
+from sqlalchemy import select
+
+from clinic_dispatch_plugin.accounts import service as accounts
+from clinic_dispatch_plugin.cli.base import (
+    guarded,
+    json_option,
+    language_option,
+    print_json,
+    print_table,
+    ready,
+)
+from clinic_dispatch_plugin.database.base import db_now
+from clinic_dispatch_plugin.engine import store as engine
+from clinic_dispatch_plugin.engine.tender import SILENT_SECONDS
+from clinic_dispatch_plugin.messages import lists
+from clinic_dispatch_plugin.messages import store as messages
+from clinic_dispatch_plugin.messages.rules import MessageState
+from clinic_dispatch_plugin.registry import Dispatch
+
+
+def register(group: AppGroup) -> None:
+    """Add the commands."""
+    group.add_command(list_messages)
+    group.add_command(status)
+
+
+@click.command("messages")
+@click.option("--mailing", type=int, help="Only of this mailing.")
+@click.option("--status", "state", type=click.Choice([state.value for state in MessageState]))
+@json_option
+@language_option
+@guarded
+def list_messages(mailing: int | None, state: str | None, as_json: bool, lang: str | None) -> None:
+    """List messages with what explains them, oldest first."""
+    dispatch = ready()
+    language = lang or dispatch.settings.locale
+    rows = lists.messages_for_command(
+        dispatch,
+        mailing_id=mailing,
+        state=MessageState(state) if state else None,
+        language=language,
+    )
+    if as_json:
+        for row in rows:
+            print_json(row)
+        return
+    print_table(
+        ([row["id"], row["status"], row["address"], row["note"] or ""] for row in rows),
+        ["id", "status", "address", "note"],
+    )
+
+
+@click.command("status")
+@json_option
+@guarded
+def status(as_json: bool) -> None:
+    """Say who is at work, what waits, and what stands still and why."""
+    found = _status(ready())
+    if as_json:
+        print_json(found)
+        return
+    click.echo(f"queue      {'reachable' if found['queue']['reachable'] else 'NOT reachable'}")
+    click.echo(f"workers    {len(found['workers'])}")
+    for worker in found["workers"]:
+        click.echo(f"           {worker['name']}, version {worker['version']}")
+    click.echo(f"waiting    {found['waiting']} due now, {found['running']} mailings running")
+    for account in found["accounts"]:
+        click.echo(f"account    {account['channel']}/{account['key']}: {account['state']} {account['note']}")
+
+
+def _status(dispatch: Dispatch) -> dict[str, Any]:
+    language = dispatch.settings.locale
+    with dispatch.database.begin() as connection:
+        now = connection.execute(select(db_now())).scalar_one()
+        workers = [
+            {
+                "name": row["name"],
+                "version": row["version"],
+                "concurrency": row["concurrency"],
+                "seen_seconds_ago": round((now - row["seen_at"]).total_seconds(), 1),
+            }
+            for row in engine.workers(connection, within=SILENT_SECONDS)
+        ]
+        waiting, oldest = messages.waiting(connection)
+        found = {
+            "workers": workers,
+            "runs": engine.live_runs(connection),
+            "waiting": waiting,
+            "oldest_waiting_seconds": round((now - oldest).total_seconds(), 1) if oldest else None,
+            "running": len(messages.mailings_at_work(connection)),
+        }
+        rows = list(accounts.accounts(connection))
+        notes = {row["id"]: lists.note_of_answer(dispatch, connection, row["answer_id"], language) for row in rows}
+    found["accounts"] = [
+        {
+            "channel": row["channel"],
+            "key": row["key"],
+            "state": row["state"],
+            "note": notes[row["id"]] if row["state"] != "ready" else "",
+        }
+        for row in rows
+    ]
+    found["queue"] = {"reachable": dispatch.doorbell.answers(), "embedded": dispatch.doorbell.embedded}
+    return found
+
+

@@ -1,0 +1,169 @@
+"""``flask dispatch send``: a mailing from the command line."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+from flask.cli import AppGroup
+
+from clinic_dispatch_plugin.cli.base import SYSTEM, fail, guarded, json_option, print_json, ready
+from clinic_dispatch_plugin.config import PURPOSES
+from clinic_dispatch_plugin.engine import store as engine
+from clinic_dispatch_plugin.engine.tender import SILENT_SECONDS
+from clinic_dispatch_plugin.mailings import service as mailings
+from clinic_dispatch_plugin.mailings.content import MailingContent
+from clinic_dispatch_plugin.mailings.problems import HostFailed, MailingProblem, NoRoute
+from clinic_dispatch_plugin.mailings.recipient_file import RecipientFileError
+from clinic_dispatch_plugin.mailings.sources import AudienceSource, FileSource
+from clinic_dispatch_plugin.registry import Dispatch
+
+_POLL_SECONDS = 0.2
+_NO_WORKER = (
+    "No worker is running, so nothing goes out yet; nothing is lost. Start one with: flask dispatch worker"
+)
+
+
+def register(group: AppGroup) -> None:
+    """Add the command."""
+    group.add_command(send)
+
+
+def worker_is_seen(dispatch: Dispatch) -> bool:
+    """Whether some worker gave a sign of life lately."""
+    with dispatch.database.begin() as connection:
+        return bool(engine.workers(connection, within=SILENT_SECONDS))
+
+
+class _Moment(click.ParamType):
+    name = "time"
+
+    def convert(self, value: object, param: object, ctx: object) -> datetime:
+        try:
+            moment = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
+        except ValueError:
+            fail(f"--not-after {value!r}: write ISO 8601 with a zone, such as 2026-11-24T07:00+01:00.")
+        if moment.tzinfo is None:
+            fail(f"--not-after {value!r} has no time zone: write 2026-11-24T07:00+01:00.")
+        return moment.astimezone(UTC)
+
+
+@click.command("send")
+@click.option("--channel", default="email", show_default=True, help="Channel to send through.")
+@click.option("--to", "to", type=click.Path(path_type=Path), help="CSV of recipients.")
+@click.option("--audience", help="Audience of the host, instead of --to.")
+@click.option("--filter", "filters", multiple=True, metavar="NAME=VALUE", help="Filter of the audience.")
+@click.option("--subject", default="", help="Subject, placeholders allowed.")
+@click.option("--text", "text", required=True, type=click.Path(path_type=Path), help="File with the text.")
+@click.option("--html", "html", type=click.Path(path_type=Path), help="File with the HTML text.")
+@click.option("--name", default="", help="Name of the mailing; the subject by default.")
+@click.option("--purpose", type=click.Choice(PURPOSES), default="service", show_default=True)
+@click.option("--not-after", type=_Moment(), help="ISO 8601 with a zone: not sent later than this.")
+@click.option("--idempotency-key", help="The same key twice sends once.")
+@click.option("--wait", type=click.FloatRange(min=0), metavar="SECONDS", help="Wait for the first pass.")
+@json_option
+@guarded
+def send(
+    channel: str,
+    to: Path | None,
+    audience: str | None,
+    filters: tuple[str, ...],
+    subject: str,
+    text: Path,
+    html: Path | None,
+    name: str,
+    purpose: str,
+    not_after: datetime | None,
+    idempotency_key: str | None,
+    wait: float | None,
+    as_json: bool,
+) -> None:
+    """Send a mailing to the recipients of a CSV file or an audience.
+
+    The CSV's columns: email (or the channel's key, or phone), optional ref, name, locale; every other column is a
+    placeholder {{ column }}. Rows that cannot be used are named with line, cell and what to do; the others are sent.
+    """
+    dispatch = ready()
+    source = _source(to, audience, filters)
+    content = MailingContent(subject=subject, text=_read(text), html=_read(html) if html else "")
+    try:
+        started = mailings.send_now(
+            dispatch,
+            name=name or subject or text.stem,
+            purpose=purpose,
+            channel=channel,
+            content=content,
+            source=source,
+            not_after=not_after,
+            actor=SYSTEM,
+            idempotency_key=idempotency_key,
+        )
+    except RecipientFileError as error:
+        fail(f"{to}: {error.message.format_map(error.fields)} {error.advice.format_map(error.fields)}")
+    except (MailingProblem, NoRoute, HostFailed) as error:
+        fail(str(error))
+    for row in started.bad_rows:
+        said = f"{row.message.format_map(row.fields)} {row.advice.format_map(row.fields)}"
+        click.echo(f"line {row.line}: {said}", err=True)
+    hidden = started.bad_row_count - len(started.bad_rows)
+    if hidden > 0:
+        click.echo(f"… and {hidden} more rows that cannot be used", err=True)
+    if not worker_is_seen(dispatch):
+        click.echo(_NO_WORKER, err=True)
+    _wait(dispatch, started.mailing_id, wait or 0.0)
+    _report(dispatch, started.mailing_id, bad_rows=started.bad_row_count, as_json=as_json)
+
+
+def _source(
+    to: Path | None, audience: str | None, filters: tuple[str, ...]
+) -> AudienceSource | FileSource:
+    if (to is None) == (audience is None):
+        fail("Say whom: either --to FILE.csv or --audience NAME.")
+    if audience is not None:
+        wrong = [item for item in filters if "=" not in item]
+        if wrong:
+            fail(f"--filter {wrong[0]!r}: write NAME=VALUE.")
+        return AudienceSource(key=audience, filters=dict(item.split("=", 1) for item in filters))
+    assert to is not None
+    if not to.is_file():
+        fail(f"--to {to}: there is no such file.")
+    return FileSource(path=to, file_name=to.name)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        fail(f"{path}: {error.strerror}.")
+    except UnicodeDecodeError:
+        fail(f"{path} is not UTF-8: save it as UTF-8.")
+
+
+def _wait(dispatch: Dispatch, mailing_id: int, seconds: float) -> None:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        found = mailings.summary(dispatch, mailing_id)
+        if found.first_pass_at is not None or found.finished_at is not None:
+            return
+        time.sleep(min(_POLL_SECONDS, max(0.0, end - time.monotonic())))
+
+
+def _report(dispatch: Dispatch, mailing_id: int, *, bad_rows: int, as_json: bool) -> None:
+    found = mailings.summary(dispatch, mailing_id)
+    result = {
+        "mailing": mailing_id,
+        "recipients": found.recipients,
+        "skipped": found.skipped,
+        "bad_rows": bad_rows,
+        "first_pass": found.first_pass_at is not None,
+        "finished": found.finished_at is not None,
+        "counts": found.counts,
+    }
+    if as_json:
+        print_json(result)
+        return
+    click.echo(f"mailing {mailing_id}: {found.recipients} recipients, {found.skipped} skipped")
+    for state, count in found.counts.items():
+        click.echo(f"  {state:12} {count}")

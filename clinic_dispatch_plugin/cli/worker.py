@@ -1,0 +1,36 @@
+"""``flask dispatch worker``: sends, and looks after what was left behind."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+import click
+from flask.cli import AppGroup
+
+from clinic_dispatch_plugin.cli.base import fail, ready
+from clinic_dispatch_plugin.engine.worker import WorkerProblem, run_worker
+
+
+def register(group: AppGroup) -> None:
+    """Add the command."""
+    group.add_command(worker)
+
+
+@click.command("worker")
+@click.option("--burst", is_flag=True, help="End when nothing is due any more.")
+@click.option("--concurrency", type=click.IntRange(1, 32), default=1, show_default=True)
+def worker(burst: bool, concurrency: int) -> None:
+    """Send what is due until SIGTERM or Ctrl-C; the first finishes what is open, the second ends at once."""
+    dispatch = ready()
+    logging.basicConfig(
+        level=logging.WARNING,
+        stream=sys.stderr,
+        format="%(asctime)s %(levelname)s %(name)s %(message)s",
+    )
+    if not burst:
+        click.echo(f"worker: queue at {'the embedded server' if dispatch.doorbell.embedded else 'Redis'}, {concurrency} at once", err=True)
+    try:
+        sys.exit(run_worker(dispatch, burst=burst, concurrency=concurrency))
+    except WorkerProblem as error:
+        fail(str(error))

@@ -1,0 +1,125 @@
+"""Answers together with what explains them, for whoever shows messages; and which answers one cause gathers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from clinic_dispatch_plugin.error_reference import store
+from clinic_dispatch_plugin.error_reference.rules import KnownEntry, Matched
+from clinic_dispatch_plugin.error_reference.service import reference
+from clinic_dispatch_plugin.registry import Dispatch
+
+#: Ids one statement asks for.
+_PORTION = 500
+#: Steps of the look-up that say nothing of just this answer.
+_GENERAL = frozenset({Matched.DEFAULT, Matched.DRAFT, Matched.NONE})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explained:
+    """One distinct answer as it explains itself now."""
+
+    id: int
+    system: str
+    code: str
+    #: The provider's words without what names a person.
+    sample: str
+    matched: Matched
+    #: Nobody described it yet, and nobody said that the general description will do.
+    draft: bool
+    entry: KnownEntry | None
+
+    @property
+    def key(self) -> str:
+        """The cause's name for commands: of the entry, for a draft of the answer itself."""
+        if self.entry is None or self.draft:
+            return f"{self.system}:{self.code}"
+        return self.entry.key
+
+    @property
+    def token(self) -> str:
+        """The cause's name in addresses of pages: never shared by two causes."""
+        if self.entry is None or self.draft:
+            return f"draft:{self.system}:{self.code}"
+        return f"entry:{self.entry.id}"
+
+    @property
+    def general(self) -> bool:
+        """Whether the words that explain it are those for any unknown answer."""
+        return self.draft and self.matched in _GENERAL
+
+    @property
+    def named(self) -> tuple[str, str]:
+        """System and code of what explains it; a draft is named like its answer."""
+        if self.entry is None or self.matched in (Matched.DRAFT, Matched.NONE):
+            return self.system, self.code
+        return self.entry.system, self.entry.code
+
+    @property
+    def category(self) -> str:
+        """The kind of trouble."""
+        return self.entry.category if self.entry else "unknown"
+
+    def is_ours(self, *codes: str) -> bool:
+        """Whether it is a decision of our own with one of these codes."""
+        return self.system == "dispatch" and self.code in codes
+
+    def text(self, name: str, language: str) -> str:
+        """``short``, ``what_happened`` or ``what_helps`` in a language; empty where nothing is known."""
+        return self.entry.text(name, language) if self.entry else ""
+
+
+def explained(
+    dispatch: Dispatch, connection: Connection, answer_ids: Iterable[int | None]
+) -> dict[int, Explained]:
+    """These answers with their entries, by id."""
+    wanted = sorted({found for found in answer_ids if found is not None})
+    entries = reference(dispatch, connection).entries
+    unknown = reference(dispatch, connection).unknown_answer
+    done: dict[int, Explained] = {}
+    for start in range(0, len(wanted), _PORTION):
+        for row in store.answers_by_id(connection, wanted[start : start + _PORTION]).values():
+            done[row["id"]] = _explained(row, entries, unknown)
+    return done
+
+
+def _explained(
+    row: Mapping[str, object], entries: Mapping[int, KnownEntry], unknown: KnownEntry | None
+) -> Explained:
+    entry_id = row["entry_id"]
+    entry = entries.get(entry_id) if isinstance(entry_id, int) else None
+    return Explained(
+        id=int(str(row["id"])),
+        system=str(row["system"]),
+        code=str(row["code"]),
+        sample=str(row["sample"]),
+        matched=Matched(str(row["matched"])),
+        draft=bool(row["draft"]),
+        entry=entry or unknown,
+    )
+
+
+def answers_of_cause(dispatch: Dispatch, connection: Connection, cause: str) -> list[int]:
+    """The answers a cause gathers; empty for one that does not exist.
+
+    :param cause: ``smtp:5.1.1`` (entry or draft), ``entry:7``, ``draft:smtp:5.9.9`` or ``answer:12``.
+    """
+    kind, _, rest = cause.partition(":")
+    if kind == "answer":
+        return [int(rest)] if rest.isascii() and rest.isdigit() and len(rest) < 19 else []
+    entries = reference(dispatch, connection).entries
+    found = (_explained(row, entries, None) for row in _candidates(connection, kind, rest))
+    wanted = "token" if kind in ("entry", "draft") else "key"
+    return [answer.id for answer in found if getattr(answer, wanted) == cause]
+
+
+def _candidates(connection: Connection, kind: str, rest: str) -> Sequence[Mapping[str, object]]:
+    rows: Sequence[Mapping[str, object]]
+    if kind == "draft":
+        rows = store.answers(connection, systems=[rest.partition(":")[0]])  # type: ignore[assignment]
+    else:  # an entry of one system explains answers of another: our own "unknown answer"
+        rows = store.answers(connection)  # type: ignore[assignment]
+    return rows

@@ -1,0 +1,363 @@
+"""A mailing while it is being written: begun, changed step by step, thrown away; every step is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import PurePath
+from typing import Any, BinaryIO
+
+from sqlalchemy import RowMapping
+
+from clinic_dispatch_plugin.channels.types import Purpose
+from clinic_dispatch_plugin.host.types import Action, Actor, Audience
+from clinic_dispatch_plugin.mailings import store, uploads
+from clinic_dispatch_plugin.mailings.content import MailingContent, checked_content
+from clinic_dispatch_plugin.mailings.problems import MailingProblem, NotYours, Problem
+from clinic_dispatch_plugin.mailings.recipient_file import RecipientFileError
+from clinic_dispatch_plugin.mailings.sources import (
+    FileSurvey,
+    audience_names,
+    file_names,
+    one_line,
+    survey_file,
+)
+from clinic_dispatch_plugin.messages.mailing_rules import MailingState
+from clinic_dispatch_plugin.registry import Dispatch
+
+LONGEST_NAME = 200
+LONGEST_FILTER = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """A mailing as its pages need it; a draft unless ``state`` says otherwise."""
+
+    id: int
+    name: str
+    purpose: str
+    channel: str
+    state: MailingState
+    #: ``audience``, ``file``; empty: nobody was chosen yet.
+    source: str
+    selection: Mapping[str, Any]
+    content: MailingContent
+    template_id: int | None
+    not_after: datetime | None
+    created_by: str
+    created_by_name: str
+    row: RowMapping = field(repr=False)
+
+    @property
+    def has_recipients(self) -> bool:
+        """Whether step one is done."""
+        return bool(self.selection.get("upload") or self.selection.get("audience"))
+
+    @property
+    def has_text(self) -> bool:
+        """Whether step two is done."""
+        return bool(self.content.text.strip())
+
+
+def of_row(row: RowMapping) -> Draft:
+    """A row as a draft."""
+    selection = row["selection"] or {}
+    written = row["draft"] or {}
+    return Draft(
+        id=row["id"],
+        name=row["name"],
+        purpose=row["purpose"],
+        channel=row["channel"],
+        state=MailingState(row["state"]),
+        source=row["source"] if selection else "",
+        selection=selection,
+        content=MailingContent(
+            subject=str(written.get("subject", "")),
+            text=str(written.get("text", "")),
+            html=str(written.get("html", "")),
+        ),
+        template_id=row["template_id"],
+        not_after=row["not_after"],
+        created_by=row["created_by"],
+        created_by_name=row["created_by_name"],
+        row=row,
+    )
+
+
+def create_draft(dispatch: Dispatch, actor: Actor) -> int:
+    """An empty draft; returns its id.
+
+    :raises MailingProblem: there is no channel to send through.
+    """
+    if not dispatch.channels:
+        raise MailingProblem(Problem(field="channel", message="No channel is installed."))
+    values = {
+        "name": "",
+        "purpose": Purpose.SERVICE.value,
+        "channel": next(iter(dispatch.channels)),
+        "state": MailingState.DRAFT.value,
+        "draft": {},
+        "created_by": actor.ref[:128],
+        "created_by_name": actor.name[:255],
+    }
+    return dispatch.database.run(lambda connection: store.add_mailing(connection, values))
+
+
+def load(dispatch: Dispatch, mailing_id: int, actor: Actor) -> Draft:
+    """A mailing for its writer, or for whoever may send it.
+
+    :raises NotYours: there is none, or it is somebody else's.
+    """
+    with dispatch.database.begin() as connection:
+        row = store.mailing(connection, mailing_id)
+    if row is None:
+        raise NotYours(mailing_id)
+    mine = row["created_by"] == actor.ref[:128]
+    if not mine and not dispatch.host.is_allowed(actor, Action.SEND):
+        raise NotYours(mailing_id)
+    return of_row(row)
+
+
+def _save(dispatch: Dispatch, mailing_id: int, values: Mapping[str, Any]) -> None:
+    changed = dispatch.database.run(
+        lambda connection: store.change_mailing(
+            connection, mailing_id, values, in_states=[MailingState.DRAFT]
+        )
+    )
+    if not changed:
+        message = "This mailing was started already, so it cannot be changed any more."
+        raise MailingProblem(Problem(field="", message=message))
+
+
+def choose_audience(
+    dispatch: Dispatch, draft: Draft, *, key: str, filters: Mapping[str, str], purpose: str
+) -> None:
+    """Step one: a group of the clinic's; filters it does not have are left out.
+
+    :raises MailingProblem: no such group, a filter is missing or wrong, no such purpose.
+    """
+    audience = next((each for each in dispatch.host.audiences() if each.key == key), None)
+    if audience is None:
+        raise MailingProblem(Problem(field="audience", message="Choose who gets the message."))
+    kept = _filters(audience, filters)
+    values = {
+        "source": "audience",
+        "selection": {"audience": key, "filters": kept},
+        "purpose": checked_purpose(purpose),
+        **_first_name(draft, str(audience.label)),
+    }
+    _save(dispatch, draft.id, values)
+    uploads.remove(dispatch, draft.selection.get("upload"))
+
+
+def _filters(audience: Audience, given: Mapping[str, str]) -> dict[str, str]:
+    problems, kept = [], {}
+    for each in audience.filters:
+        value = one_line(given.get(each.key, ""))
+        name = f"filter.{audience.key}.{each.key}"
+        if each.kind == "bool":
+            value = "1" if value else ""
+        if not value and each.required:
+            problems.append(Problem(field=name, message="Fill this in."))
+        elif (
+            value and each.kind == "choice" and value not in {choice for choice, _ in each.choices}
+        ):
+            problems.append(Problem(field=name, message="Choose one of the list."))
+        elif value and each.kind == "date" and not _is_day(value):
+            problems.append(Problem(field=name, message="Enter a day, such as 2026-11-24."))
+        elif len(value) > LONGEST_FILTER:
+            problems.append(
+                Problem(
+                    field=name,
+                    message="At most {limit} characters.",
+                    fields={"limit": LONGEST_FILTER},
+                )
+            )
+        kept[each.key] = value
+    if problems:
+        raise MailingProblem(*problems)
+    return kept
+
+
+def _is_day(value: str) -> bool:
+    try:
+        datetime.strptime(value, "%Y-%m-%d")  # noqa: DTZ007 - only whether it is one
+    except ValueError:
+        return False
+    return True
+
+
+def _first_name(draft: Draft, proposed: str) -> dict[str, str]:
+    """A name for a mailing that has none yet; a proposed one follows the choice until somebody writes one."""
+    if draft.name and draft.name != (draft.row["draft"] or {}).get("proposed"):
+        return {}
+    name = one_line(proposed)[:LONGEST_NAME]
+    written = {**(draft.row["draft"] or {}), "proposed": name}
+    return {"name": name, "draft": written}  # type: ignore[dict-item]
+
+
+def choose_file(
+    dispatch: Dispatch, draft: Draft, *, stream: BinaryIO, file_name: str, purpose: str
+) -> FileSurvey:
+    """Step one: a list somebody uploaded; replaces an earlier one.
+
+    :raises MailingProblem: it is too large, cannot be used, or holds nobody.
+    """
+    wanted = checked_purpose(purpose)
+    key = uploads.keep(dispatch, stream)
+    try:
+        survey = survey_file(uploads.path(dispatch, key), channel=draft.channel)
+        if not survey.rows:
+            raise MailingProblem(
+                Problem(
+                    field="file",
+                    message="No row of this file can be used; each says below what is wrong with it."
+                    if survey.bad_rows.count
+                    else "The file holds no recipients, only the line of column names.",
+                )
+            )
+    except RecipientFileError as error:
+        uploads.remove(dispatch, key)
+        raise MailingProblem(file_problem(error)) from error
+    except BaseException:
+        uploads.remove(dispatch, key)
+        raise
+    shown = one_line(PurePath(file_name.replace("\\", "/")).name)[:LONGEST_NAME]
+    values = {
+        "source": "file",
+        "selection": {
+            "upload": key,
+            "file_name": shown,
+            "rows": survey.rows,
+            "bad_rows": survey.bad_rows.count,
+        },
+        "purpose": wanted,
+        **_first_name(draft, shown.rsplit(".", 1)[0]),
+    }
+    _save(dispatch, draft.id, values)
+    uploads.remove(dispatch, draft.selection.get("upload"))
+    return survey
+
+
+def file_problem(error: RecipientFileError) -> Problem:
+    """A file's trouble as a problem of the field it was chosen in."""
+    return Problem(field="file", message=f"{error.message} {error.advice}", fields=error.fields)
+
+
+def choose_purpose(dispatch: Dispatch, draft: Draft, purpose: str) -> None:
+    """Change the purpose alone.
+
+    :raises MailingProblem: there is no such purpose.
+    """
+    _save(dispatch, draft.id, {"purpose": checked_purpose(purpose)})
+
+
+def checked_purpose(purpose: str) -> str:
+    """The purpose, when there is one of this name.
+
+    :raises MailingProblem: there is none.
+    """
+    if purpose not in set(Purpose):
+        raise MailingProblem(Problem(field="purpose", message="Choose what the message is for."))
+    return purpose
+
+
+def write(
+    dispatch: Dispatch,
+    draft: Draft,
+    *,
+    name: str,
+    content: MailingContent,
+    template_id: int | None = None,
+) -> Draft:
+    """Step two, whatever is in it: kept even where it has faults, so that nothing typed is lost."""
+    written = {
+        **(draft.row["draft"] or {}),
+        "subject": storable(content.subject),
+        "text": storable(content.text),
+        "html": storable(content.html),
+    }
+    values = {
+        "name": one_line(name)[:LONGEST_NAME],
+        "draft": written,
+        "template_id": template_id,
+    }
+    _save(dispatch, draft.id, values)
+    return of_row({**draft.row, **values})  # type: ignore[arg-type]
+
+
+def storable(text: str) -> str:
+    """A text every database takes: no NUL, no half characters, at most 256 KiB."""
+    return text.replace("\0", "").encode("utf-8", "replace").decode()[: 256 * 1024]
+
+
+def names_of(dispatch: Dispatch, draft: Draft) -> tuple[str, ...]:
+    """The placeholders its recipients have values for.
+
+    :raises NotYours: its list is not there any more.
+    """
+    if draft.source == "file":
+        found = uploads.path(dispatch, draft.selection.get("upload"))
+        return file_names(found, channel=draft.channel)
+    return audience_names(dispatch.host, str(draft.selection.get("audience", "")))
+
+
+def checked_draft(dispatch: Dispatch, draft: Draft) -> MailingContent:
+    """The content as it will be sent.
+
+    :raises MailingProblem: something of the draft is missing or wrong.
+    """
+    problems: list[Problem] = []
+    channel = dispatch.channels.get(draft.channel)
+    if channel is None or dispatch.account(draft.channel) is None:
+        message = "No account is set up for this channel. Ask your administrator."
+        problems.append(Problem(field="channel", message=message))
+    if not draft.has_recipients:
+        problems.append(Problem(field="audience", message="Choose who gets the message."))
+    if not draft.name:
+        problems.append(Problem(field="name", message="Give the mailing a name."))
+    content = draft.content
+    try:
+        if channel is not None and draft.has_recipients:
+            known = names_of(dispatch, draft)
+            content = checked_content(content, fields=channel.fields, known=known)
+    except NotYours:
+        message = "The list of recipients is not there any more. Choose it again."
+        problems.append(Problem(field="file", message=message))
+    except MailingProblem as error:
+        problems += error.problems
+    if problems:
+        raise MailingProblem(*problems)
+    return content
+
+
+def set_deadline(dispatch: Dispatch, draft: Draft, not_after: datetime | None) -> None:
+    """Step three: the moment after which nothing goes out any more."""
+    _save(dispatch, draft.id, {"not_after": not_after})
+
+
+def rename(dispatch: Dispatch, mailing_id: int, name: str) -> None:
+    """Give a mailing another name, whatever its state.
+
+    :raises MailingProblem: the name is empty.
+    :raises NotYours: there is no such mailing.
+    """
+    wanted = one_line(name)[:LONGEST_NAME]
+    if not wanted:
+        raise MailingProblem(Problem(field="name", message="Give the mailing a name."))
+    done = dispatch.database.run(
+        lambda connection: store.change_mailing(
+            connection, mailing_id, {"name": wanted}, in_states=list(MailingState)
+        )
+    )
+    if not done:
+        raise NotYours(mailing_id)
+
+
+def discard_draft(dispatch: Dispatch, draft: Draft) -> bool:
+    """Throw a draft away, with its list; False: it was started meanwhile."""
+    done = dispatch.database.run(lambda connection: store.remove_draft(connection, draft.id))
+    if done:
+        uploads.remove(dispatch, draft.selection.get("upload"))
+    return done

@@ -1,0 +1,335 @@
+"""Makes mailings and starts them at once: for the command line and for the clinic's own code."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection
+
+from clinic_dispatch_plugin.channels.types import Purpose
+from clinic_dispatch_plugin.database.base import db_now
+from clinic_dispatch_plugin.host.types import Actor, Recipient
+from clinic_dispatch_plugin.mailings import store, uploads
+from clinic_dispatch_plugin.mailings.content import MailingContent, checked_content
+from clinic_dispatch_plugin.mailings.drafts import (
+    LONGEST_NAME,
+    checked_purpose,
+)
+from clinic_dispatch_plugin.mailings.planning import (
+    PlanOutcome,
+    plan,
+    plan_within,
+)
+from clinic_dispatch_plugin.mailings.problems import MailingProblem, NoRoute, Problem
+from clinic_dispatch_plugin.mailings.recipient_file import BadRow
+from clinic_dispatch_plugin.mailings.sources import (
+    AudienceSource,
+    FileSource,
+    FileSurvey,
+    RecipientsSource,
+    Source,
+    audience_names,
+    of_recipient,
+    one_line,
+    survey_file,
+)
+from clinic_dispatch_plugin.mailings.texts import template_for_code
+from clinic_dispatch_plugin.messages import store as messages
+from clinic_dispatch_plugin.messages.mailing_rules import PLAN_AT_ONCE, URGENT, MailingState
+from clinic_dispatch_plugin.registry import Dispatch
+
+SYSTEM = Actor(ref="system", name="system")
+LONGEST_KEY = 128
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartedMailing:
+    """A mailing that is on its way."""
+
+    mailing_id: int
+    #: None while nobody counted them: a worker writes a large mailing.
+    recipients: int | None
+    skipped: int | None
+    #: Whether every message is written.
+    planned: bool
+    #: The first rows of a file that cannot be used, and how many there are.
+    bad_rows: Sequence[BadRow] = ()
+    bad_row_count: int = 0
+    #: True: the idempotency key was used before, and this is that mailing.
+    existed: bool = False
+
+
+def send_now(
+    dispatch: Dispatch,
+    *,
+    name: str,
+    purpose: str,
+    channel: str,
+    content: MailingContent,
+    source: Source,
+    not_after: datetime | None = None,
+    actor: Actor,
+    idempotency_key: str | None = None,
+) -> StartedMailing:
+    """Make a mailing and start it.
+
+    :param not_after: aware; nothing goes out after it.
+    :param idempotency_key: the same key again gives the same mailing and sends nothing.
+    :raises NoRoute: the channel does not exist or has no account.
+    :raises MailingProblem: text, purpose, audience or time is wrong; nothing was written.
+    :raises RecipientFileError: the file as a whole cannot be used.
+    :raises HostFailed: the clinic's system did not answer.
+    """
+    if isinstance(source, RecipientsSource):
+        mailing_id = send(
+            dispatch,
+            to=source.recipients,
+            purpose=purpose,
+            channel=channel,
+            subject=content.subject,
+            text=content.text,
+            html=content.html,
+            name=name,
+            not_after=not_after,
+            idempotency_key=idempotency_key,
+            actor=actor,
+        )
+        return _started(dispatch, mailing_id, PlanOutcome.WHOLE)
+    found, names = dispatch.channels.get(channel), None
+    survey: FileSurvey | None = None
+    if found is None or dispatch.account(channel) is None:
+        raise NoRoute(channel)
+    if isinstance(source, FileSource):
+        survey = survey_file(source.path, channel=channel)
+        names = survey.names
+    elif not (names := audience_names(dispatch.host, source.key)):
+        known = ", ".join(str(audience.key) for audience in dispatch.host.audiences())
+        message = "There is no audience {key}; there are: {known}."
+        raise MailingProblem(
+            Problem(field="audience", message=message, fields={"key": source.key, "known": known})
+        )
+    kept = checked_content(content, fields=found.fields, known=names)
+    values = _new_values(
+        name=name or (source.file_name if isinstance(source, FileSource) else source.key),
+        purpose=purpose,
+        channel=channel,
+        not_after=not_after,
+        actor=actor,
+        idempotency_key=idempotency_key,
+    )
+    values |= _selection(dispatch, source, survey)
+    mailing_id, existed = dispatch.database.run(
+        lambda connection: _insert(connection, values, kept, actor)
+    )
+    if existed:
+        uploads.remove(dispatch, values["selection"].get("upload"))
+        return _started(dispatch, mailing_id, PlanOutcome.WHOLE, existed=True)
+    return _started(dispatch, mailing_id, plan_or_ring(dispatch, mailing_id), survey=survey)
+
+
+def _selection(
+    dispatch: Dispatch, source: AudienceSource | FileSource, survey: FileSurvey | None
+) -> dict[str, Any]:
+    if isinstance(source, AudienceSource):
+        selection: dict[str, Any] = {"audience": source.key, "filters": dict(source.filters)}
+        return {"source": "audience", "selection": selection}
+    key = uploads.keep_copy(dispatch, source.path)
+    shown = one_line(source.file_name or source.path.name)[:LONGEST_NAME]
+    selection = {"upload": key, "file_name": shown, "rows": survey.rows if survey else 0}
+    return {"source": "file", "selection": selection}
+
+
+def send(
+    dispatch: Dispatch,
+    *,
+    to: Recipient | str | Sequence[Recipient | str],
+    purpose: str = Purpose.SERVICE,
+    channel: str = "email",
+    subject: str = "",
+    text: str = "",
+    html: str = "",
+    template: int | str | None = None,
+    name: str = "",
+    not_after: datetime | None = None,
+    idempotency_key: str | None = None,
+    connection: Connection | None = None,
+    actor: Actor | None = None,
+) -> int:
+    """Send to recipients the caller has in hand; returns the mailing's id.
+
+    Everything is written in one transaction. With ``connection`` it is the caller's: roll back and nothing is sent,
+    commit and it will be, by the next look of a worker into the database (10 s at most).
+
+    :param to: recipients, or refs the host is asked about.
+    :param template: id or name of a text of the clinic's, instead of ``subject``, ``text`` and ``html``.
+    :raises NoRoute: the channel does not exist.
+    :raises MailingProblem: text, purpose, time or a ref is wrong.
+    :raises NotYours: there is no such template.
+    """
+    who = actor or SYSTEM
+    found = dispatch.channels.get(channel)
+    if found is None:
+        raise NoRoute(channel)
+    recipients = _recipients(dispatch, to)
+    values = _new_values(
+        name=name or (one_line(subject)[:LONGEST_NAME] if len(recipients) == 1 else ""),
+        purpose=checked_purpose(purpose),
+        channel=channel,
+        not_after=not_after,
+        actor=who,
+        idempotency_key=idempotency_key,
+    )
+    values["source"] = "code"
+    values["priority"] = URGENT if len(recipients) == 1 else 0
+    candidates = [of_recipient(each, purpose=purpose, channel=channel) for each in recipients]
+    written = MailingContent(subject=subject, text=text, html=html)
+
+    def work(connection: Connection) -> int:
+        content = written
+        store.write_first(connection)
+        if template is not None:
+            known = template_for_code(connection, template)
+            content, values["template_id"] = known.content, known.id
+            values["name"] = values["name"] or known.name
+        kept = checked_content(content, fields=found.fields)
+        mailing_id, existed = _insert(connection, values, kept, who)
+        if not existed:
+            plan_within(dispatch, connection, mailing_id, candidates)
+        return mailing_id
+
+    if connection is not None:
+        return work(connection)
+    mailing_id = dispatch.database.run(work)
+    dispatch.doorbell.ring()
+    return mailing_id
+
+
+def _recipients(
+    dispatch: Dispatch, to: Recipient | str | Sequence[Recipient | str]
+) -> list[Recipient]:
+    several = [to] if isinstance(to, Recipient | str) else list(to)
+    refs = [each for each in several if isinstance(each, str)]
+    known = dispatch.host.recipients_now(refs) if refs else {}
+    if missing := [ref for ref in refs if ref not in known]:
+        message = "The clinic's system knows no patient {ref}."
+        raise MailingProblem(Problem(field="to", message=message, fields={"ref": missing[0]}))
+    return [known[each] if isinstance(each, str) else each for each in several]
+
+
+def _new_values(
+    *,
+    name: str,
+    purpose: str,
+    channel: str,
+    not_after: datetime | None,
+    actor: Actor,
+    idempotency_key: str | None,
+) -> dict[str, Any]:
+    if not_after is not None and not_after.tzinfo is None:
+        message = "Give the time with its zone, such as 2026-11-24T07:00+01:00."
+        raise MailingProblem(Problem(field="not_after", message=message))
+    if idempotency_key is not None and not 1 <= len(idempotency_key) <= LONGEST_KEY:
+        message = "The idempotency key has 1 to {limit} characters."
+        raise MailingProblem(
+            Problem(field="idempotency_key", message=message, fields={"limit": LONGEST_KEY})
+        )
+    return {
+        "name": one_line(name)[:LONGEST_NAME],
+        "purpose": checked_purpose(purpose),
+        "channel": channel,
+        "state": MailingState.PLANNING.value,
+        "not_after": not_after,
+        "idempotency_key": idempotency_key,
+        "created_by": actor.ref[:128],
+        "created_by_name": actor.name[:255],
+    }
+
+
+def _insert(
+    connection: Connection, values: Mapping[str, Any], content: MailingContent, actor: Actor
+) -> tuple[int, bool]:
+    """The mailing's id, and whether its key was used before."""
+    store.write_first(connection)
+    started = {**values, "started_at": db_now()}
+    key = values["idempotency_key"]
+    if key is None:
+        mailing_id = store.add_mailing(connection, started)
+    else:
+        # Looking first spares a repeat the failed insert; the insert decides between two at once.
+        before = store.mailing_by_idempotency_key(connection, key)
+        added = None if before is not None else store.add_mailing_once(connection, started)
+        if added is None:
+            before = before or store.mailing_by_idempotency_key(connection, key)
+            assert before is not None
+            return before, True
+        mailing_id = added
+    freeze(connection, mailing_id, values["channel"], content, actor)
+    return mailing_id, False
+
+
+def freeze(
+    connection: Connection, mailing_id: int, channel: str, content: MailingContent, actor: Actor
+) -> None:
+    """The words of a mailing, for ever, and who sent them."""
+    revision_id = store.add_revision(
+        connection,
+        channel=channel,
+        subject=content.subject,
+        body=content.text,
+        html=content.html,
+        created_by=actor.name,
+    )
+    store.change_mailing(
+        connection,
+        mailing_id,
+        {"revision_id": revision_id, "draft": None},
+        in_states=[MailingState.PLANNING],
+    )
+    audit(connection, actor, "send", mailing_id)
+
+
+def audit(connection: Connection, actor: Actor, action: str, mailing_id: int) -> None:
+    """Write down who did this to a mailing."""
+    messages.write_audit(
+        connection,
+        actor_ref=actor.ref,
+        actor_name=actor.name,
+        action=action,
+        mailing_id=mailing_id,
+    )
+
+
+def plan_or_ring(dispatch: Dispatch, mailing_id: int) -> PlanOutcome:
+    """Write the messages here, or let a worker do it where they are many."""
+    outcome = plan(dispatch, mailing_id, most=PLAN_AT_ONCE)
+    if outcome is PlanOutcome.TOO_MANY:
+        dispatch.doorbell.ring_plan(mailing_id)
+    return outcome
+
+
+def _started(
+    dispatch: Dispatch,
+    mailing_id: int,
+    outcome: PlanOutcome,
+    *,
+    survey: FileSurvey | None = None,
+    existed: bool = False,
+) -> StartedMailing:
+    whole = outcome is PlanOutcome.WHOLE
+    recipients: int | None = survey.rows if survey else None
+    skipped: int | None = None
+    if whole:
+        with dispatch.database.begin() as connection:
+            recipients, skipped = store.tally(connection, mailing_id)
+    return StartedMailing(
+        mailing_id=mailing_id,
+        recipients=recipients,
+        skipped=skipped,
+        planned=whole,
+        bad_rows=tuple(survey.bad_rows.rows) if survey else (),
+        bad_row_count=survey.bad_rows.count if survey else 0,
+        existed=existed,
+    )

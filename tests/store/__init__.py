@@ -1,0 +1,1 @@
+"""Tests of every SQL statement, on each kind of database."""
