@@ -1,4 +1,4 @@
-"""A small clinic to try the plugin in: ``flask --app clinic_dispatch_plugin.demo run`` opens it, filled with patients."""
+"""A small clinic to try the plugin in: ``flask --app clinic_dispatch_plugin.demo run`` opens it, filled."""
 
 from __future__ import annotations
 

@@ -26,9 +26,7 @@ class DemoClinic(HostAdapter):
     """Klinik am Park. Each answer is read afresh in a short session of its own, in pages and workers alike."""
 
     def __init__(self, app: Flask | None = None) -> None:
-        """
-        :param app: whose clinic it is where a thread has no application context.
-        """
+        """:param app: whose clinic it is where a thread has no application context."""
         self._app = app
 
     # Who, and what they may

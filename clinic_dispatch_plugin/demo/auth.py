@@ -33,7 +33,7 @@ bp = Blueprint("staff", __name__)
 
 _USER = "user"
 _LANGUAGE = "language"
-_TOKEN = "form_token"  # noqa: S105
+_TOKEN = "form_token"
 #: The blueprints whose forms carry the clinic's own token; others look after their own.
 _OWN_FORMS = {"staff", "clinic"}
 

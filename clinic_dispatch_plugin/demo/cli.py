@@ -44,12 +44,30 @@ def main() -> None:
 
 
 @main.command("demo")
-@click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0: any free one.")
-@click.option("--data-dir", type=click.Path(path_type=Path), help="Where everything is kept; .demo by default.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8000,
+    show_default=True,
+    help="0: any free one.",
+)
+@click.option(
+    "--data-dir",
+    type=click.Path(path_type=Path),
+    help="Where everything is kept; .demo by default.",
+)
 @click.option("--fresh", is_flag=True, help="Remove what an earlier start left, and begin anew.")
 @click.option("--exit-when-done", is_flag=True, help="End after the first mailing.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object as the last line of standard output.")
-@click.option("--lang", type=click.Choice(["de", "en", "ru"]), default="de", show_default=True, help="Language of notes.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="One JSON object as the last line of standard output."
+)
+@click.option(
+    "--lang",
+    type=click.Choice(["de", "en", "ru"]),
+    default="de",
+    show_default=True,
+    help="Language of notes.",
+)
 def demo(**options: Any) -> None:
     """Open a small clinic: its application, a worker, a mail relay simulator, and a first mailing of about 200 messages."""
     from clinic_dispatch_plugin.demo.run import DemoProblem, run_demo
@@ -67,14 +85,37 @@ def simulate() -> None:
 
 
 @simulate.command("smtp")
-@click.option("--port", type=click.IntRange(0, 65535), default=2525, show_default=True, help="0: any free one.")
-@click.option("--ledger", type=click.Path(path_type=Path), help="File that gets a line for every mail taken.")
-@click.option("--mailbox", type=click.Path(path_type=Path), help="Folder (or .mbox file) that gets every mail taken.")
-@click.option("--scenarios", type=click.Path(path_type=Path, exists=True), help="JSON: address to scenario.")
-@click.option("--mode-file", type=click.Path(path_type=Path), help="File whose text switches: normal, slow, down …")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=2525,
+    show_default=True,
+    help="0: any free one.",
+)
+@click.option(
+    "--ledger", type=click.Path(path_type=Path), help="File that gets a line for every mail taken."
+)
+@click.option(
+    "--mailbox",
+    type=click.Path(path_type=Path),
+    help="Folder (or .mbox file) that gets every mail taken.",
+)
+@click.option(
+    "--scenarios", type=click.Path(path_type=Path, exists=True), help="JSON: address to scenario."
+)
+@click.option(
+    "--mode-file",
+    type=click.Path(path_type=Path),
+    help="File whose text switches: normal, slow, down …",
+)
 @click.option("--user", help="User name asked for; none: no sign-in.")
 @click.option("--password", help="Its password.")
-@click.option("--latency", type=click.FloatRange(0, 600), default=0.0, help="Seconds before each answer to a mail's text.")
+@click.option(
+    "--latency",
+    type=click.FloatRange(0, 600),
+    default=0.0,
+    help="Seconds before each answer to a mail's text.",
+)
 @click.option("--greylist-seconds", type=click.FloatRange(0, 3600), default=1.0, show_default=True)
 def simulate_smtp(
     port: int,

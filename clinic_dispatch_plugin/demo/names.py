@@ -1,27 +1,32 @@
-"""The material patients are made of: names, towns, doctors, findings; all invented, all numbers reserved for fiction."""
+"""What patients are made of: names, towns, doctors, findings; all invented, all numbers kept for fiction."""
 
 from __future__ import annotations
 
-GERMAN_WOMEN = """Anna Katharina Sabine Petra Monika Ursula Ilse Gisela Heike Birgit Jutta Käthe Bärbel Renate
+
+def _words(text: str) -> list[str]:
+    return text.split()
+
+
+GERMAN_WOMEN = _words("""Anna Katharina Sabine Petra Monika Ursula Ilse Gisela Heike Birgit Jutta Käthe Bärbel Renate
 Franziska Lena Marie Sophie Hannah Johanna Clara Greta Frieda Elisabeth Dorothea Ingrid Martina Nicole Stefanie
-Julia Christina Melanie Verena Annegret Sigrid Elke Mareike Swantje Änne""".split()
+Julia Christina Melanie Verena Annegret Sigrid Elke Mareike Swantje Änne""")
 
-GERMAN_MEN = """Peter Hans Jürgen Wolfgang Klaus Günther Günter Dieter Werner Horst Rüdiger Björn Jörg Sören Lukas
-Jonas Felix Maximilian Paul Leon Friedrich Karl Heinrich Otto Michael Thomas Andreas Stefan Christian Matthias
-Sebastian Tobias Florian Uwe Holger Detlef Ömer Bülent Jan Malte""".split()
+GERMAN_MEN = _words("""Peter Hans Jürgen Wolfgang Klaus Günther Günter Dieter Werner Horst Rüdiger Björn Jörg Sören
+Lukas Jonas Felix Maximilian Paul Leon Friedrich Karl Heinrich Otto Michael Thomas Andreas Stefan Christian Matthias
+Sebastian Tobias Florian Uwe Holger Detlef Ömer Bülent Jan Malte""")
 
-GERMAN_SURNAMES = """Müller Schröder Krüger Köhler König Möller Böhm Jäger Schäfer Schütz Günther Bäcker Lütke Görtz
-Weiß Groß Strauß Preuß Berger Schulz Weber Novak Fischer Wagner Becker Hoffmann Koch Richter Klein Wolf Neumann
+GERMAN_SURNAMES = _words("""Müller Schröder Krüger Köhler König Möller Böhm Jäger Schäfer Schütz Günther Bäcker Lütke
+Görtz Weiß Groß Strauß Preuß Berger Schulz Weber Novak Fischer Wagner Becker Hoffmann Koch Richter Klein Wolf Neumann
 Schwarz Zimmermann Braun Hartmann Lange Werner Krause Lehmann Maier Huber Kaiser Fuchs Peters Scholz Lang Vogel
 Keller Frank Roth Beck Lorenz Baumann Franke Albrecht Winter Sommer Seidel Heinrich Brandt Haas Graf Dietrich
 Ziegler Kuhn Kühn Pohl Engel Horn Busch Bergmann Thomas Voigt Sauer Arnold Pfeiffer Yıldız Öztürk Nowak
-Kowalski""".split()
+Kowalski""")
 
-RUSSIAN_WOMEN = """Елена|Ольга|Наталья|Ирина|Светлана|Людмила|Анастасия|Мария|Галина|Вера|Юлия|Ксения|Раиса
-|Зинаида""".replace("\n", "").split("|")
+RUSSIAN_WOMEN = _words("""Елена Ольга Наталья Ирина Светлана Людмила Анастасия Мария Галина Вера Юлия Ксения Раиса
+Зинаида""")
 
-RUSSIAN_MEN = """Алексей|Сергей|Дмитрий|Андрей|Николай|Михаил|Виктор|Юрий|Павел|Игорь|Константин|Вячеслав
-|Пётр""".replace("\n", "").split("|")
+RUSSIAN_MEN = _words("""Алексей Сергей Дмитрий Андрей Николай Михаил Виктор Юрий Павел Игорь Константин Вячеслав
+Пётр""")
 
 #: A father's name as a daughter and as a son bears it.
 PATRONYMICS = [
@@ -120,7 +125,7 @@ PHONE_RANGES = [
 _LATIN = dict(
     zip(
         "абвгдеёжзийклмнопрстуфхцчшщъыьэюя",
-        "a b v g d e e zh z i y k l m n o p r s t u f kh ts ch sh sch . y . e yu ya".split(),
+        _words("a b v g d e e zh z i y k l m n o p r s t u f kh ts ch sh sch . y . e yu ya"),
         strict=True,
     )
 )

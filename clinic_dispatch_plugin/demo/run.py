@@ -111,7 +111,9 @@ def _remove(data_dir: Path) -> None:
     if not data_dir.exists():
         return
     if not any((data_dir / mark).exists() for mark in _MARKS) and any(data_dir.iterdir()):
-        raise DemoProblem(f"{data_dir} was not made by the demo, so --fresh leaves it alone: name another --data-dir.")
+        raise DemoProblem(
+            f"{data_dir} was not made by the demo, so --fresh leaves it alone: name another --data-dir."
+        )
     with _alone(data_dir):
         shutil.rmtree(data_dir)
 
@@ -125,7 +127,9 @@ def _alone(data_dir: Path) -> Iterator[None]:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(descriptor)
-        raise DemoProblem(f"A demo is running on {data_dir} already: end it, or name another --data-dir.") from None
+        raise DemoProblem(
+            f"A demo is running on {data_dir} already: end it, or name another --data-dir."
+        ) from None
     try:
         yield
     finally:
@@ -149,7 +153,9 @@ def _set_environment(data_dir: Path, relay_url: str) -> None:
     """What the clinic's application and the worker's process both read."""
     os.environ["CLINIC_DISPATCH_DATA_DIR"] = str(data_dir)
     os.environ["CLINIC_DISPATCH_EMAIL_URL"] = f"{relay_url}?connections=4"
-    os.environ.setdefault("CLINIC_DISPATCH_EMAIL_FROM", "Klinik am Park <praxis@klinik-am-park.example>")
+    os.environ.setdefault(
+        "CLINIC_DISPATCH_EMAIL_FROM", "Klinik am Park <praxis@klinik-am-park.example>"
+    )
     os.environ.setdefault("CLINIC_DISPATCH_RETRY_SCALE", RETRY_SCALE)
     os.environ.setdefault("FLASK_APP", "clinic_dispatch_plugin.demo")
 
@@ -167,7 +173,9 @@ def _listen(port: int) -> Any:
         try:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
-            raise DemoProblem(f"Port {port} cannot be used ({error.strerror}): choose another with --port, or --port 0.") from None
+            raise DemoProblem(
+                f"Port {port} cannot be used ({error.strerror}): choose another with --port, or --port 0."
+            ) from None
     return make_server("127.0.0.1", port, not_yet, threaded=True, request_handler=_Quiet)
 
 
@@ -194,7 +202,12 @@ def _worker() -> Iterator[None]:
     """One worker in a process of its own, as a clinic would run it."""
     command = [sys.executable, "-m", "clinic_dispatch_plugin.demo.cli", "worker"]
     process = subprocess.Popen(
-        command, start_new_session=True, stdin=subprocess.DEVNULL, stderr=_log(), stdout=_log(), preexec_fn=_die_with_us
+        command,
+        start_new_session=True,
+        stdin=subprocess.DEVNULL,
+        stderr=_log(),
+        stdout=_log(),
+        preexec_fn=_die_with_us,
     )
     try:
         yield

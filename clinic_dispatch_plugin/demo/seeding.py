@@ -30,7 +30,7 @@ from clinic_dispatch_plugin.demo.roles import Role
 log = logging.getLogger(__name__)
 
 #: Shown on the sign-in page: this clinic is no real one.
-PASSWORD = "demo"  # noqa: S105
+PASSWORD = "demo"
 STAFF = (
     ("empfang", "Katja Brandt", Role.RECEPTION),
     ("marketing", "Jonas Wolf", Role.MARKETING),
@@ -66,7 +66,9 @@ def notes(engine: Engine) -> dict[str, str]:
     """What the clinic remembers about its own data; empty before the first use."""
     try:
         with engine.connect() as connection:
-            return {key: value for key, value in connection.execute(select(Note.key, Note.value))}
+            return {
+                note.key: note.value for note in connection.execute(select(Note.key, Note.value))
+            }
     except (OperationalError, ProgrammingError) as error:
         if not _lacks_tables(error):
             raise

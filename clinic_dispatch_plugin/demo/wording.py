@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime, time
 
-from flask import g
+from flask import g, has_app_context
 
 LANGUAGES = {"de": "Deutsch", "en": "English", "ru": "Русский"}
 
@@ -205,7 +205,7 @@ _WEEKDAYS = {
 
 def language() -> str:
     """The language of this request; German outside one."""
-    found = str(getattr(g, "language", "de")) if g else "de"
+    found = str(g.get("language", "de")) if has_app_context() else "de"
     return found if found in LANGUAGES else "de"
 
 

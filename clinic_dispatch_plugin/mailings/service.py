@@ -24,13 +24,28 @@ from clinic_dispatch_plugin.mailings.planning import (
 )
 from clinic_dispatch_plugin.mailings.problems import MailingProblem, NotYours, Problem
 from clinic_dispatch_plugin.mailings.sending import (
+    StartedMailing,
     audit,
     freeze,
     plan_or_ring,
+    send,
+    send_now,
 )
 from clinic_dispatch_plugin.messages import store as messages
 from clinic_dispatch_plugin.messages.mailing_rules import MailingState
 from clinic_dispatch_plugin.registry import Dispatch
+
+__all__ = [
+    "MailingSummary",
+    "StartedMailing",
+    "cancel",
+    "pause",
+    "resume",
+    "send",
+    "send_now",
+    "start",
+    "summary",
+]
 
 CANCELLED = Answer(system="dispatch", code="cancelled")
 #: One person starts no more mailings in a minute.

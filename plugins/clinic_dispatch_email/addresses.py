@@ -68,7 +68,9 @@ def validated(address: str) -> str:
     :raises InvalidAddress: ``malformed_address``, with the reason in its text.
     """
     try:
-        found = validate_email(address, check_deliverability=False, test_environment=True)
+        found = validate_email(
+            address, check_deliverability=False, test_environment=True, strict=True
+        )
     except EmailNotValidError as error:
         raise _malformed(str(error)) from None
     except ValueError as error:  # lone surrogates, which its own checks let through

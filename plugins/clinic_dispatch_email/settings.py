@@ -245,7 +245,7 @@ def _ca_file(value: str) -> str:
     try:
         ssl.create_default_context(cafile=value)
     except OSError as error:
-        why = error.strerror or "it holds no certificate"
+        why = "it holds no certificate" if isinstance(error, ssl.SSLError) else error.strerror
         raise ValueError(f"give the path of a PEM file with certificates ({why})") from None
     return value
 

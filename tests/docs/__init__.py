@@ -1,0 +1,1 @@
+"""The code that the README shows, and the tests that run it."""

@@ -1,0 +1,1 @@
+"""The e-mail channel against real and scripted relays."""
