@@ -85,6 +85,14 @@ def failed(dispatch: Dispatch, connection: Connection, row_id: int, answer: Answ
     )
 
 
+def take_rate(connection: Connection, row_id: int, *, number: int, rate: float) -> bool:
+    """Take so many messages' worth of the account's rate; False: not now.
+
+    :param rate: messages a second over all workers.
+    """
+    return store.take_rate(connection, row_id, number=number, rate=rate, burst=number)
+
+
 def wake(connection: Connection) -> int:
     """Resting accounts whose rest is over are tried again."""
     return store.wake(connection)

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import time
@@ -40,7 +41,8 @@ def _fail(name: str, kind: str) -> None:
     if kind == "kill":
         for pid in os.environ.get(WORKER_PIDS, "").split(","):
             if pid and int(pid) != os.getpid():
-                os.kill(int(pid), signal.SIGKILL)
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(int(pid), signal.SIGKILL)
         os.kill(os.getpid(), signal.SIGKILL)
     if kind == "sleep":
         time.sleep(float(os.environ.get("CLINIC_DISPATCH_FAIL_SLEEP", "60")))

@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from clinic_dispatch_plugin.channels.reference import LANGUAGES
 from clinic_dispatch_plugin.database import migrate
-from clinic_dispatch_plugin.host.types import Actor
+from clinic_dispatch_plugin.messages.access import CommandLine
 from clinic_dispatch_plugin.registry import Dispatch, current_dispatch
 
 P = ParamSpec("P")
@@ -24,7 +24,7 @@ R = TypeVar("R")
 dispatch = AppGroup("dispatch", help="Mailings to patients, and the reference of their errors.")
 
 #: Who acts when a command is typed; the audit trail shows it.
-SYSTEM = Actor(ref="system", name="command line")
+SYSTEM = CommandLine(name="command line")
 
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="One JSON object; for lists, one a line."

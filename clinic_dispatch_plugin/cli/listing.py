@@ -20,8 +20,9 @@ from clinic_dispatch_plugin.cli.base import (
 from clinic_dispatch_plugin.database.base import db_now
 from clinic_dispatch_plugin.engine import store as engine
 from clinic_dispatch_plugin.engine.tender import SILENT_SECONDS
-from clinic_dispatch_plugin.messages import lists
+from clinic_dispatch_plugin.error_reference.answers import Explained, explained
 from clinic_dispatch_plugin.messages import store as messages
+from clinic_dispatch_plugin.messages.commands import messages_for_command
 from clinic_dispatch_plugin.messages.rules import MessageState
 from clinic_dispatch_plugin.registry import Dispatch
 
@@ -42,7 +43,7 @@ def list_messages(mailing: int | None, state: str | None, as_json: bool, lang: s
     """List messages with what explains them, oldest first."""
     dispatch = ready()
     language = lang or dispatch.settings.locale
-    rows = lists.messages_for_command(
+    rows = messages_for_command(
         dispatch,
         mailing_id=mailing,
         state=MessageState(state) if state else None,
@@ -98,13 +99,13 @@ def _status(dispatch: Dispatch) -> dict[str, Any]:
             "running": len(messages.mailings_at_work(connection)),
         }
         rows = list(accounts.accounts(connection))
-        notes = {row["id"]: lists.note_of_answer(dispatch, connection, row["answer_id"], language) for row in rows}
+        answers = explained(dispatch, connection, (row["answer_id"] for row in rows))
     found["accounts"] = [
         {
             "channel": row["channel"],
             "key": row["key"],
             "state": row["state"],
-            "note": notes[row["id"]] if row["state"] != "ready" else "",
+            "note": _note(answers.get(row["answer_id"] or 0), row["state"], language),
         }
         for row in rows
     ]
@@ -112,3 +113,8 @@ def _status(dispatch: Dispatch) -> dict[str, Any]:
     return found
 
 
+
+
+def _note(answer: Explained | None, state: str, language: str) -> str:
+    """Why an account does not send; empty while it does."""
+    return answer.text("short", language) if answer is not None and state != "ready" else ""

@@ -6,10 +6,12 @@ import click
 from flask.cli import AppGroup
 
 from clinic_dispatch_plugin.cli.base import SYSTEM, fail, guarded, json_option, print_json, ready
-from clinic_dispatch_plugin.host.types import Actor
+
 from clinic_dispatch_plugin.mailings import service as mailings
 from clinic_dispatch_plugin.messages import service as messages
+from clinic_dispatch_plugin.messages.access import CommandLine
 from clinic_dispatch_plugin.messages.rules import MessageState
+from clinic_dispatch_plugin.messages.selection import Chosen
 
 
 def register(group: AppGroup) -> None:
@@ -76,24 +78,31 @@ def resend(
 ) -> None:
     """Send failed messages of a mailing again."""
     dispatch = ready()
-    actor = Actor(ref=f"system:{name}"[:128], name=name) if name else SYSTEM
+    actor = CommandLine(name=name[:255]) if name else SYSTEM
     if status == "uncertain" and not (may_arrive_twice and name):
         fail(
             "Uncertain messages may have arrived: sending them again needs --may-arrive-twice --as YOUR-NAME."
         )
+    chosen = Chosen(
+        mailing_id=mailing, cause=cause or "", states=frozenset({MessageState(status)})
+    )
     try:
-        done = messages.resend_mailing(
-            dispatch,
-            actor,
-            mailing,
-            states=[MessageState(status)],
-            cause=cause,
-            may_arrive_twice=may_arrive_twice,
-        )
+        mailings.summary(dispatch, mailing)
     except LookupError:
         fail(f"There is no mailing {mailing}.")
-    except messages.NotPossible as error:
-        fail(str(error))
+    if status == "uncertain":
+        outcome = messages.settle_uncertain(
+            dispatch,
+            actor,
+            chosen,
+            messages.Settlement.SEND_AGAIN,
+            may_arrive_twice=may_arrive_twice,
+        )
+    else:
+        outcome = messages.resend(dispatch, actor, chosen)
+    done = outcome.done
+    for reason, count in outcome.refused.items():
+        click.echo(f"{count} stay as they are: {reason.value}", err=True)
     if as_json:
         print_json({"mailing": mailing, "resent": done})
     else:

@@ -28,7 +28,7 @@ from clinic_dispatch_plugin.host.types import Actor
 from clinic_dispatch_plugin.mailings import service as mailings
 from clinic_dispatch_plugin.mailings.content import MailingContent
 from clinic_dispatch_plugin.mailings.sources import AudienceSource
-from clinic_dispatch_plugin.messages import lists
+from clinic_dispatch_plugin.messages.causes import causes_json
 from clinic_dispatch_plugin.registry import Dispatch, current_dispatch
 from clinic_dispatch_plugin.simulators.smtp import RelaySettings, ScriptedBehaviour, SmtpSimulator
 from clinic_dispatch_plugin.web.words import message_state
@@ -271,7 +271,7 @@ def _report(dispatch: Dispatch, mailing_id: int, url: str, lang: str) -> dict[st
         "url": url,
         "mailing": mailing_id,
         "counts": dict(found.counts),
-        "causes": lists.causes_json(dispatch, mailing_id, lang),
+        "causes": causes_json(dispatch, mailing_id, lang),
     }
 
 

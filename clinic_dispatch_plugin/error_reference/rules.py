@@ -35,9 +35,9 @@ _ENHANCED_IN_TEXT = re.compile(r"^\s*[2345]\d\d[\s-]#?([245]\.\d{1,3}\.\d{1,3})(
 
 _ADDRESS = re.compile(r"<?[^\s<>()\[\],;:\"']+@[^\s<>()\[\],;:\"']+>?")
 _IP = re.compile(r"\b\d{1,3}(?:\.\d{1,3}){3}\b|\b[0-9a-fA-F]{1,4}(?::[0-9a-fA-F]{0,4}){3,7}\b")
-_URL = re.compile(r"(https?://[^/\s]+)/\S*")
+_QUERY_VALUE = re.compile(r"(?<=[?&])([\w.-]{1,40}=)[^&\s]{3,}")
 _NUMBER = re.compile(r"\+\d[\d\s/()-]{5,}\d|\b\d{6,}\b")
-_IDENTIFIER = re.compile(r"(?=[\w-]*\d)(?=[\w-]*[A-Za-z])[\w-]{9,}")
+_IDENTIFIER = re.compile(r"\b(?=[a-zA-Z-]*\d)(?=[\d-]*[A-Za-z])[a-zA-Z0-9-]{9,}\b")
 
 
 class Matched(StrEnum):
@@ -254,8 +254,8 @@ def anonymous(text: str) -> str:
     """An answer without what names a person or one message: addresses, numbers, ids, the tail of links."""
     text = " ".join(text[:TEXT_LIMIT].split())
     text = _ADDRESS.sub("<@>", text)
-    text = _URL.sub(r"\1/…", text)
-    text = _IP.sub("<ip>", text)
+    text = _QUERY_VALUE.sub(r"\1…", text)
+    text = _IP.sub("0.0.0.0", text)
     text = _NUMBER.sub("<number>", text)
     return _IDENTIFIER.sub("<id>", text)[:SAMPLE_LIMIT]
 

@@ -92,10 +92,11 @@ def create_draft(dispatch: Dispatch, actor: Actor) -> int:
     """
     if not dispatch.channels:
         raise MailingProblem(Problem(field="channel", message="No channel is installed."))
+    routed = [key for key in dispatch.channels if dispatch.account(key) is not None]
     values = {
         "name": "",
         "purpose": Purpose.SERVICE.value,
-        "channel": next(iter(dispatch.channels)),
+        "channel": next(iter([*routed, *dispatch.channels])),
         "state": MailingState.DRAFT.value,
         "draft": {},
         "created_by": actor.ref[:128],

@@ -95,7 +95,8 @@ class Judge:
             return one_line(raw)[:LONGEST_ADDRESS], _fault(error)
         if not address:
             return "", Reason.NO_ADDRESS
-        return address, None if len(address) <= LONGEST_ADDRESS else Reason.MALFORMED_ADDRESS
+        kept = one_line(address)[:LONGEST_ADDRESS]
+        return kept, None if kept == address else Reason.MALFORMED_ADDRESS
 
     def _verdict(
         self, candidate: Candidate, address: str, fault: Reason | None, *, blocked: bool

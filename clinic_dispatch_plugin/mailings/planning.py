@@ -306,7 +306,7 @@ def _whole(connection: Connection, mailing_id: int) -> None:
 
 def _remember(connection: Connection, mailing_id: int, seen: Seen) -> None:
     for row in store.planned_people(connection, mailing_id):
-        ref, address, key = row._tuple()
+        ref, address, key = row[0], row[1], row[2]
         seen.add(*filter(None, (key, person_key(ref, address) if ref else None)))
 
 

@@ -146,8 +146,8 @@ def counts_of(connection: Connection, mailing_ids: Sequence[int]) -> dict[int, d
         .where(Message.mailing_id.in_(list(mailing_ids)))
         .group_by(Message.mailing_id, Message.state)
     )
-    for mailing_id, state, count in connection.execute(query).tuples():
-        found[mailing_id][state] = count
+    for row in connection.execute(query):
+        found[row[0]][row[1]] = row[2]
     return found
 
 
@@ -246,5 +246,5 @@ def tally(connection: Connection, mailing_id: int) -> tuple[int, int]:
     """``(messages, skipped ones)``."""
     skipped = func.sum(case((Message.state == MessageState.SKIPPED.value, 1), else_=0))
     query = select(func.count(), func.coalesce(skipped, 0)).where(Message.mailing_id == mailing_id)
-    total, out = connection.execute(query).tuples().one()
-    return int(total), int(out)
+    row = connection.execute(query).one()
+    return int(row[0]), int(row[1])

@@ -158,6 +158,8 @@ def list_messages(
     walk = _Walk(dispatch, Sight(dispatch, actor), segments, newer=newer)
     rows = walk.collect(cursor, limit + 1)
     more = len(rows) > limit
+    if newer and not more and walk.stopped_at is None:  # the top of the list: show a full first page
+        return list_messages(dispatch, actor, wanted, limit=limit)
     rows = rows[:limit]
     if newer:
         rows.reverse()
@@ -165,7 +167,7 @@ def list_messages(
     first = _cursor(rows[0]) if rows else None
     last = _cursor(rows[-1]) if rows else None
     if newer:
-        return Page(lines=lines, before=first if more else None, after=last or cursor)
+        return Page(lines=lines, before=first if more else walk.stopped_at, after=last)
     after = last if more else walk.stopped_at
     return Page(
         lines=lines,

@@ -1,34 +1,47 @@
-"""The SQL by which messages move: every move names the states it may come from."""
+"""The SQL by which messages move: every move names the states it may come from.
+
+What asks how far mailings are stands in ``progress_store``, what keeps us from writing to an address in
+``blocks_store``; their names can be had from here too.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    Row,
     RowMapping,
-    and_,
     bindparam,
     case,
-    exists,
-    func,
     insert,
     literal,
     or_,
     select,
     update,
 )
-from sqlalchemy.exc import IntegrityError
 
-from clinic_dispatch_plugin.accounts.tables import AccountRow
 from clinic_dispatch_plugin.database.base import db_now
-from clinic_dispatch_plugin.messages.mailing_rules import MailingState
+from clinic_dispatch_plugin.messages.blocks_store import block, blocked, unblock, write_audit
 from clinic_dispatch_plugin.messages.mailing_tables import Mailing
+from clinic_dispatch_plugin.messages.progress_store import (
+    HARMFUL_RUNS,
+    counts,
+    due_work,
+    first_pass_ended,
+    harmful,
+    mailing_finished,
+    mailings_at_work,
+    next_due,
+    overdue,
+    pause_mailing,
+    plans_left,
+    runs_still,
+    text_of,
+    waiting,
+)
 from clinic_dispatch_plugin.messages.rules import (
     SETTLED,
     AttemptState,
@@ -36,11 +49,46 @@ from clinic_dispatch_plugin.messages.rules import (
     Mover,
     sources,
 )
-from clinic_dispatch_plugin.messages.tables import Attempt, Audit, Block, Message
+from clinic_dispatch_plugin.messages.tables import Attempt, Message
 
-#: Runs that died holding a message before it is claimed alone, and before it is given up.
+__all__ = [
+    "HARMFUL_RUNS",
+    "SUSPECT_RUNS",
+    "add_messages",
+    "block",
+    "blocked",
+    "claim",
+    "close_attempts",
+    "counts",
+    "decide_queued",
+    "due_work",
+    "first_pass_ended",
+    "give_back",
+    "harmful",
+    "leased",
+    "mailing_finished",
+    "mailings_at_work",
+    "next_due",
+    "open_attempts",
+    "open_attempts_of_run",
+    "overdue",
+    "pause_mailing",
+    "plans_left",
+    "put_off",
+    "requeue",
+    "runs_still",
+    "settle_sent",
+    "skip_leased",
+    "skip_rest",
+    "text_of",
+    "those_there",
+    "unblock",
+    "waiting",
+    "write_audit",
+]
+
+#: Runs that died holding a message before it is claimed alone.
 SUSPECT_RUNS = 2
-HARMFUL_RUNS = 4
 
 
 def _is_one_of(column: Any, states: Iterable[StrEnum]) -> ColumnElement[bool]:
@@ -52,41 +100,6 @@ def add_messages(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> N
     """Insert planned messages."""
     if rows:
         connection.execute(insert(Message), list(rows))
-
-
-def due_work(connection: Connection) -> list[tuple[int, int, int]]:
-    """Which mailing has due messages on which account: ``(mailing_id, account_id, priority)``, urgent ones first."""
-    due = exists().where(
-        Message.mailing_id == Mailing.id,
-        Message.state == MessageState.QUEUED.value,
-        Message.account_id.is_not(None),
-        Message.due_at <= db_now(),
-    )
-    query = (
-        select(Mailing.id, Mailing.priority)
-        .where(Mailing.state == MailingState.RUNNING.value, due)
-        .order_by(Mailing.priority.desc(), Mailing.id)
-    )
-    work = []
-    for mailing_id, priority in connection.execute(query).all():
-        accounts = connection.scalars(
-            select(Message.account_id)
-            .where(
-                Message.mailing_id == mailing_id,
-                Message.state == MessageState.QUEUED.value,
-                Message.account_id.is_not(None),
-                Message.due_at <= db_now(),
-            )
-            .group_by(Message.account_id)
-        )
-        work += [(mailing_id, found, priority) for found in accounts if found is not None]
-    return work
-
-
-def sendable_work(connection: Connection) -> bool:
-    """Whether something is due on an account that may send."""
-    ready = set(connection.scalars(select(AccountRow.id).where(AccountRow.state == "ready")))
-    return any(account_id in ready for _, account_id, _ in due_work(connection))
 
 
 def claim(
@@ -142,11 +155,11 @@ def leased(connection: Connection, *, run_id: int, ids: Iterable[int]) -> Sequen
     return connection.execute(query).mappings().all()
 
 
-def open_attempts(connection: Connection, attempts: Sequence[Mapping[str, Any]]) -> None:
-    """Write attempts down, before any byte of them leaves, and mark their messages as being sent."""
-    connection.execute(
-        insert(Attempt), [{**attempt, "state": AttemptState.OPEN.value} for attempt in attempts]
-    )
+def open_attempts(connection: Connection, attempts: Sequence[Mapping[str, Any]]) -> set[int]:
+    """Write attempts down, before any byte of them leaves, and mark their messages as being sent.
+
+    :returns: the ids of the attempts that are open; a message that was cancelled meanwhile gets none.
+    """
     connection.execute(
         update(Message)
         .where(
@@ -170,6 +183,28 @@ def open_attempts(connection: Connection, attempts: Sequence[Mapping[str, Any]])
             for attempt in attempts
         ],
     )
+    moved = set(
+        connection.scalars(
+            select(Message.attempt_id).where(
+                Message.id.in_([attempt["message_id"] for attempt in attempts]),
+                Message.attempt_id.in_([attempt["id"] for attempt in attempts]),
+            )
+        )
+    )
+    rows = [
+        {**attempt, "state": AttemptState.OPEN.value}
+        for attempt in attempts
+        if attempt["id"] in moved
+    ]
+    if rows:
+        connection.execute(insert(Attempt), rows)
+    return {row["id"] for row in rows}
+
+
+def those_there(connection: Connection, attempt_ids: Iterable[int]) -> set[int]:
+    """Which of these attempts were written down."""
+    query = select(Attempt.id).where(Attempt.id.in_(list(attempt_ids)))
+    return set(connection.scalars(query))
 
 
 def close_attempts(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -213,8 +248,7 @@ def settle_sent(connection: Connection, rows: Sequence[Mapping[str, Any]], mover
         }
         if state is MessageState.SENT:
             values["sent_at"] = db_now()
-        if state in SETTLED:
-            values["final_at"] = db_now()
+        values["final_at"] = db_now() if state in SETTLED else None
         connection.execute(
             update(Message)
             .where(
@@ -298,29 +332,7 @@ def open_attempts_of_run(connection: Connection, run_id: int) -> Sequence[RowMap
     return connection.execute(query).mappings().all()
 
 
-def overdue(connection: Connection, limit: int = 500) -> Sequence[Row[Any]]:
-    """Waiting messages whose mailing's ``not_after`` passed: ``(id, attempts)``."""
-    query = (
-        select(Message.id, Message.attempts)
-        .join(Mailing, Mailing.id == Message.mailing_id)
-        .where(Message.state == MessageState.QUEUED.value, Mailing.not_after <= db_now())
-        .where(Mailing.state.in_([MailingState.RUNNING.value, MailingState.PAUSED.value]))
-        .limit(limit)
-    )
-    return connection.execute(query).all()
-
-
-def harmful(connection: Connection, limit: int = 500) -> Sequence[Row[Any]]:
-    """Waiting messages that died with too many runs: ``(id, attempts)``."""
-    query = (
-        select(Message.id, Message.attempts)
-        .where(Message.state == MessageState.QUEUED.value, Message.lost_runs >= HARMFUL_RUNS)
-        .limit(limit)
-    )
-    return connection.execute(query).all()
-
-
-def decide_queued(connection: Connection, rows: Iterable[Row[Any]], answer_id: int) -> None:
+def decide_queued(connection: Connection, rows: Iterable[tuple[int, int]], answer_id: int) -> None:
     """Waiting messages that will not be sent: skipped, or undelivered where a try was refused before."""
     ids: dict[MessageState, list[int]] = {MessageState.SKIPPED: [], MessageState.UNDELIVERED: []}
     for message_id, attempts in rows:
@@ -373,174 +385,3 @@ def requeue(
             final_at=None,
         )
     ).rowcount
-
-
-def blocked(
-    connection: Connection, channel: str, digests: Iterable[str], purpose: str
-) -> dict[str, int | None]:
-    """Which of these addresses we do not write to, and the answer that says why."""
-    query = select(Block.address_digest, Block.answer_id).where(
-        Block.channel == channel,
-        Block.address_digest.in_(list(digests)),
-        Block.scope.in_(["", purpose]),
-        or_(Block.until.is_(None), Block.until > db_now()),
-    )
-    return {row.address_digest: row.answer_id for row in connection.execute(query)}
-
-
-def block(
-    connection: Connection, *, channel: str, digest: str, answer_id: int | None, scope: str = ""
-) -> None:
-    """Do not write to this address any more."""
-    try:
-        with connection.begin_nested():
-            connection.execute(
-                insert(Block).values(
-                    channel=channel,
-                    address_digest=digest,
-                    scope=scope,
-                    answer_id=answer_id,
-                    created_at=db_now(),
-                )
-            )
-    except IntegrityError:
-        connection.execute(
-            update(Block)
-            .where(
-                Block.channel == channel, Block.address_digest == digest, Block.scope == scope
-            )
-            .values(answer_id=answer_id, until=None)
-        )
-
-
-def unblock(connection: Connection, channel: str, digests: Iterable[str]) -> None:
-    """A person writes to these addresses again; what the recipient asked for themselves stays."""
-    connection.execute(
-        update(Block)
-        .where(
-            Block.channel == channel,
-            Block.address_digest.in_(list(digests)),
-            Block.scope == "",
-        )
-        .values(until=db_now())
-    )
-
-
-def write_audit(
-    connection: Connection,
-    *,
-    actor_ref: str,
-    actor_name: str,
-    action: str,
-    mailing_id: int | None = None,
-    message_ids: Iterable[int | None] = (None,),
-    details: Mapping[str, Any] | None = None,
-) -> None:
-    """Add to the trail; one line a message."""
-    rows = [
-        {
-            "actor_ref": actor_ref[:128],
-            "actor_name": actor_name[:255],
-            "action": action,
-            "mailing_id": mailing_id,
-            "message_id": message_id,
-            "details": dict(details or {}),
-        }
-        for message_id in message_ids
-    ]
-    if rows:
-        connection.execute(insert(Audit).values(at=db_now()), rows)
-
-
-def first_pass_ended(connection: Connection, mailing_id: int) -> bool:
-    """Write down that every message was tried or decided once; True where this call did."""
-    unfinished = exists().where(
-        Message.mailing_id == mailing_id,
-        or_(
-            Message.state.in_([MessageState.LEASED.value, MessageState.SENDING.value]),
-            and_(
-                Message.state == MessageState.QUEUED.value,
-                or_(Message.tries == 0, Message.due_at <= db_now()),
-            ),
-        ),
-    )
-    return _mark(connection, mailing_id, unfinished, Mailing.first_pass_at.is_(None), first_pass_at=db_now())
-
-
-def mailing_finished(connection: Connection, mailing_id: int) -> bool:
-    """Finish a mailing nothing of which is queued, leased or sending; True where this call did."""
-    unfinished = exists().where(
-        Message.mailing_id == mailing_id,
-        Message.state.in_(
-            [MessageState.QUEUED.value, MessageState.LEASED.value, MessageState.SENDING.value]
-        ),
-    )
-    return _mark(
-        connection,
-        mailing_id,
-        unfinished,
-        literal(True),
-        state=MailingState.FINISHED.value,
-        finished_at=db_now(),
-        first_pass_at=func.coalesce(Mailing.first_pass_at, db_now()),
-    )
-
-
-def _mark(connection: Connection, mailing_id: int, unfinished: Any, also: Any, **values: Any) -> bool:
-    done = connection.execute(
-        update(Mailing)
-        .where(Mailing.id == mailing_id, Mailing.state == MailingState.RUNNING.value)
-        .where(also, ~unfinished)
-        .values(**values)
-    )
-    return bool(done.rowcount)
-
-
-def counts(connection: Connection, mailing_id: int) -> dict[str, int]:
-    """Messages of a mailing by state."""
-    query = (
-        select(Message.state, func.count())
-        .where(Message.mailing_id == mailing_id)
-        .group_by(Message.state)
-    )
-    return {state: count for state, count in connection.execute(query).tuples()}
-
-
-def next_due(connection: Connection) -> datetime | None:
-    """When the next waiting message of a running mailing is due."""
-    query = (
-        select(func.min(Message.due_at))
-        .join(Mailing, Mailing.id == Message.mailing_id)
-        .where(
-            Message.state == MessageState.QUEUED.value,
-            Mailing.state == MailingState.RUNNING.value,
-        )
-    )
-    return connection.execute(query).scalar()
-
-
-def mailings_at_work(connection: Connection) -> list[int]:
-    """Mailings that run and may have ended."""
-    query = select(Mailing.id).where(Mailing.state == MailingState.RUNNING.value)
-    return list(connection.scalars(query.order_by(Mailing.id)))
-
-
-def plans_left(connection: Connection) -> list[int]:
-    """Mailings whose messages are still to be written."""
-    query = select(Mailing.id).where(Mailing.state == MailingState.PLANNING.value)
-    return list(connection.scalars(query.order_by(Mailing.id)))
-
-
-def waiting(connection: Connection) -> tuple[int, datetime | None]:
-    """How many messages are due now, and since when the oldest of them is."""
-    query = (
-        select(func.count(), func.min(Message.due_at))
-        .join(Mailing, Mailing.id == Message.mailing_id)
-        .where(
-            Message.state == MessageState.QUEUED.value,
-            Message.due_at <= db_now(),
-            Mailing.state == MailingState.RUNNING.value,
-        )
-    )
-    count, oldest = connection.execute(query).one()
-    return int(count), oldest

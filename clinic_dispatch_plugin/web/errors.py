@@ -87,7 +87,7 @@ def error_page(error: HTTPException) -> Response:
     code = error.code or 500
     title = TITLES.get(code, TITLES[400 if code < 500 else 500])
     advice = ADVICE.get(code, ADVICE[400 if code < 500 else 500])
-    if isinstance(error, ForgedForm):
+    if _is_forged(error):
         title, advice = FORGED_TITLE, FORGED_ADVICE
     elif _own_words(error):
         advice = str(error.description)
@@ -96,6 +96,11 @@ def error_page(error: HTTPException) -> Response:
         if name.lower() not in {"content-type", "content-length"}:
             response.headers[name] = value
     return response
+
+
+def _is_forged(error: HTTPException) -> bool:
+    """Whether a form was refused, by us or by the host's Flask-WTF (which need not be installed)."""
+    return isinstance(error, ForgedForm) or type(error).__name__ == "CSRFError"
 
 
 def _own_words(error: HTTPException) -> bool:

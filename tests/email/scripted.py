@@ -149,6 +149,7 @@ class ScriptedRelay:
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=50)
         self._threads: list[threading.Thread] = []
         self._problems: list[BaseException] = []
+        self._open: list[socket.socket] = []
         self.connections = 0
 
     @property
@@ -172,6 +173,9 @@ class ScriptedRelay:
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
+        for connection in self._open:  # a client that keeps its connection is not waited for
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
         for thread in list(self._threads):
             thread.join(PATIENCE)
         if self._problems and error is None:
@@ -190,6 +194,7 @@ class ScriptedRelay:
                 return
             script = self._scripts[min(self.connections, len(self._scripts) - 1)]
             self.connections += 1
+            self._open.append(connection)
             self._start(lambda c=connection, s=script: self._follow(s, c))  # type: ignore[misc]
 
     def _follow(self, script: Script, connection: socket.socket) -> None:

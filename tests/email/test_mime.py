@@ -126,7 +126,7 @@ def test_the_ordinary_message_has_all_its_headers() -> None:
     assert message["Auto-Submitted"] == "auto-generated"
     assert parsedate_to_datetime(message["Date"]).tzinfo is not None
     assert message["List-Unsubscribe"] is None
-    assert message.get_content() == "Bis Montag!\n"
+    assert body_of(message) == "Bis Montag!\n"
 
 
 def test_a_repeat_keeps_its_message_id_and_gets_an_envelope_id_of_its_own() -> None:

@@ -495,7 +495,7 @@ def test_a_single_message_goes_before_the_mailings_of_many(clinic: Clinic) -> No
     one = service.send(clinic.dispatch, to="1", channel="letter", subject="S", text="T")
 
     with clinic.dispatch.database.begin() as connection:
-        assert [mailing_id for mailing_id, _ in messages.due_work(connection)] == [one, many]
+        assert [work[0] for work in messages.due_work(connection)] == [one, many]
 
 
 def test_a_patient_the_host_does_not_know_is_named(clinic: Clinic) -> None:

@@ -1,0 +1,125 @@
+"""Which messages of a mailing a run takes next: leased by the hundred, handed on by the window."""
+
+from __future__ import annotations
+
+import time
+
+from sqlalchemy import Connection
+
+from clinic_dispatch_plugin.accounts import service as accounts
+from clinic_dispatch_plugin.channels.faults import fail_point
+from clinic_dispatch_plugin.channels.types import Account
+from clinic_dispatch_plugin.engine import store
+from clinic_dispatch_plugin.engine.lease import clock
+from clinic_dispatch_plugin.engine.run import WINDOW, RunState
+from clinic_dispatch_plugin.messages import store as messages
+
+#: Messages one transaction leases.
+CLAIM = 500
+#: Claims in a row before another mailing has its turn.
+TURN = 4
+#: Seconds until messages are looked at again whose host did not answer.
+HOST_PAUSE = 60.0
+#: Seconds' worth of an account's rate that are taken at once.
+RATE_PORTION = 0.2
+
+
+class Claims:
+    """The leased messages of one mailing on one account that no window holds yet."""
+
+    def __init__(
+        self, run: RunState, account: Account, *, mailing_id: int, account_id: int
+    ) -> None:
+        self._run = run
+        self._account = account
+        self._mailing_id = mailing_id
+        self._account_id = account_id
+        self._pool: list[int] = []
+        self._claims = 0
+
+    def next_ids(self) -> list[int] | None:
+        """The messages of the next window; empty: the rate says not now; None: nothing is due, or it is another's turn."""
+        if not self._pool and not self._claim():
+            return None
+        size = self._portion()
+        ids, self._pool = self._pool[:size], self._pool[size:]
+        return ids
+
+    def give_back(self) -> None:
+        """What was not put into a window waits again."""
+        pool, self._pool = self._pool, []
+        if pool:
+            self._run.dispatch.database.run(
+                lambda connection: messages.give_back(connection, run_id=self._run.run_id, ids=pool)
+            )
+
+    def put_off(self, ids: list[int]) -> None:
+        """These and the rest wait for a minute: the host could not be asked. No try is used."""
+        pool, self._pool = [*ids, *self._pool], []
+        seconds = HOST_PAUSE * self._run.dispatch.settings.retry_scale
+        self._run.dispatch.database.run(
+            lambda connection: messages.put_off(
+                connection, run_id=self._run.run_id, ids=pool, seconds=seconds
+            )
+        )
+
+    def _portion(self) -> int:
+        """How many may go into the next window; 0: the rate says not now."""
+        rate = self._account.rate
+        if rate is None:
+            return WINDOW
+        size = max(1, min(WINDOW, int(rate * RATE_PORTION)))
+        taken = self._run.dispatch.database.run(
+            lambda connection: accounts.take_rate(
+                connection, self._account_id, number=size, rate=rate
+            )
+        )
+        return size if taken else 0
+
+    def _claim(self) -> bool:
+        """Lease the next messages; False: nothing is due, or another has its turn."""
+        run = self._run
+        if not run.may_send or time.monotonic() > run.deadline:
+            return False
+
+        def work(connection: Connection) -> list[int]:
+            if not store.renew(connection, run.run_id, run.lease.seconds):
+                run.lease.lost()
+                return []
+            if self._claims and self._others_turn(connection):
+                return []
+            return self._claim_rows(connection)
+
+        asked_at = clock()
+        self._pool = run.dispatch.database.run(work)
+        if self._pool:
+            run.lease.renewed(asked_at)
+            fail_point("pump.after_claim")
+        self._claims += 1
+        return bool(self._pool)
+
+    def _claim_rows(self, connection: Connection) -> list[int]:
+        ids = self._lease_rows(connection, CLAIM, suspects=False)
+        if not ids:  # those that died with a run before go one by one
+            ids = self._lease_rows(connection, 1, suspects=True)
+            if ids:
+                store.note_crash_suspect(connection, self._run.run_id, ids[0])
+        return ids
+
+    def _lease_rows(self, connection: Connection, limit: int, *, suspects: bool) -> list[int]:
+        return messages.claim(
+            connection,
+            run_id=self._run.run_id,
+            mailing_id=self._mailing_id,
+            account_id=self._account_id,
+            limit=limit,
+            suspects=suspects,
+        )
+
+    def _others_turn(self, connection: Connection) -> bool:
+        work = messages.due_work(connection)
+        mine = [priority for mailing, _, priority in work if mailing == self._mailing_id]
+        others = [priority for mailing, _, priority in work if mailing != self._mailing_id]
+        if not mine or not others:
+            return False
+        return max(others) > mine[0] or (self._claims % TURN == 0 and max(others) == mine[0])

@@ -1,0 +1,279 @@
+"""One window after the other: prepared, written down as open, and recorded, each with the one before in one commit."""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from collections import Counter, deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping
+from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
+
+from clinic_dispatch_plugin.accounts import service as accounts
+from clinic_dispatch_plugin.channels.faults import fail_point
+from clinic_dispatch_plugin.channels.types import OutgoingMessage, SendResult
+from clinic_dispatch_plugin.database.connection import now as database_now
+from clinic_dispatch_plugin.engine import drain, store
+from clinic_dispatch_plugin.engine.claims import Claims
+from clinic_dispatch_plugin.engine.feed import Feed
+from clinic_dispatch_plugin.engine.lease import clock
+from clinic_dispatch_plugin.engine.prepare import HostUnavailable, Prepared, Text, prepare
+from clinic_dispatch_plugin.engine.recorder import Cause, Recorded, Result, record
+from clinic_dispatch_plugin.engine.rules import Facts
+from clinic_dispatch_plugin.engine.run import RunState
+from clinic_dispatch_plugin.error_reference.service import note_answer
+from clinic_dispatch_plugin.messages import store as messages
+from clinic_dispatch_plugin.messages.rules import MessageState
+
+log = logging.getLogger(__name__)
+
+#: Results of a mailing before it may be paused for what they say.
+ENOUGH_TO_PAUSE = 20
+#: Tries to record before a worker that was asked to end leaves it to the journal.
+_TRIES_WHILE_DRAINING = 2
+
+
+@dataclass(slots=True, kw_only=True)
+class _Committed:
+    """What one transaction did."""
+
+    opened: list[OutgoingMessage] = field(default_factory=list)
+    recorded: Recorded = field(default_factory=Recorded)
+    #: No further window of this stream may open.
+    stop: bool = False
+
+
+class Windows:
+    """The database's side of one stream: everything between a claim and the recorded result."""
+
+    def __init__(
+        self, run: RunState, feed: Feed, claims: Claims, text: Text, *, account_id: int
+    ) -> None:
+        self._run = run
+        self._dispatch = run.dispatch
+        self._feed = feed
+        self._claims = claims
+        self._text = text
+        self._account_id = account_id
+        self._facts: dict[int, tuple[RowMapping, Facts]] = {}
+        #: Nothing more will be opened.
+        self.over = False
+        #: Messages that went out or were decided.
+        self.handled = 0
+
+    def prepare_next(self) -> Prepared | None:
+        """The next window's messages with their texts, the host asked afresh; None: there is none now."""
+        if self.over:
+            return None
+        if self._feed.stopped or not self._run.may_send:
+            self._end()
+            return None
+        ids = self._claims.next_ids()
+        if ids is None:
+            self.over = True
+            self._feed.close()
+            return None
+        if not ids:
+            return None
+        with self._dispatch.database.begin() as connection:
+            rows = messages.leased(connection, run_id=self._run.run_id, ids=ids)
+        try:
+            return prepare(
+                self._dispatch,
+                rows,
+                self._text,
+                next_attempt_id=self._run.next_attempt_id,
+                unsubscribe_url=self._run.unsubscribe_url,
+            )
+        except HostUnavailable:
+            self._claims.put_off(ids)
+            self.over = True
+            self._feed.close()
+            return None
+
+    def finish(self, results: list[SendResult]) -> None:
+        """After the sender's last word: record the rest, and give back what was never opened."""
+        self.over = True
+        self.commit(results, None)
+        self._claims.give_back()
+
+    def _end(self) -> None:
+        """Open nothing more and let nothing more be taken."""
+        self.over = True
+        self._feed.stop()
+
+    # -- one window's transaction -----------------------------------------------------------------
+
+    def commit(self, results: list[SendResult], prepared: Prepared | None) -> None:
+        """Record what came and open what goes next, in one transaction; for as long as the process lives."""
+        asked_at = clock()
+        done = self._until_committed(results, prepared)
+        fail_point("record.after_commit")
+        self._run.journal.recorded(result.attempt_id for result in results)
+        for result in results:
+            self._facts.pop(result.attempt_id, None)
+        self.handled += len(results)
+        self._causes.extend(cause.category for cause in done.recorded.causes)
+        if done.opened:
+            self._run.lease.renewed(asked_at)
+            fail_point("pump.after_open")
+            self._feed.add(done.opened)
+        if done.stop:
+            self._end()
+            self._claims.give_back()
+
+    def _until_committed(
+        self, results: list[SendResult], prepared: Prepared | None
+    ) -> _Committed:
+        tries = 0
+        while True:
+            try:
+                return self._dispatch.database.run(
+                    lambda connection: self._window(connection, results, prepared)
+                )
+            except IntegrityError:
+                # The commit's answer was lost, yet it happened: the attempts are there.
+                opened = self._there(prepared.messages) if prepared is not None else []
+                if not opened:
+                    raise
+                return _Committed(opened=opened)
+            except (OperationalError, InterfaceError) as error:
+                tries += 1
+                if drain.requested() and tries > _TRIES_WHILE_DRAINING:
+                    raise
+                self._wait_for_database(error, tries)
+
+    def _wait_for_database(self, error: DBAPIError, tries: int) -> None:
+        log.warning("window not recorded (%s); trying again", type(error.orig).__name__)
+        time.sleep(random.uniform(0.5, min(15.0, 2.0 ** min(tries, 4))))
+
+    def _there(self, opening: Sequence[OutgoingMessage]) -> list[OutgoingMessage]:
+        with self._dispatch.database.begin() as connection:
+            there = messages.those_there(connection, (each.attempt_id for each in opening))
+        return [message for message in opening if message.attempt_id in there]
+
+    def _window(
+        self, connection: Connection, results: list[SendResult], prepared: Prepared | None
+    ) -> _Committed:
+        alive = store.renew(connection, self._run.run_id, self._run.lease.seconds)
+        runs = prepared is not None and messages.runs_still(connection, self._text.mailing_id)
+        now = database_now(connection)
+        known = [self._known(result) for result in results if result.attempt_id in self._facts]
+        recorded = record(self._dispatch, connection, known, now=now)
+        done = _Committed(recorded=recorded, stop=self._consequences(connection, recorded))
+        fail_point("record.before_commit")
+        if prepared is None:
+            return done
+        self._skip(connection, prepared)
+        may_open = alive and runs and not done.stop
+        if may_open and accounts.may_send(connection, self._account_id):
+            done.opened = self._open(connection, prepared, now)
+        else:
+            ids = [row["id"] for row, _ in prepared.outgoing]
+            messages.give_back(connection, run_id=self._run.run_id, ids=ids)
+            done.stop = True
+        return done
+
+    def _known(self, result: SendResult) -> Result:
+        row, facts = self._facts[result.attempt_id]
+        return Result(said=result, facts=facts, channel=row["channel"], address=row["address"])
+
+    def _consequences(self, connection: Connection, recorded: Recorded) -> bool:
+        """What the results mean for account and mailing; True: one of them stopped now."""
+        stopped = self._tell_account(connection, recorded)
+        cause = too_many(self._causes, recorded.causes)
+        if cause is None:
+            return stopped
+        text = f"{cause.answer.system}:{cause.answer.code}"
+        mailing_id = self._text.mailing_id
+        if messages.pause_mailing(connection, mailing_id, reason="spam", text=text):
+            messages.write_audit(
+                connection,
+                actor_ref="system",
+                actor_name="",
+                action="pause",
+                mailing_id=mailing_id,
+                details={"cause": text, "category": cause.category},
+            )
+        return True
+
+    def _tell_account(self, connection: Connection, recorded: Recorded) -> bool:
+        if recorded.cleared:
+            accounts.accepted(connection, self._account_id)
+        if recorded.stops_account is not None:
+            accounts.stop(self._dispatch, connection, self._account_id, recorded.stops_account)
+            return True
+        return bool(recorded.suspicious) and accounts.suspect(
+            self._dispatch,
+            connection,
+            self._account_id,
+            recorded.suspicious,
+            cleared=recorded.cleared,
+        )
+
+    @property
+    def _causes(self) -> deque[str]:
+        return self._run.causes[self._text.mailing_id]
+
+    def _skip(self, connection: Connection, prepared: Prepared) -> None:
+        rows = []
+        for row, reason in prepared.skipped:
+            answer_id, _ = note_answer(self._dispatch, connection, reason, channel=row["channel"])
+            state = MessageState.UNDELIVERED if row["attempts"] else MessageState.SKIPPED
+            rows.append({"b_message": row["id"], "b_answer": answer_id, "b_state": state.value})
+        if rows:
+            messages.skip_leased(connection, rows, run_id=self._run.run_id)
+
+    def _open(
+        self, connection: Connection, prepared: Prepared, now: datetime
+    ) -> list[OutgoingMessage]:
+        if not prepared.outgoing:
+            return []
+        attempts = [self._attempt(row, message, now) for row, message in prepared.outgoing]
+        opened = messages.open_attempts(connection, attempts)
+        return [message for message in prepared.messages if message.attempt_id in opened]
+
+    def _attempt(self, row: RowMapping, message: OutgoingMessage, now: datetime) -> dict[str, Any]:
+        facts = Facts(
+            message_id=row["id"],
+            attempt_id=message.attempt_id,
+            number=row["last_number"] + 1,
+            tries=row["tries"],
+            attempts=row["attempts"] + 1,
+            not_after=self._text.not_after,
+        )
+        self._facts[message.attempt_id] = (row, facts)
+        return {
+            "id": message.attempt_id,
+            "message_id": row["id"],
+            "number": facts.number,
+            "key": message.attempt_key,
+            "channel": row["channel"],
+            "address": row["address"],
+            "account_id": self._account_id,
+            "run_id": self._run.run_id,
+            "opened_at": now,
+            "answer_text": "",
+        }
+
+
+def too_many(before: Iterable[str], new: Sequence[Cause]) -> Cause | None:
+    """The new cause that has more than its share of a mailing's last results; None: all is well."""
+    suspicious = [cause for cause in new if cause.pause_share > 0]
+    if not suspicious:
+        return None
+    categories = [*before, *(cause.category for cause in new)][-100:]
+    if len(categories) < ENOUGH_TO_PAUSE:
+        return None
+    counted = Counter(categories)
+    for cause in suspicious:
+        if counted[cause.category] > cause.pause_share * len(categories):
+            return cause
+    return None
+
+

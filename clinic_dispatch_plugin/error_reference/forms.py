@@ -1,0 +1,152 @@
+"""The form of an entry: what was typed, what is wrong with it, and what of it is to be saved."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from clinic_dispatch_plugin.channels.reference import LANGUAGES
+from clinic_dispatch_plugin.error_reference.policy import PolicyAction, usual
+from clinic_dispatch_plugin.error_reference.rules import (
+    GROUPS,
+    PATTERN_LIMIT,
+    TEXT_FIELDS,
+    WHO,
+    KnownEntry,
+    compile_pattern,
+)
+from clinic_dispatch_plugin.error_reference.wording import CATEGORIES, PERMANENCES
+from clinic_dispatch_plugin.web.i18n import _, language
+from clinic_dispatch_plugin.web.params import Form
+
+SHORT_LIMIT = 120
+TEXT_LIMIT = 2_000
+SYSTEM_LIMIT = 32
+CODE_LIMIT = 64
+#: Choices whose first option leaves it as it is usual for the kind.
+_USUAL = ("", *PolicyAction)
+_BLOCK = ("", "yes", "no")
+
+
+def text_names() -> list[str]:
+    """The names of all text fields: ``short.de`` …"""
+    return [f"{name}.{code}" for code in LANGUAGES for name in TEXT_FIELDS]
+
+
+def values_of(content: Mapping[str, Any]) -> dict[str, str]:
+    """What the form's fields hold for this content."""
+    values = {name: str(content.get(name, "")) for name in text_names()}
+    for name, default in (
+        ("group", "sending"),
+        ("who", "administration"),
+        ("category", "unknown"),
+        ("permanence", "unknown"),
+    ):
+        values[name] = str(content.get(name, default))
+    values["policy.action"] = str(content.get("policy.action", ""))
+    values["policy.tries"] = _shown(content.get("policy.tries"), 1)
+    values["policy.base"] = _shown(content.get("policy.base"), 1 / 60)
+    values["policy.pause_share"] = _shown(content.get("policy.pause_share"), 100)
+    block = content.get("policy.block")
+    values["policy.block"] = "" if block is None else "yes" if block else "no"
+    return values
+
+
+def _shown(value: Any, factor: float) -> str:
+    return "" if value is None else f"{float(value) * factor:g}"
+
+
+class EntryForm:
+    """A submitted form of an entry; ``content`` holds only what differs from what was shown."""
+
+    def __init__(self, shown: Mapping[str, Any], *, entry: KnownEntry | None = None) -> None:
+        self.form = Form()
+        self.values = values_of(shown)
+        self.content: dict[str, Any] = {}
+        self._shown = values_of(shown)
+        self._entry = entry
+        self._read_texts()
+        self._read_choices()
+        self._read_policy()
+
+    @property
+    def errors(self) -> dict[str, str]:
+        """What is wrong, by field."""
+        return self.form.errors
+
+    def _read_texts(self) -> None:
+        for name in text_names():
+            short = name.startswith("short")
+            limit = SHORT_LIMIT if short else TEXT_LIMIT
+            value = self.form.text(name, limit=limit, multiline=not short)
+            self.values[name] = self.form.raw(name) if name in self.errors else value
+            if value != self._shown[name]:
+                self.content[name] = value
+        if not any(self.values[f"short.{code}"] for code in LANGUAGES):
+            message = _("Please write the note that stands beside the message, in at least one language.")
+            self.form.fault(f"short.{language()}", message)
+
+    def _read_choices(self) -> None:
+        categories = {*CATEGORIES, self._shown["category"]}
+        for name, choices in (
+            ("group", GROUPS),
+            ("who", WHO),
+            ("category", categories),
+            ("permanence", PERMANENCES),
+        ):
+            value = self.form.choice(name, choices, default=self._shown[name])
+            self.values[name] = value
+            if value != self._shown[name]:
+                self.content[name] = value
+
+    def _read_policy(self) -> None:
+        fallback = usual(self.values["category"], self.values["permanence"])
+        action = self.form.choice("policy.action", _USUAL, default="")
+        self._change("policy.action", action, action or fallback.action.value)
+        block = self.form.choice("policy.block", _BLOCK, default="")
+        self._change("policy.block", block, block == "yes" if block else fallback.block)
+        for name, least, most, factor, other in (
+            ("policy.tries", 1, 50, 1, fallback.tries),
+            ("policy.base", 0, 43_200, 60, fallback.base),
+            ("policy.pause_share", 0, 100, 0.01, fallback.pause_share),
+        ):
+            raw = self.form.raw(name)
+            value = self.form.number(name, least=least, most=most, default=0) if raw else 0.0
+            self._change(name, raw, value * factor if raw else other)
+
+    def _change(self, name: str, typed: str, meant: Any) -> None:
+        self.values[name] = typed
+        if typed.replace(",", ".") != self._shown[name]:
+            self.content[name] = int(meant) if name == "policy.tries" else meant
+
+
+class NewEntryForm(EntryForm):
+    """The form of an entry that does not exist yet: it also says which answers it is for."""
+
+    def __init__(self, shown: Mapping[str, Any], *, system: str = "", code: str = "") -> None:
+        super().__init__(shown)
+        self.system = self._key("system", system, SYSTEM_LIMIT)
+        self.code = self._key("code", code, CODE_LIMIT)
+        self.pattern = self._pattern("pattern")
+        self.unless = self._pattern("unless")
+        # An entry of its own holds everything it says, not only what differs.
+        self.content = {
+            **{name: value for name, value in shown.items() if name.startswith("policy.")},
+            **{name: self.values[name] for name in text_names() if self.values[name]},
+            **{name: self.values[name] for name in ("group", "who", "category", "permanence")},
+            **{name: value for name, value in self.content.items() if name.startswith("policy.")},
+        }
+
+    def _key(self, name: str, fixed: str, limit: int) -> str:
+        value = fixed or self.form.text(name, limit=limit, required=True)
+        self.values[name] = value
+        return value
+
+    def _pattern(self, name: str) -> str:
+        value = self.form.text(name, limit=PATTERN_LIMIT)
+        self.values[name] = value
+        try:
+            compile_pattern(value)
+        except ValueError as error:
+            self.form.fault(name, _("This pattern cannot be used: {reason}", reason=str(error)))
+        return value

@@ -1,0 +1,372 @@
+"""What the pages of the reference show: entries under their headings, drafts on top, what follows a change."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping
+
+from clinic_dispatch_plugin.channels.types import Answer
+from clinic_dispatch_plugin.error_reference import reading_store, store
+from clinic_dispatch_plugin.error_reference.rules import (
+    ANY_CODE,
+    GROUPS,
+    KnownEntry,
+    Reference,
+    codes_of,
+    conflicts,
+    is_reply_code,
+)
+from clinic_dispatch_plugin.error_reference.service import reference
+from clinic_dispatch_plugin.registry import Dispatch
+
+#: Messages by answer, for all answers or some; brought by the concern that holds messages.
+CountByAnswer = Callable[[Connection, Sequence[int] | None], Mapping[int, int]]
+#: Drafts shown before somebody asks for all of them.
+FIRST_DRAFTS = 5
+#: Characters of an answer's words that are proposed as a pattern.
+PIECE_LIMIT = 80
+_CACHE_WORDS = "reference.words"
+
+_PLACEHOLDER = re.compile(r"<(?:@|ip|number|id)>|https?://\S+")
+#: Codes at the start of an answer and of each continued line (RFC 5321 4.2.1), which the code already says.
+_CODES = re.compile(r"(?:^|\s)[245]\d\d[ -](?:#?[245]\.\d{1,3}\.\d{1,3}\s)?")
+_SPECIAL = re.compile(r"[\\.+*?()|\[\]{}^$]")
+_WORD = re.compile(r"[a-zA-Zа-яА-ЯёЁäöüÄÖÜß]{4,}")
+_NATURAL = re.compile(r"\d+|\D+")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """An answer nobody described yet."""
+
+    id: int
+    answer: Answer
+    channel: str
+    first_seen_at: datetime
+    last_seen_at: datetime
+    #: Messages with this answer; None: nobody counts.
+    messages: int | None
+    #: The general entry that speaks for it until then.
+    shown: KnownEntry | None
+    similar: Sequence[KnownEntry] = ()
+
+    @property
+    def code(self) -> str:
+        """The code an entry for it would have."""
+        return codes_of(self.answer)[0]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """An entry in the list."""
+
+    entry: KnownEntry
+    messages: int | None
+    last_seen_at: datetime | None
+
+    @property
+    def occurred(self) -> bool:
+        """Whether an answer ever led to it."""
+        return self.last_seen_at is not None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overview:
+    """The list page."""
+
+    groups: Mapping[str, Sequence[Listed]]
+    drafts: Sequence[Draft]
+    draft_total: int
+    total: int
+    changed: int
+    found: int
+    systems: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Detail:
+    """One entry with everything its page tells."""
+
+    entry: KnownEntry
+    shipped: Mapping[str, Any]
+    #: Fields the clinic wrote and the pack has changed since: ours, theirs.
+    conflicts: Mapping[str, tuple[Any, Any]]
+    updated_at: datetime
+    updated_by: str
+    withdrawn: bool
+    messages: int | None
+    samples: Sequence[str]
+    #: Changes with every saving: two editors never overwrite each other silently.
+    version: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Followers:
+    """What a new entry would explain."""
+
+    answers: frozenset[int]
+    messages: int | None
+
+
+def count_drafts(dispatch: Dispatch) -> int:
+    """How many answers wait for a description."""
+    with dispatch.database.begin() as connection:
+        return store.draft_count(connection)
+
+
+def overview(
+    dispatch: Dispatch,
+    *,
+    query: str = "",
+    system: str = "",
+    show: str = "all",
+    all_drafts: bool = False,
+) -> Overview:
+    """The list: entries by heading, the most frequent first, and the drafts.
+
+    :param query: words that all have to occur in code, pattern or texts.
+    :param show: ``all``, ``occurred`` or ``changed``.
+    """
+    with dispatch.database.begin() as connection:
+        known = reference(dispatch, connection)
+        rows = store.drafts(connection)
+        shown = rows if all_drafts else rows[:FIRST_DRAFTS]
+        listed = _listed(dispatch, connection, known)
+        drafts = _drafts(dispatch, connection, known, shown)
+    found = [item for item in listed if _wanted(item, query=query, system=system, show=show)]
+    found.sort(key=_by_frequency)
+    return Overview(
+        groups={group: [item for item in found if item.entry.group == group] for group in GROUPS},
+        drafts=drafts,
+        draft_total=len(rows),
+        total=len(listed),
+        changed=sum(item.entry.changed for item in listed),
+        found=len(found),
+        systems=sorted({item.entry.system for item in listed}),
+    )
+
+
+def _listed(dispatch: Dispatch, connection: Connection, known: Reference) -> list[Listed]:
+    seen: dict[int, datetime] = {}
+    counted = _count(dispatch, connection, None)
+    messages: dict[int, int] = {}
+    for row in reading_store.explained(connection):
+        seen[row.entry_id] = max(row.last_seen_at, seen.get(row.entry_id, row.last_seen_at))
+        if counted is not None:
+            messages[row.entry_id] = messages.get(row.entry_id, 0) + counted.get(row.id, 0)
+    return [
+        Listed(
+            entry=entry,
+            messages=None if counted is None else messages.get(entry.id, 0),
+            last_seen_at=seen.get(entry.id),
+        )
+        for entry in known.entries.values()
+    ]
+
+
+def _wanted(item: Listed, *, query: str, system: str, show: str) -> bool:
+    entry = item.entry
+    if system and entry.system != system:
+        return False
+    if (show == "occurred" and not item.occurred) or (show == "changed" and not entry.changed):
+        return False
+    if not query:
+        return True
+    text = " ".join(
+        [entry.key, entry.code, entry.pattern, *(str(v) for v in entry.content.values())]
+    ).casefold()
+    return all(word in text for word in query.casefold().split())
+
+
+def _by_frequency(item: Listed) -> tuple[Any, ...]:
+    entry = item.entry
+    return (-(item.messages or 0), not item.occurred, entry.system, bool(entry.pattern), _natural(entry.code))
+
+
+def _natural(code: str) -> list[tuple[bool, int, str]]:
+    parts = _NATURAL.findall(code)
+    return [(not part.isdigit(), int(part) if part.isdigit() else 0, part) for part in parts]
+
+
+def _count(
+    dispatch: Dispatch, connection: Connection, ids: Sequence[int] | None
+) -> Mapping[int, int] | None:
+    counter: CountByAnswer | None = dispatch.cache.get("count_by_answer")
+    return counter(connection, ids) if counter is not None else None
+
+
+def _drafts(
+    dispatch: Dispatch, connection: Connection, known: Reference, rows: Sequence[RowMapping]
+) -> list[Draft]:
+    counted = _count(dispatch, connection, [row["id"] for row in rows]) if rows else None
+    return [_draft(dispatch, known, row, counted) for row in rows]
+
+
+def _draft(
+    dispatch: Dispatch, known: Reference, row: RowMapping, counted: Mapping[int, int] | None
+) -> Draft:
+    answer = Answer(system=row["system"], code=row["code"], text=row["sample"])
+    return Draft(
+        id=row["id"],
+        answer=answer,
+        channel=row["channel"],
+        first_seen_at=row["first_seen_at"],
+        last_seen_at=row["last_seen_at"],
+        messages=None if counted is None else counted.get(row["id"], 0),
+        shown=known.explain(answer).entry,
+        similar=similar(dispatch, known, answer),
+    )
+
+
+def draft(dispatch: Dispatch, answer_id: int) -> Draft | None:
+    """One draft; None: there is none, or somebody described it meanwhile."""
+    with dispatch.database.begin() as connection:
+        row = reading_store.answer(connection, answer_id)
+        if row is None or not row["draft"]:
+            return None
+        return _drafts(dispatch, connection, reference(dispatch, connection), [row])[0]
+
+
+def detail(dispatch: Dispatch, entry_id: int) -> Detail | None:
+    """One entry; None: there is none."""
+    with dispatch.database.begin() as connection:
+        row = store.entry(connection, entry_id)
+        if row is None:
+            return None
+        answers = reading_store.answers_of(connection, entry_id)
+        ids = [answer["id"] for answer in answers]
+        counted = _count(dispatch, connection, ids) if ids else {}
+        has_counter = "count_by_answer" in dispatch.cache
+    return Detail(
+        entry=store.known(row),
+        shipped=row["shipped"] or {},
+        conflicts=conflicts(row["shipped"], row["own"], row["base"]),
+        updated_at=row["updated_at"],
+        updated_by=row["updated_by"],
+        withdrawn=row["withdrawn"],
+        messages=sum((counted or {}).values()) if has_counter else None,
+        samples=[answer["sample"] for answer in answers if answer["sample"]][:3],
+        version=_version(row),
+    )
+
+
+def _version(row: RowMapping) -> str:
+    said = f"{row['updated_at'].isoformat()}\0{row['updated_by']}\0{row['own']!r}"
+    return hashlib.sha256(said.encode(errors="replace")).hexdigest()[:32]
+
+
+def followers(
+    dispatch: Dispatch, *, system: str, code: str, pattern: str, unless: str = ""
+) -> Followers:
+    """Which answers a new entry of the clinic's would explain, and how many earlier messages have them.
+
+    :raises ValueError: the pattern cannot be used.
+    """
+    new = KnownEntry(
+        id=0, origin="clinic", system=system, code=code, pattern=pattern, unless=unless, content={}
+    )
+    with dispatch.database.begin() as connection:
+        now = reference(dispatch, connection)
+        then = Reference([*now.entries.values(), new])
+        ids = {
+            row["id"]
+            for row in store.answers(connection, systems=[system])
+            if then.explain(Answer(system=system, code=row["code"], text=row["sample"])).entry is new
+        }
+        counted = _count(dispatch, connection, sorted(ids)) if ids else {}
+        has_counter = "count_by_answer" in dispatch.cache
+    messages = sum((counted or {}).values()) if has_counter else None
+    return Followers(answers=frozenset(ids), messages=messages)
+
+
+def proposed_key(dispatch: Dispatch, answer: Answer) -> tuple[str, str]:
+    """Code and pattern an entry for this answer should have.
+
+    A pattern is needed where the code alone says too little: a bare SMTP reply code, a code that has an
+    entry already, no code at all.
+    """
+    code, _reply = codes_of(answer)
+    with dispatch.database.begin() as connection:
+        taken = reference(dispatch, connection).find(answer.system, code) is not None
+    if not code:
+        return ANY_CODE, literal(piece_of(answer.text))
+    if taken or is_reply_code(answer.system, code):
+        return code, literal(piece_of(answer.text))
+    return code, ""
+
+
+def piece_of(sample: str) -> str:
+    """The longest piece of an answer's words without anything that differs from message to message."""
+    pieces = [
+        piece.strip(" .,:;-<>\"'()[]")
+        for part in _PLACEHOLDER.split(sample)
+        for piece in _CODES.split(part)
+    ]
+    longest = max(pieces, key=len, default="")
+    if len(longest) > PIECE_LIMIT:
+        longest = longest[:PIECE_LIMIT].rsplit(" ", 1)[0]
+    return longest
+
+
+def literal(text: str) -> str:
+    """A pattern that finds exactly this text."""
+    return _SPECIAL.sub(lambda found: "\\" + found[0], text)
+
+
+def plain_words(pattern: str) -> str | None:
+    """The text a literal pattern looks for; None where the pattern is more than that."""
+    text = re.sub(r"\\([\\.+*?()|\[\]{}^$])", r"\1", pattern)
+    return text if pattern and literal(text) == pattern else None
+
+
+def similar(
+    dispatch: Dispatch, known: Reference, answer: Answer, *, limit: int = 2
+) -> list[KnownEntry]:
+    """Entries whose words are near an answer's words: somebody who describes it may take one as a model."""
+    said = set(_words(answer.text))
+    if not said:
+        return []
+    scores = []
+    for entry_id, words in _entry_words(dispatch, known).items():
+        entry = known.entries[entry_id]
+        common = len(said & words)
+        if entry.system == answer.system and common:
+            near = entry.code[:4] == codes_of(answer)[0][:4]
+            scores.append((common + near / 2, -len(words), -entry_id, entry))
+    scores.sort(key=lambda score: score[:3], reverse=True)
+    unlike: list[KnownEntry] = []
+    for *_rest, entry in scores:
+        if all(entry.text("short", "en") != other.text("short", "en") for other in unlike):
+            unlike.append(entry)
+        if len(unlike) == limit:
+            break
+    return unlike
+
+
+def _entry_words(dispatch: Dispatch, known: Reference) -> Mapping[int, frozenset[str]]:
+    revision, words = dispatch.cache.get(_CACHE_WORDS, (None, {}))
+    if revision != known.revision:
+        words = {
+            entry.id: frozenset(
+                _words(f"{entry.pattern} {entry.text('short', 'en')} {entry.text('what_happened', 'en')}")
+            )
+            for entry in known.entries.values()
+        }
+        dispatch.cache[_CACHE_WORDS] = (known.revision, words)
+    return words  # type: ignore[no-any-return]
+
+
+#: Words of nearly every answer, which make nothing similar.
+_COMMON = frozenset(
+    "that this with from your have been will not was the mail message server error for and address".split()
+)
+
+
+def _words(text: str) -> Iterable[str]:
+    return (word for word in map(str.casefold, _WORD.findall(text)) if word not in _COMMON)

@@ -1,0 +1,117 @@
+"""The words of the reference's pages: kinds of trouble, what the program does, whose codes these are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from clinic_dispatch_plugin.error_reference.policy import Policy, PolicyAction
+from clinic_dispatch_plugin.error_reference.rules import ANY_CODE, KnownEntry
+from clinic_dispatch_plugin.web.i18n import N_, _, format_number, n_
+
+SYSTEMS: Mapping[str, str] = {
+    "smtp": N_("E-mail (SMTP)"),
+    "dispatch": N_("Our own program"),
+}
+CATEGORIES: Mapping[str, str] = {
+    "authentication": N_("Log-in refused"),
+    "bad_address": N_("Address is wrong"),
+    "balance": N_("Credit used up"),
+    "cancelled": N_("Cancelled by us"),
+    "configuration": N_("Set up wrongly"),
+    "duplicate": N_("Duplicate"),
+    "expired": N_("Too late"),
+    "gateway_fault": N_("Fault at the service"),
+    "message_content": N_("Content of the message"),
+    "message_too_big": N_("Message too big"),
+    "network_fault": N_("Fault in the network"),
+    "quota_or_rate": N_("Too many in a short time"),
+    "recipient_disabled": N_("Recipient switched off"),
+    "recipient_full": N_("Mailbox full"),
+    "recipient_moved": N_("Recipient moved"),
+    "recipient_refuses": N_("Recipient refuses"),
+    "sender_identity": N_("Sender not proved"),
+    "sender_reputation": N_("Sender has a bad name"),
+    "spam_content": N_("Looks like advertising"),
+    "unknown": N_("Not known"),
+    "unknown_recipient": N_("Recipient does not exist"),
+    "unreachable": N_("Cannot be reached"),
+    "unsupported_destination": N_("Destination not possible"),
+}
+PERMANENCES: Mapping[str, str] = {
+    "temporary": N_("Passes: a later try may succeed"),
+    "permanent": N_("Stays: the same message fails again"),
+    "unknown": N_("Not known: treated as staying"),
+}
+ACTIONS: Mapping[str, str] = {
+    "retry": N_("Try again later"),
+    "fail": N_("Do not try again"),
+    "suspect_account": N_("Wait; after three in a row stop the sending account"),
+    "stop_account": N_("Stop the sending account at once"),
+}
+FIELDS: Mapping[str, str] = {
+    "short": N_("Short (stands in the note)"),
+    "what_happened": N_("What happened?"),
+    "what_helps": N_("What helps?"),
+    "who": N_("Who can mend it?"),
+    "group": N_("Heading"),
+    "category": N_("Kind"),
+    "permanence": N_("Does it pass?"),
+    "policy.action": N_("What does the program do?"),
+    "policy.tries": N_("Tries in all"),
+    "policy.base": N_("First wait"),
+    "policy.cap": N_("Longest wait"),
+    "policy.floor": N_("Shortest wait"),
+    "policy.block": N_("Block the address?"),
+    "policy.pause_share": N_("Put the mailing list on hold"),
+    "provider": N_("Provider"),
+    "source": N_("Source"),
+}
+
+
+def system(key: str) -> str:
+    """Whose codes these are."""
+    return _(SYSTEMS[key]) if key in SYSTEMS else key
+
+
+def category(key: str) -> str:
+    """The kind of trouble."""
+    return _(CATEGORIES.get(key, key))
+
+
+def field(name: str) -> str:
+    """A field's label: ``short.de``, ``policy.tries``."""
+    known = name if name in FIELDS else name.partition(".")[0]
+    return _(FIELDS.get(known, name))
+
+
+def code(entry: KnownEntry) -> str:
+    """How an entry is recognised, short enough for a list."""
+    if entry.pattern and (entry.code.startswith("~") or entry.code == ANY_CODE):
+        return f"{entry.system} · {_('by its wording')}"
+    if entry.code == ANY_CODE:
+        return f"{entry.system} · {_('all others')}"
+    if entry.pattern:
+        return f"{entry.system} {entry.code} · {_('by its wording')}"
+    return f"{entry.system} {entry.code}"
+
+
+def policy(found: Policy) -> str:
+    """What the program does, in sentences."""
+    said = []
+    match found.action:
+        case PolicyAction.RETRY:
+            said.append(
+                n_("Tries again by itself, once in all.", "Tries again by itself, {n} times in all.", found.tries)
+            )
+        case PolicyAction.STOP_ACCOUNT:
+            said.append(_("Stops the sending account; its messages wait until somebody has mended it."))
+        case PolicyAction.SUSPECT_ACCOUNT:
+            said.append(_("The message waits; after three such answers in a row the sending account stops."))
+        case PolicyAction.FAIL:
+            said.append(_("No further try."))
+    if found.block:
+        said.append(_("Blocks the address until it is changed."))
+    if found.pause_share:
+        share = format_number(round(found.pause_share * 100, 1))
+        said.append(_("Puts the mailing list on hold when {share} % of its messages fail so.", share=share))
+    return " ".join(said)

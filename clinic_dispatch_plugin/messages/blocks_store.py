@@ -1,0 +1,87 @@
+"""The SQL of addresses we do not write to, and of the trail of who did what."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from sqlalchemy import Connection, insert, or_, select, update
+from sqlalchemy.exc import IntegrityError
+
+from clinic_dispatch_plugin.database.base import db_now
+from clinic_dispatch_plugin.messages.tables import Audit, Block
+
+
+def blocked(
+    connection: Connection, channel: str, digests: Iterable[str], purpose: str
+) -> dict[str, int | None]:
+    """Which of these addresses we do not write to, and the answer that says why."""
+    query = select(Block.address_digest, Block.answer_id).where(
+        Block.channel == channel,
+        Block.address_digest.in_(list(digests)),
+        Block.scope.in_(["", purpose]),
+        or_(Block.until.is_(None), Block.until > db_now()),
+    )
+    return {row.address_digest: row.answer_id for row in connection.execute(query)}
+
+
+def block(
+    connection: Connection, *, channel: str, digest: str, answer_id: int | None, scope: str = ""
+) -> None:
+    """Do not write to this address any more."""
+    try:
+        with connection.begin_nested():
+            connection.execute(
+                insert(Block).values(
+                    channel=channel,
+                    address_digest=digest,
+                    scope=scope,
+                    answer_id=answer_id,
+                    created_at=db_now(),
+                )
+            )
+    except IntegrityError:
+        connection.execute(
+            update(Block)
+            .where(Block.channel == channel, Block.address_digest == digest, Block.scope == scope)
+            .values(answer_id=answer_id, until=None)
+        )
+
+
+def unblock(connection: Connection, channel: str, digests: Iterable[str]) -> None:
+    """A person writes to these addresses again; what the recipient asked for themselves stays."""
+    connection.execute(
+        update(Block)
+        .where(
+            Block.channel == channel,
+            Block.address_digest.in_(list(digests)),
+            Block.scope == "",
+        )
+        .values(until=db_now())
+    )
+
+
+def write_audit(
+    connection: Connection,
+    *,
+    actor_ref: str,
+    actor_name: str,
+    action: str,
+    mailing_id: int | None = None,
+    message_ids: Iterable[int | None] = (None,),
+    details: Mapping[str, Any] | None = None,
+) -> None:
+    """Add to the trail; one line a message."""
+    rows = [
+        {
+            "actor_ref": actor_ref[:128],
+            "actor_name": actor_name[:255],
+            "action": action,
+            "mailing_id": mailing_id,
+            "message_id": message_id,
+            "details": dict(details or {}),
+        }
+        for message_id in message_ids
+    ]
+    if rows:
+        connection.execute(insert(Audit).values(at=db_now()), rows)

@@ -1,0 +1,199 @@
+"""The SQL that asks how far mailings are: what is due, what is left, what has ended."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, and_, exists, func, literal, or_, select, update
+
+from clinic_dispatch_plugin.database.base import db_now
+from clinic_dispatch_plugin.messages.mailing_rules import MailingState
+from clinic_dispatch_plugin.messages.mailing_tables import Mailing, Revision
+from clinic_dispatch_plugin.messages.rules import MessageState
+from clinic_dispatch_plugin.messages.tables import Message
+
+#: Runs that died holding a message before it is given up.
+HARMFUL_RUNS = 4
+
+
+def due_work(connection: Connection) -> list[tuple[int, int, int]]:
+    """Which mailing has due messages on which account: ``(mailing_id, account_id, priority)``, urgent ones first."""
+    due = exists().where(
+        Message.mailing_id == Mailing.id,
+        Message.state == MessageState.QUEUED.value,
+        Message.account_id.is_not(None),
+        Message.due_at <= db_now(),
+    )
+    query = (
+        select(Mailing.id, Mailing.priority)
+        .where(Mailing.state == MailingState.RUNNING.value, due)
+        .order_by(Mailing.priority.desc(), Mailing.id)
+    )
+    work = []
+    for mailing_id, priority in connection.execute(query).all():
+        accounts = connection.scalars(
+            select(Message.account_id)
+            .where(
+                Message.mailing_id == mailing_id,
+                Message.state == MessageState.QUEUED.value,
+                Message.account_id.is_not(None),
+                Message.due_at <= db_now(),
+            )
+            .group_by(Message.account_id)
+        )
+        work += [(mailing_id, found, priority) for found in accounts if found is not None]
+    return work
+
+
+def first_pass_ended(connection: Connection, mailing_id: int) -> bool:
+    """Write down that every message was tried or decided once; True where this call did."""
+    unfinished = exists().where(
+        Message.mailing_id == mailing_id,
+        or_(
+            Message.state.in_([MessageState.LEASED.value, MessageState.SENDING.value]),
+            and_(
+                Message.state == MessageState.QUEUED.value,
+                or_(Message.tries == 0, Message.due_at <= db_now()),
+            ),
+        ),
+    )
+    return _mark(
+        connection, mailing_id, unfinished, Mailing.first_pass_at.is_(None), first_pass_at=db_now()
+    )
+
+
+def mailing_finished(connection: Connection, mailing_id: int) -> bool:
+    """Finish a mailing nothing of which is queued, leased or sending; True where this call did."""
+    unfinished = exists().where(
+        Message.mailing_id == mailing_id,
+        Message.state.in_(
+            [MessageState.QUEUED.value, MessageState.LEASED.value, MessageState.SENDING.value]
+        ),
+    )
+    return _mark(
+        connection,
+        mailing_id,
+        unfinished,
+        literal(True),
+        state=MailingState.FINISHED.value,
+        finished_at=db_now(),
+        first_pass_at=func.coalesce(Mailing.first_pass_at, db_now()),
+    )
+
+
+def _mark(
+    connection: Connection, mailing_id: int, unfinished: Any, also: Any, **values: Any
+) -> bool:
+    done = connection.execute(
+        update(Mailing)
+        .where(Mailing.id == mailing_id, Mailing.state == MailingState.RUNNING.value)
+        .where(also, ~unfinished)
+        .values(**values)
+    )
+    return bool(done.rowcount)
+
+
+def counts(connection: Connection, mailing_id: int) -> dict[str, int]:
+    """Messages of a mailing by state."""
+    query = (
+        select(Message.state, func.count())
+        .where(Message.mailing_id == mailing_id)
+        .group_by(Message.state)
+    )
+    return dict(connection.execute(query).tuples().all())
+
+
+def next_due(connection: Connection) -> datetime | None:
+    """When the next waiting message of a running mailing is due."""
+    query = (
+        select(func.min(Message.due_at))
+        .join(Mailing, Mailing.id == Message.mailing_id)
+        .where(
+            Message.state == MessageState.QUEUED.value,
+            Mailing.state == MailingState.RUNNING.value,
+        )
+    )
+    return connection.execute(query).scalar()
+
+
+def waiting(connection: Connection) -> tuple[int, datetime | None]:
+    """How many messages are due now, and since when the oldest of them is."""
+    query = (
+        select(func.count(), func.min(Message.due_at))
+        .join(Mailing, Mailing.id == Message.mailing_id)
+        .where(
+            Message.state == MessageState.QUEUED.value,
+            Message.due_at <= db_now(),
+            Mailing.state == MailingState.RUNNING.value,
+        )
+    )
+    count, oldest = connection.execute(query).one()
+    return int(count), oldest
+
+
+def mailings_at_work(connection: Connection) -> list[int]:
+    """Mailings that run and may have ended."""
+    query = select(Mailing.id).where(Mailing.state == MailingState.RUNNING.value)
+    return list(connection.scalars(query.order_by(Mailing.id)))
+
+
+def plans_left(connection: Connection) -> list[int]:
+    """Mailings whose messages are still to be written."""
+    query = select(Mailing.id).where(Mailing.state == MailingState.PLANNING.value)
+    return list(connection.scalars(query.order_by(Mailing.id)))
+
+
+def overdue(connection: Connection, limit: int = 500) -> list[tuple[int, int]]:
+    """Waiting messages whose mailing's ``not_after`` passed: ``(id, attempts)``."""
+    query = (
+        select(Message.id, Message.attempts)
+        .join(Mailing, Mailing.id == Message.mailing_id)
+        .where(Message.state == MessageState.QUEUED.value, Mailing.not_after <= db_now())
+        .where(Mailing.state.in_([MailingState.RUNNING.value, MailingState.PAUSED.value]))
+        .limit(limit)
+    )
+    return list(connection.execute(query).tuples())
+
+
+def harmful(connection: Connection, limit: int = 500) -> list[tuple[int, int]]:
+    """Waiting messages that died with too many runs: ``(id, attempts)``."""
+    query = (
+        select(Message.id, Message.attempts)
+        .where(Message.state == MessageState.QUEUED.value, Message.lost_runs >= HARMFUL_RUNS)
+        .limit(limit)
+    )
+    return list(connection.execute(query).tuples())
+
+
+def text_of(connection: Connection, mailing_id: int) -> RowMapping:
+    """What a mailing says to whom: purpose, channel, ``not_after``, and the revision of its text."""
+    query = (
+        select(
+            Mailing.purpose,
+            Mailing.channel,
+            Mailing.not_after,
+            Revision.subject,
+            Revision.body,
+            Revision.html,
+        )
+        .join(Revision, Revision.id == Mailing.revision_id)
+        .where(Mailing.id == mailing_id)
+    )
+    return connection.execute(query).mappings().one()
+
+
+def runs_still(connection: Connection, mailing_id: int) -> bool:
+    """Whether a mailing may send; who pauses or cancels it meanwhile waits for this transaction."""
+    query = select(Mailing.state).where(Mailing.id == mailing_id).with_for_update(read=True)
+    return connection.execute(query).scalar() == MailingState.RUNNING.value
+
+
+def pause_mailing(connection: Connection, mailing_id: int, *, reason: str, text: str) -> bool:
+    """Open no new window of a mailing that runs; True where this call paused it."""
+    done = connection.execute(
+        update(Mailing)
+        .where(Mailing.id == mailing_id, Mailing.state == MailingState.RUNNING.value)
+        .values(state=MailingState.PAUSED.value, pause_reason=reason, pause_text=text)
+    )
+    return bool(done.rowcount)

@@ -1,0 +1,359 @@
+"""What a person does to messages: each use case is a transaction of its own, conditional, and in the audit trail."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping
+
+from clinic_dispatch_plugin.accounts import service as accounts
+from clinic_dispatch_plugin.channels.types import Answer
+from clinic_dispatch_plugin.error_reference.answers import Explained, explained
+from clinic_dispatch_plugin.error_reference.service import note_answer
+from clinic_dispatch_plugin.host.types import Actor
+from clinic_dispatch_plugin.messages import moves_store, store
+from clinic_dispatch_plugin.messages.contents import fresh_values
+from clinic_dispatch_plugin.messages.mailing_rules import MailingState
+from clinic_dispatch_plugin.messages.rules import (
+    MessageState,
+    Mover,
+    address_digest,
+    read_unsubscribe_token,
+    sources,
+)
+from clinic_dispatch_plugin.messages.selection import Chosen, batches
+from clinic_dispatch_plugin.registry import Dispatch
+
+#: A person sends again from here by itself; from ``uncertain`` only with :func:`settle_uncertain`.
+RESENDABLE = frozenset(sources(MessageState.QUEUED, Mover.PERSON)) - {MessageState.UNCERTAIN}
+#: States of a mailing in which its messages may be put right.
+ALIVE = frozenset(
+    {
+        MailingState.PLANNING.value,
+        MailingState.RUNNING.value,
+        MailingState.PAUSED.value,
+        MailingState.FINISHED.value,
+    }
+)
+
+
+class Refusal(StrEnum):
+    """Why a message stays as it is."""
+
+    #: Its mailing was cancelled.
+    CANCELLED = "cancelled"
+    #: An earlier attempt arrived after all.
+    SUPERSEDED = "superseded"
+    #: The same message goes to this recipient already.
+    DUPLICATE = "duplicate"
+    #: The mailing's last moment has passed.
+    EXPIRED = "expired"
+    #: No account is configured for its channel.
+    NO_ROUTE = "no_route"
+    #: It has no address: give it one.
+    NO_ADDRESS = "no_address"
+    #: It is in another state by now, or no such message is there for this person.
+    MOVED_ON = "moved_on"
+
+
+class Settlement(StrEnum):
+    """What a person says of an uncertain message."""
+
+    ARRIVED = "arrived"
+    SEND_AGAIN = "send_again"
+    GIVE_UP = "give_up"
+
+
+class NotConfirmed(ValueError):
+    """Sending an uncertain message again may make it arrive twice: somebody has to say so."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Outcome:
+    """How many messages moved, and why others did not."""
+
+    done: int = 0
+    refused: Counter[Refusal] = field(default_factory=Counter)
+
+    @property
+    def left(self) -> int:
+        """How many did not move."""
+        return sum(self.refused.values())
+
+
+def resend(dispatch: Dispatch, actor: Actor, chosen: Chosen) -> Outcome:
+    """Send undelivered or skipped messages again; a finished mailing runs again, what failed stays on the attempts.
+
+    A block of the address made by the program is lifted, as a person ordered it; what the recipient asked for
+    themselves stays, and consent is asked of the host once more before anything goes out.
+    """
+    outcome = Outcome()
+    for ids in batches(dispatch, actor, chosen, RESENDABLE):
+        values = fresh_values(dispatch, ids)
+
+        def work(connection: Connection, ids: list[int] = ids, values: Any = values) -> Outcome:
+            return _resend(dispatch, connection, actor, ids, values)
+
+        _add(outcome, dispatch.database.run(work))
+    _ring(dispatch, outcome)
+    return outcome
+
+
+def _resend(
+    dispatch: Dispatch,
+    connection: Connection,
+    actor: Actor,
+    ids: Sequence[int],
+    values: Mapping[int, Mapping[str, str]],
+) -> Outcome:
+    rows, outcome = _movable(dispatch, connection, ids, RESENDABLE)
+    for row in rows:
+        if row["id"] in values:
+            moves_store.set_data(connection, row["id"], values[row["id"]])
+    _unblock(connection, rows)
+    return _queue(dispatch, connection, actor, rows, outcome, action="resend", states=RESENDABLE)
+
+
+def _movable(
+    dispatch: Dispatch,
+    connection: Connection,
+    ids: Sequence[int],
+    states: Iterable[MessageState],
+) -> tuple[list[RowMapping], Outcome]:
+    """The messages that may be queued again, held until the transaction ends, and why the others may not."""
+    moves_store.hold(connection, ids)
+    found = moves_store.locked(connection, ids, frozenset(states))
+    answers = explained(dispatch, connection, (row["answer_id"] for row in found))
+    outcome = Outcome()
+    rows = []
+    for row in found:
+        reason = _refusal(dispatch, row, answers.get(row["answer_id"] or 0))
+        if reason is None:
+            rows.append(row)
+        else:
+            outcome.refused[reason] += 1
+    if missing := len(set(ids)) - len(found):
+        outcome.refused[Refusal.MOVED_ON] += missing
+    return rows, outcome
+
+
+def _refusal(dispatch: Dispatch, row: RowMapping, answer: Explained | None) -> Refusal | None:
+    if row["mailing_state"] not in ALIVE:
+        return Refusal.CANCELLED
+    if answer is not None and answer.is_ours("superseded"):
+        return Refusal.SUPERSEDED
+    if answer is not None and answer.is_ours("duplicate"):
+        return Refusal.DUPLICATE
+    if row["too_late"]:
+        return Refusal.EXPIRED
+    if answer is not None and answer.is_ours("no_address", "malformed_address"):
+        return Refusal.NO_ADDRESS
+    if row["account_id"] is None and dispatch.account(row["channel"]) is None:
+        return Refusal.NO_ROUTE
+    return None
+
+
+def _unblock(connection: Connection, rows: Sequence[RowMapping]) -> None:
+    by_channel: dict[str, set[str]] = {}
+    for row in rows:
+        if row["address"]:
+            digest = address_digest(row["channel"], row["address"])
+            by_channel.setdefault(row["channel"], set()).add(digest)
+    for channel, digests in by_channel.items():
+        store.unblock(connection, channel, digests)
+
+
+def _queue(
+    dispatch: Dispatch,
+    connection: Connection,
+    actor: Actor,
+    rows: Sequence[RowMapping],
+    outcome: Outcome,
+    *,
+    action: str,
+    states: Iterable[MessageState],
+    details: Mapping[str, Any] | None = None,
+) -> Outcome:
+    ids = [row["id"] for row in rows]
+    if not ids:
+        return outcome
+    for channel in {row["channel"] for row in rows if row["account_id"] is None}:
+        account = dispatch.account(channel)
+        if account is not None:
+            account_id = accounts.account_id(connection, account.channel, account.key)
+            lacking = [row["id"] for row in rows if row["channel"] == channel]
+            moves_store.give_account(connection, lacking, account_id)
+    store.requeue(connection, ids, from_states=states)
+    moves_store.reopen(connection, (row["mailing_id"] for row in rows))
+    audit(connection, actor, action, rows, details)
+    outcome.done += len(ids)
+    return outcome
+
+
+def audit(
+    connection: Connection,
+    actor: Actor,
+    action: str,
+    rows: Iterable[RowMapping],
+    details: Mapping[str, Any] | None = None,
+) -> None:
+    """Write down who did this to these messages."""
+    by_mailing: dict[int, list[int]] = {}
+    for row in rows:
+        by_mailing.setdefault(row["mailing_id"], []).append(row["id"])
+    for mailing_id, ids in by_mailing.items():
+        store.write_audit(
+            connection,
+            actor_ref=actor.ref,
+            actor_name=actor.name,
+            action=action,
+            mailing_id=mailing_id,
+            message_ids=ids,
+            details=details,
+        )
+
+
+def settle_uncertain(
+    dispatch: Dispatch,
+    actor: Actor,
+    chosen: Chosen,
+    choice: Settlement,
+    *,
+    may_arrive_twice: bool = False,
+) -> Outcome:
+    """A person decides about messages of which nobody knows whether they were sent.
+
+    :param may_arrive_twice: needed for sending again: the person was told, and wants it.
+    :raises NotConfirmed: it is missing.
+    """
+    if choice is Settlement.SEND_AGAIN and not may_arrive_twice:
+        raise NotConfirmed
+    outcome = Outcome()
+    for ids in batches(dispatch, actor, chosen, [MessageState.UNCERTAIN]):
+
+        def work(connection: Connection, ids: list[int] = ids) -> Outcome:
+            return _settle(dispatch, connection, actor, ids, choice)
+
+        _add(outcome, dispatch.database.run(work))
+    _ring(dispatch, outcome)
+    return outcome
+
+
+def _settle(
+    dispatch: Dispatch,
+    connection: Connection,
+    actor: Actor,
+    ids: Sequence[int],
+    choice: Settlement,
+) -> Outcome:
+    states = [MessageState.UNCERTAIN]
+    rows, outcome = _movable(dispatch, connection, ids, states)
+    details = {"choice": choice.value}
+    if choice is Settlement.SEND_AGAIN:
+        details["may_arrive_twice"] = "confirmed"
+        return _queue(
+            dispatch,
+            connection,
+            actor,
+            rows,
+            outcome,
+            action="settle",
+            states=states,
+            details=details,
+        )
+    # What became of it can be said of a cancelled mailing's message, too.
+    outcome = Outcome()
+    found = moves_store.locked(connection, ids, frozenset(states))
+    arrived = choice is Settlement.ARRIVED
+    answer_id = None
+    if not arrived and found:
+        gave_up = Answer(system="dispatch", code="gave_up")
+        answer_id, _ = note_answer(dispatch, connection, gave_up)
+    to = MessageState.DELIVERED if arrived else MessageState.UNDELIVERED
+    moves_store.settle(connection, [row["id"] for row in found], to=to, answer_id=answer_id)
+    audit(connection, actor, "settle", found, details)
+    outcome.done = len(found)
+    if missing := len(set(ids)) - len(found):
+        outcome.refused[Refusal.MOVED_ON] += missing
+    return outcome
+
+
+def retry_now(dispatch: Dispatch, actor: Actor, chosen: Chosen) -> Outcome:
+    """Try waiting messages at once instead of at their next time."""
+    outcome = Outcome()
+    for ids in batches(dispatch, actor, chosen, [MessageState.QUEUED]):
+
+        def work(connection: Connection, ids: list[int] = ids) -> Outcome:
+            found = moves_store.locked(connection, ids, frozenset([MessageState.QUEUED]))
+            later = set(moves_store.waiting_until_later(connection, ids))
+            rows = [row for row in found if row["id"] in later]
+            moves_store.due_now(connection, sorted(later))
+            audit(connection, actor, "retry_now", rows)
+            done = Outcome(done=len(rows))
+            if missing := len(set(ids)) - len(found):
+                done.refused[Refusal.MOVED_ON] += missing
+            return done
+
+        _add(outcome, dispatch.database.run(work))
+    _ring(dispatch, outcome)
+    return outcome
+
+
+def check_account_again(dispatch: Dispatch, actor: Actor, account_id: int) -> bool:
+    """What stopped an account is mended, a person says: it is tried again. True: it was stopped or rested."""
+
+    def work(connection: Connection) -> bool:
+        moved = accounts.check_again(connection, account_id)
+        if moved:
+            store.write_audit(
+                connection,
+                actor_ref=actor.ref,
+                actor_name=actor.name,
+                action="check_account",
+                details={"account": account_id},
+            )
+        return moved
+
+    moved = dispatch.database.run(work)
+    if moved:
+        dispatch.doorbell.ring()
+    return moved
+
+
+def unsubscribe(dispatch: Dispatch, token: str) -> bool:
+    """A recipient wants no more of these: their address is blocked for the purpose. False: the link is no link of ours."""
+    read = read_unsubscribe_token(dispatch.settings.secret_keys, token)
+    if read is None:
+        return False
+    channel, purpose, digest = read
+
+    def work(connection: Connection) -> None:
+        store.write_audit(
+            connection,
+            actor_ref="recipient",
+            actor_name="",
+            action="unsubscribe",
+            details={"channel": channel, "purpose": purpose, "digest": digest},
+        )
+        answer = Answer(system="dispatch", code="not_agreed")
+        answer_id, _ = note_answer(dispatch, connection, answer, channel=channel)
+        store.block(
+            connection, channel=channel, digest=digest, answer_id=answer_id, scope=purpose
+        )
+
+    dispatch.database.run(work)
+    return True
+
+
+def _add(whole: Outcome, part: Outcome) -> None:
+    whole.done += part.done
+    whole.refused.update(part.refused)
+
+
+def _ring(dispatch: Dispatch, outcome: Outcome) -> None:
+    if outcome.done:
+        dispatch.doorbell.ring()
