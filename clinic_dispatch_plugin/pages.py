@@ -3,15 +3,31 @@
 from __future__ import annotations
 
 from flask import Blueprint
+from flask.blueprints import BlueprintSetupState
 
 from clinic_dispatch_plugin.error_reference import views as error_reference_views
+from clinic_dispatch_plugin.host.adapter import HostAdapter
 from clinic_dispatch_plugin.mailings import views as mailing_views
 from clinic_dispatch_plugin.messages import views as message_views
+from clinic_dispatch_plugin.messages.lists_store import count_by_answer
+from clinic_dispatch_plugin.registry import EXTENSION, Dispatch
 from clinic_dispatch_plugin.web.blueprint import make_blueprint as with_views
 
 
 def make_blueprint() -> Blueprint:
     """A new blueprint with every page of ours."""
-    return with_views(
+    blueprint = with_views(
         [message_views.register, mailing_views.register, error_reference_views.register]
     )
+    blueprint.record(_lend_counters)
+    return blueprint
+
+
+def _lend_counters(state: BlueprintSetupState) -> None:
+    """Let the reference say how often each entry occurred.
+
+    Not where the host hides single patients: a count would tell of messages the reader may not see.
+    """
+    dispatch: Dispatch = state.app.extensions[EXTENSION]
+    if type(dispatch.host).may_see is HostAdapter.may_see:
+        dispatch.cache["count_by_answer"] = count_by_answer

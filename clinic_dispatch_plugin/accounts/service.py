@@ -45,7 +45,12 @@ def accepted(connection: Connection, row_id: int) -> None:
 
 
 def suspect(
-    dispatch: Dispatch, connection: Connection, row_id: int, answers: Sequence[Answer], *, cleared: bool
+    dispatch: Dispatch,
+    connection: Connection,
+    row_id: int,
+    answers: Sequence[Answer],
+    *,
+    cleared: bool,
 ) -> bool:
     """Count account-level refusals; the third in a row stops the account. True: it stopped now."""
     count = store.add_refusals(connection, row_id, len(answers), from_zero=cleared)

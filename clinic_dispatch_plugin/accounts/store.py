@@ -14,6 +14,7 @@ from sqlalchemy import (
     extract,
     func,
     insert,
+    literal_column,
     select,
     update,
 )
@@ -152,7 +153,7 @@ def _epoch_now(dialect: str) -> ColumnElement[float]:
     if dialect == "postgresql":
         return cast(extract("epoch", func.clock_timestamp()), Float(53))
     if dialect in {"mysql", "mariadb"}:
-        return func.unix_timestamp(func.current_timestamp(6)) + 0.0
+        return func.unix_timestamp(literal_column("current_timestamp(6)")) + 0.0
     return (func.julianday("now") - 2440587.5) * 86400.0
 
 

@@ -1,7 +1,8 @@
 """Named points at which a test may kill, raise or sleep, so that every promise about crashes is tried for real.
 
 ``CLINIC_DISPATCH_FAIL_AT=<point>:<kill|raise|sleep>[:nth]`` names the point; it is obeyed only where
-``CLINIC_DISPATCH_TESTING_FAULTS=1`` is set as well. *Kill* ends the whole worker: its supervisor, its RQ worker, itself.
+``CLINIC_DISPATCH_TESTING_FAULTS=1`` is set as well. *Kill* ends the whole worker: its supervisor, its RQ worker,
+itself.
 """
 
 from __future__ import annotations

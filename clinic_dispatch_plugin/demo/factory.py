@@ -120,7 +120,7 @@ def _seed(app: Flask) -> None:
 
 
 def _seed_late(app: Flask) -> None:
-    if app.extensions.get(_TO_SEED):
+    if app.extensions.get(_TO_SEED) and request.endpoint != "static":
         ensure_seeded(app)
         app.extensions[_TO_SEED] = False
 

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Engine, insert, select, update
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, ProgrammingError
 from werkzeug.security import generate_password_hash
 
+from clinic_dispatch_plugin import __version__
 from clinic_dispatch_plugin.database import migrate
 from clinic_dispatch_plugin.demo import seed
 from clinic_dispatch_plugin.demo.clock import today
@@ -26,6 +27,7 @@ from clinic_dispatch_plugin.demo.models import (
     db,
 )
 from clinic_dispatch_plugin.demo.roles import Role
+from clinic_dispatch_plugin.error_reference.service import install_packs
 
 log = logging.getLogger(__name__)
 
@@ -102,10 +104,12 @@ def _bring_up_to_date(app: Flask, engine: Engine) -> None:
         with engine.begin() as connection:
             _move_calendar(connection, since=date.fromisoformat(known[_DAY]), to=day)
     dispatch = app.extensions.get("clinic_dispatch")
-    if dispatch is not None and known.get(_DISPATCH) != migrate.head():
+    needed = f"{migrate.head()} of {__version__}"
+    if dispatch is not None and known.get(_DISPATCH) != needed:
         migrate.upgrade(dispatch.database)
+        install_packs(dispatch)
         with engine.begin() as connection:
-            _note(connection, _DISPATCH, migrate.head())
+            _note(connection, _DISPATCH, needed)
 
 
 def _fill(connection: Connection, day: date) -> None:

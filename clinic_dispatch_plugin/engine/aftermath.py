@@ -78,6 +78,12 @@ def lose_expired_runs(dispatch: Dispatch) -> int:
     )
 
 
+def close_quarantine(dispatch: Dispatch) -> int:
+    """Lost runs that nobody could prove dead: after the quarantine nothing more is expected of them."""
+    seconds = dispatch.settings.quarantine_seconds
+    return dispatch.database.run(lambda connection: store.settle_silent(connection, seconds))
+
+
 def settle(
     dispatch: Dispatch,
     connection: Connection,
@@ -104,23 +110,26 @@ def settle(
         for row in messages.open_attempts_of_run(connection, run_id)
         if _decidable(row, content)
     ]
-    record(
-        dispatch, connection, results, now=database_now(connection), mover=Mover.TENDER
-    )
+    record(dispatch, connection, results, now=database_now(connection), mover=Mover.TENDER)
     if for_good:
         store.settle_run(connection, run_id)
 
 
 def _decidable(row: RowMapping, content: JournalContent | None) -> bool:
-    """An attempt that is uncertain already changes only by what the journal says."""
-    return row["state"] == "open" or (content is not None and row["id"] in content.answers)
+    """An attempt that is uncertain already changes only by what the journal knows."""
+    if row["state"] == "open":
+        return True
+    if content is None:
+        return False
+    words = content.answers.get(row["id"])
+    return content.never_left(row["id"]) if words is None else words[0] != "uncertain"
 
 
 def _said(attempt_id: int, content: JournalContent | None) -> SendResult:
     words = content.answers.get(attempt_id) if content else None
     if words:
         return _answered(attempt_id, words)
-    if content and content.same_boot and attempt_id not in content.handed_over:
+    if content is not None and content.never_left(attempt_id):
         return NotSent(attempt_id=attempt_id)
     text = "the worker ended while this message was being handed over"
     return Uncertain(
@@ -129,12 +138,17 @@ def _said(attempt_id: int, content: JournalContent | None) -> SendResult:
 
 
 def _answered(attempt_id: int, words: list[str]) -> SendResult:
-    kind, rest = words[0], [*words[1:], "", ""]
+    kind, rest = words[0], [*words[1:], "", "", "", ""]
     answer = Answer(system=rest[0] or "dispatch", code=rest[1] or "unknown_answer")
     if kind == "accepted":
         return Accepted(attempt_id=attempt_id, provider_id=rest[0] or None)
     if kind == "refused":
-        return Refused(attempt_id=attempt_id, answer=answer)
+        return Refused(
+            attempt_id=attempt_id,
+            answer=answer,
+            retryable={"retry": True, "fail": False}.get(rest[2]),
+            retry_after=float(rest[3]) if rest[3].isdigit() else None,
+        )
     if kind == "not_sent":
         return NotSent(attempt_id=attempt_id)
     return Uncertain(attempt_id=attempt_id, answer=answer)

@@ -38,7 +38,7 @@ class Claims:
         self._claims = 0
 
     def next_ids(self) -> list[int] | None:
-        """The messages of the next window; empty: the rate says not now; None: nothing is due, or it is another's turn."""
+        """The messages of the next window; empty: the rate says not now; None: nothing is due, or another's turn."""
         if not self._pool and not self._claim():
             return None
         size = self._portion()

@@ -24,6 +24,9 @@ class Feed(Batch):
         self._ready: deque[OutgoingMessage] = deque()
         self._changed = threading.Condition()
         self._closed = False
+        self._stopped = False
+        #: Why a message could not be written into the journal; nothing is handed over without that.
+        self.failed: OSError | None = None
         #: Attempts a sender took.
         self.taken: set[int] = set()
 
@@ -46,7 +49,10 @@ class Feed(Batch):
             self._stopped = True
             self._changed.notify_all()
 
-    _stopped = False
+    def fail(self, error: OSError) -> None:
+        """The journal cannot be written: nothing more is handed over."""
+        self.failed = self.failed or error
+        self.stop()
 
     def poll(self) -> OutgoingMessage | None:
         """Take the next one; its journal line is written before anybody can send a byte of it."""
@@ -57,8 +63,13 @@ class Feed(Batch):
                 self._closed = self._stopped = True
                 self._changed.notify_all()
                 return None
-            message = self._ready.popleft()
-            self._journal.handed_over(message.attempt_id)
+            message = self._ready[0]
+            try:
+                self._journal.handed_over(message.attempt_id)
+            except OSError as error:
+                self.fail(error)
+                return None
+            self._ready.popleft()
             self.taken.add(message.attempt_id)
             if not self._ready:
                 self._changed.notify_all()
@@ -69,11 +80,6 @@ class Feed(Batch):
         """Wait for a message or the end."""
         with self._changed:
             return self._changed.wait_for(lambda: bool(self._ready) or self._closed, timeout)
-
-    def wait_until_low(self, mark: int, timeout: float) -> None:
-        """Wait until fewer than ``mark`` are ready, or the stream ended."""
-        with self._changed:
-            self._changed.wait_for(lambda: len(self._ready) < mark or self._stopped, timeout)
 
     @property
     def ended(self) -> bool:

@@ -6,8 +6,10 @@ never an address or a text, and is held by ``flock`` for the process's life: a f
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
+import threading
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,15 +39,19 @@ def boot_id() -> str:
 class Journal:
     """The journal of a live run. Every line is one ``write``; nothing is synced: it need only outlive the process.
 
+    One thread hands over while another records, so both may write at any time.
+
     :raises OSError: the folder cannot be written or locked; nothing may be handed over then.
     """
 
     def __init__(self, folder: Path, run_id: int) -> None:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.run_id = run_id
         self.path = folder / f"{run_id}{SUFFIX}"
         self._header = f"{_MAGIC} {run_id} {boot_id()}\n".encode()
         self._pending: dict[int, list[bytes]] = {}
         self._size = 0
+        self._lock = threading.Lock()
         self._fd = self._create([])
 
     def handed_over(self, attempt_id: int) -> None:
@@ -56,35 +62,63 @@ class Journal:
         """After the answer, before it is recorded."""
         self._write(result.attempt_id, f"r {result.attempt_id} {_said(result)}\n")
 
-    def recorded(self, attempt_ids: Iterable[int]) -> None:
-        """After the commit that recorded these; from time to time the file is written anew without them."""
-        for attempt_id in attempt_ids:
-            self._pending.pop(attempt_id, None)
-        if self._size > _LONGEST:
-            old = self._fd
-            self._fd = self._create([line for lines in self._pending.values() for line in lines])
-            os.close(old)
+    def recorded(self, results: Iterable[SendResult]) -> None:
+        """After the commit that recorded these; from time to time the file is written anew without them.
+
+        What is uncertain keeps its lines: a missing one would prove that it never left.
+        """
+        with self._lock:
+            for result in results:
+                if not isinstance(result, Uncertain):
+                    self._pending.pop(result.attempt_id, None)
+            if self._size > _LONGEST:
+                self._rewrite()
+
+    def content(self) -> JournalContent:
+        """What it tells of attempts that are not recorded."""
+        with self._lock:
+            lines = [line for lines in self._pending.values() for line in lines]
+        return _understood(self.run_id, boot_id(), [line.decode().rstrip() for line in lines])
 
     def close(self, *, keep: bool = False) -> None:
-        """End of the run; the file goes, unless something in it is not recorded."""
-        if not keep and not self._pending:
-            self.path.unlink(missing_ok=True)
-        os.close(self._fd)
+        """End of the run; the file goes, unless what it tells is still needed."""
+        with self._lock:
+            if not keep:
+                self.path.unlink(missing_ok=True)
+            os.close(self._fd)
+
+    def _rewrite(self) -> None:
+        old = self._fd
+        lines = [line for lines in self._pending.values() for line in lines]
+        try:
+            self._fd = self._create(lines)
+        except OSError:
+            return  # the long one does as well
+        os.close(old)
 
     def _write(self, attempt_id: int, line: str) -> None:
         data = line.encode()
-        os.write(self._fd, data)
-        self._size += len(data)
-        self._pending.setdefault(attempt_id, []).append(data)
+        with self._lock:
+            if os.write(self._fd, data) != len(data):
+                raise OSError(errno.ENOSPC, "the journal could only be written in part")
+            self._size += len(data)
+            self._pending.setdefault(attempt_id, []).append(data)
 
     def _create(self, lines: list[bytes]) -> int:
         """A new file beside, locked, then moved over the old one: at no moment is there none that is whole."""
         fresh = self.path.with_suffix(".new")
-        fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fd = os.open(
+            fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o600
+        )
         data = self._header + b"".join(lines)
-        os.write(fd, data)
-        os.replace(fresh, self.path)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.write(fd, data) != len(data):
+                raise OSError(errno.ENOSPC, "the journal could only be written in part")
+            os.replace(fresh, self.path)
+        except OSError:
+            os.close(fd)
+            raise
         self._size = len(data)
         return fd
 
@@ -94,8 +128,10 @@ def _said(result: SendResult) -> str:
         case Accepted(provider_id=provider_id):
             word = "".join(c for c in provider_id or "" if c.isalnum() or c in "-_.")[:200]
             return f"accepted {word}".rstrip()
-        case Refused(answer=answer):
-            return f"refused {_word(answer.system)} {_word(answer.code)}"
+        case Refused(answer=answer, retryable=retryable, retry_after=after):
+            wish = {None: "ask", True: "retry", False: "fail"}[retryable]
+            wait = f" {after:.0f}" if after is not None else ""
+            return f"refused {_word(answer.system)} {_word(answer.code)} {wish}{wait}"
         case Uncertain(answer=answer):
             return f"uncertain {_word(answer.system)} {_word(answer.code)}"
         case NotSent():
@@ -116,10 +152,21 @@ class JournalContent:
     #: Words after the attempt's id, by attempt.
     answers: dict[int, list[str]] = field(default_factory=dict)
 
-    @property
-    def same_boot(self) -> bool:
-        """Whether a missing line proves that nothing was handed over."""
-        return self.boot_id == boot_id()
+    def never_left(self, attempt_id: int) -> bool:
+        """Whether a missing line proves that nothing was handed over: only since this start of the machine."""
+        return self.boot_id == boot_id() and attempt_id not in self.handed_over
+
+
+def _understood(run_id: int, boot: str, lines: Iterable[str]) -> JournalContent:
+    content = JournalContent(run_id=run_id, boot_id=boot)
+    for line in lines:
+        words = line.split(" ")
+        if len(words) >= 2 and words[1].isdigit():
+            if words[0] == "h":
+                content.handed_over.add(int(words[1]))
+            elif words[0] == "r" and len(words) >= 3:
+                content.answers[int(words[1])] = words[2:]
+    return content
 
 
 class DeadJournal:
@@ -142,15 +189,7 @@ class DeadJournal:
         head = lines[0].split(" ") if lines else []
         if len(head) != 3 or head[0] != _MAGIC or head[1] != self.path.stem:
             return None
-        content = JournalContent(run_id=int(head[1]), boot_id=head[2])
-        for line in lines[1:]:
-            words = line.split(" ")
-            if len(words) >= 2 and words[1].isdigit():
-                if words[0] == "h":
-                    content.handed_over.add(int(words[1]))
-                elif words[0] == "r" and len(words) >= 3:
-                    content.answers[int(words[1])] = words[2:]
-        return content
+        return _understood(int(head[1]), head[2], lines[1:])
 
     def remove(self) -> None:
         """After everything in it is recorded."""

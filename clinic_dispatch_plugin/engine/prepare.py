@@ -9,13 +9,12 @@ from datetime import datetime
 from typing import Any
 
 import nh3
-from sqlalchemy import Connection, RowMapping, select
+from sqlalchemy import Connection, RowMapping
 
 from clinic_dispatch_plugin.channels.text import EmptyPlaceholder, Template, parse
 from clinic_dispatch_plugin.channels.types import Answer, Content, OutgoingMessage, Purpose
 from clinic_dispatch_plugin.host.types import Consent, Recipient
 from clinic_dispatch_plugin.messages import store as messages
-from clinic_dispatch_plugin.messages.mailing_tables import Mailing, Revision
 from clinic_dispatch_plugin.messages.rules import address_digest, new_key, unsubscribe_token
 from clinic_dispatch_plugin.registry import Dispatch
 
@@ -59,31 +58,25 @@ class Prepared:
     """One window: what goes out, and what does not, with the answer that says why."""
 
     outgoing: list[tuple[RowMapping, OutgoingMessage]] = field(default_factory=list)
-    skipped: list[tuple[RowMapping, Answer | int]] = field(default_factory=list)
+    skipped: list[tuple[RowMapping, Answer]] = field(default_factory=list)
+
+    @property
+    def messages(self) -> list[OutgoingMessage]:
+        """What goes out."""
+        return [message for _, message in self.outgoing]
 
 
 def load_text(connection: Connection, mailing_id: int) -> Text:
     """The text of a mailing; its revision never changes, so it may be kept."""
-    row = connection.execute(
-        select(
-            Mailing.purpose,
-            Mailing.channel,
-            Mailing.not_after,
-            Revision.subject,
-            Revision.body,
-            Revision.html,
-        )
-        .join(Revision, Revision.id == Mailing.revision_id)
-        .where(Mailing.id == mailing_id)
-    ).one()
+    row = messages.text_of(connection, mailing_id)
     return Text(
         mailing_id=mailing_id,
-        purpose=row.purpose,
-        channel=row.channel,
-        not_after=row.not_after,
-        subject=parse(row.subject),
-        body=parse(row.body),
-        html=parse(row.html) if row.html else None,
+        purpose=row["purpose"],
+        channel=row["channel"],
+        not_after=row["not_after"],
+        subject=parse(row["subject"]),
+        body=parse(row["body"]),
+        html=parse(row["html"]) if row["html"] else None,
     )
 
 
@@ -115,6 +108,11 @@ def prepare(
             content = text.render(row["data"] or {}, row["locale"] or dispatch.settings.locale)
         except EmptyPlaceholder as error:
             answer = Answer(system="dispatch", code="empty_placeholder", text=str(error))
+            done.skipped.append((row, answer))
+            continue
+        except Exception as error:
+            log.exception("message %d cannot be made", row["id"])
+            answer = Answer(system="dispatch", code="harmful", text=type(error).__name__)
             done.skipped.append((row, answer))
             continue
         done.outgoing.append(
@@ -171,7 +169,9 @@ def agrees(recipient: Recipient, purpose: str, unknown_consent: frozenset[str]) 
 def unsubscribe_url(dispatch: Dispatch, row: RowMapping, text: Text) -> str | None:
     """Where this recipient says "no more of these"; None where the purpose or the configuration offers none."""
     settings = dispatch.settings
-    if text.purpose not in {"promotion", "greeting"} or not (settings.base_url and settings.secret_keys):
+    if text.purpose not in {"promotion", "greeting"} or not (
+        settings.base_url and settings.secret_keys
+    ):
         return None
     digest = address_digest(row["channel"], row["address"])
     token = unsubscribe_token(settings.secret_keys[0], row["channel"], text.purpose, digest)

@@ -10,14 +10,16 @@ from contextlib import ExitStack
 
 from sqlalchemy import Connection
 
-from clinic_dispatch_plugin.accounts import service as accounts
 from clinic_dispatch_plugin.channels.channel import Sender
-from clinic_dispatch_plugin.channels.types import Account
+from clinic_dispatch_plugin.channels.errors import AccountError, ConnectionFailed
 from clinic_dispatch_plugin.engine import drain, store
+from clinic_dispatch_plugin.engine.aftermath import settle
 from clinic_dispatch_plugin.engine.journal import Journal, boot_id
 from clinic_dispatch_plugin.engine.lease import Lease
-from clinic_dispatch_plugin.engine.prepare import unsubscribe_url
-from clinic_dispatch_plugin.engine.stream import RunState, Stream, attempt_numbers
+from clinic_dispatch_plugin.engine.prepare import Text, load_text, unsubscribe_url
+from clinic_dispatch_plugin.engine.run import RunState
+from clinic_dispatch_plugin.engine.stream import Stream, account_trouble, channel_failed
+from clinic_dispatch_plugin.engine.turns import Turn, next_turn
 from clinic_dispatch_plugin.messages import store as messages
 from clinic_dispatch_plugin.registry import Dispatch
 
@@ -33,23 +35,19 @@ def worker_name() -> str:
 
 
 def pump(dispatch: Dispatch) -> int:
-    """Send what is due; returns how many messages were handled. More is due afterwards: the bell is rung again."""
+    """Send what is due; returns how many messages were handled. More is due afterwards: the bell is rung again.
+
+    :raises OSError: the journal cannot be written; nothing is handed over without it.
+    """
     with dispatch.database.begin() as connection:
-        if not _choose(connection, dispatch, served=[]) or _one_is_enough(connection):
+        if next_turn(connection, dispatch) is None or _one_is_enough(connection):
             return 0
-    settings = dispatch.settings
-
-    def start(connection: Connection) -> int:
-        return store.start_run(
-            connection,
-            worker=worker_name(),
-            host=socket.gethostname()[:128],
-            boot_id=boot_id(),
-            lease=settings.lease_seconds,
-        )
-
-    run_id = dispatch.database.run(start)
-    journal = Journal(settings.spool_dir, run_id)
+    run_id = dispatch.database.run(lambda connection: _start(dispatch, connection))
+    try:
+        journal = Journal(dispatch.settings.spool_dir, run_id)
+    except OSError:
+        dispatch.database.run(lambda connection: store.end_run(connection, run_id))
+        raise
     lease = Lease(dispatch, run_id)
     lease.start()
     run = RunState(
@@ -59,51 +57,101 @@ def pump(dispatch: Dispatch) -> int:
         lease=lease,
         deadline=time.monotonic() + BUDGET_SECONDS,
         unsubscribe_url=lambda row, text: unsubscribe_url(dispatch, row, text),
-        numbers=attempt_numbers(),
     )
-    clean = False
+    ended = False
     try:
-        handled = _streams(run)
-        clean = True
+        handled = _Turns(run).serve()
+        lease.stop()
+        _end(run)
+        ended = True
     finally:
         lease.stop()
-        if clean:
-            _end(dispatch, run_id)
-        journal.close(keep=not clean)
+        journal.close(keep=not ended)  # one that stays is a dead run's, and the tender reads it
     return handled
 
 
-def _end(dispatch: Dispatch, run_id: int) -> None:
+def _start(dispatch: Dispatch, connection: Connection) -> int:
+    return store.start_run(
+        connection,
+        worker=worker_name(),
+        host=socket.gethostname()[:128],
+        boot_id=boot_id(),
+        lease=dispatch.settings.lease_seconds,
+    )
+
+
+def _end(run: RunState) -> None:
     def work(connection: Connection) -> bool:
-        store.end_run(connection, run_id)
-        messages.give_back(connection, run_id=run_id)
-        return bool(_choose(connection, dispatch, served=[]))
+        store.end_run(connection, run.run_id)
+        messages.give_back(connection, run_id=run.run_id)
+        # Empty but where a commit's answer was lost and the mailing stopped at the same moment.
+        settle(run.dispatch, connection, run.run_id, run.journal.content())
+        return next_turn(connection, run.dispatch) is not None
 
-    if dispatch.database.run(work) and not drain.requested():
-        dispatch.doorbell.ring()
+    if run.dispatch.database.run(work) and not drain.requested():
+        run.dispatch.doorbell.ring()
 
 
-def _streams(run: RunState) -> int:
-    handled = 0
-    served: list[int] = []
-    senders: dict[int, tuple[Sender, Account]] = {}
-    with ExitStack() as stack:
-        while not drain.requested() and run.lease.holds and time.monotonic() < run.deadline:
-            with run.dispatch.database.begin() as connection:
-                chosen = _choose(connection, run.dispatch, served=served)
-            if chosen is None:
-                break
-            mailing_id, account_id, account = chosen
-            if account_id not in senders:
-                channel = run.dispatch.channels[account.channel]
-                senders[account_id] = (stack.enter_context(channel.open(account)), account)
-            sender, account = senders[account_id]
-            stream = Stream(run, sender, account, mailing_id=mailing_id, account_id=account_id)
-            stream.run()
-            handled += stream.handled
-            served.append(mailing_id)
-            mark_progress(run.dispatch, mailing_id)
-    return handled
+class _Turns:
+    """Gives each mailing its turn, over senders that stay open."""
+
+    def __init__(self, run: RunState) -> None:
+        self._run = run
+        self._senders: dict[int, Sender] = {}
+        self._texts: dict[int, Text] = {}
+        self._served: list[int] = []
+        self._broken: set[int] = set()
+
+    def serve(self) -> int:
+        """Send until nothing is due, the lease is over, or this run's time is; returns how many were handled."""
+        run, handled = self._run, 0
+        with ExitStack() as stack:
+            while run.may_send and time.monotonic() < run.deadline:
+                with run.dispatch.database.begin() as connection:
+                    turn = next_turn(
+                        connection, run.dispatch, served=self._served, without=self._broken
+                    )
+                if turn is None:
+                    break
+                sender, text = self._sender(turn, stack), self._text(turn)
+                if sender is not None and text is not None:
+                    stream = Stream(run, sender, turn.account, text, account_id=turn.account_id)
+                    stream.run()
+                    handled += stream.handled
+                self._served.append(turn.mailing_id)
+                mark_progress(run.dispatch, turn.mailing_id)
+        return handled
+
+    def _sender(self, turn: Turn, stack: ExitStack) -> Sender | None:
+        """The account's sender, opened once; None: it cannot be, and the account was told so."""
+        found = self._senders.get(turn.account_id)
+        if found is not None:
+            return found
+        dispatch = self._run.dispatch
+        try:
+            opened = dispatch.channels[turn.account.channel].open(turn.account)
+            found = stack.enter_context(opened)
+        except (AccountError, ConnectionFailed) as error:
+            account_trouble(dispatch, turn.account_id, error)
+            return None
+        except Exception as error:
+            log.exception("channel %s cannot be opened", turn.account.channel)
+            account_trouble(dispatch, turn.account_id, channel_failed(error))
+            return None
+        self._senders[turn.account_id] = found
+        return found
+
+    def _text(self, turn: Turn) -> Text | None:
+        """The mailing's text, read once; None: it cannot be used, and the other mailings go on without it."""
+        if turn.mailing_id not in self._texts:
+            try:
+                with self._run.dispatch.database.begin() as connection:
+                    self._texts[turn.mailing_id] = load_text(connection, turn.mailing_id)
+            except ValueError:
+                log.exception("the text of mailing %d cannot be used", turn.mailing_id)
+                self._broken.add(turn.mailing_id)
+                return None
+        return self._texts[turn.mailing_id]
 
 
 def mark_progress(dispatch: Dispatch, mailing_id: int) -> None:
@@ -114,23 +162,6 @@ def mark_progress(dispatch: Dispatch, mailing_id: int) -> None:
         messages.mailing_finished(connection, mailing_id)
 
     dispatch.database.run(work)
-
-
-def _choose(
-    connection: Connection, dispatch: Dispatch, *, served: list[int]
-) -> tuple[int, int, Account] | None:
-    """The next mailing and account: urgent first, then the one this run served longest ago."""
-    ready = {}
-    for row in accounts.accounts(connection):
-        account = dispatch.account(row["channel"])
-        if account is not None and account.key == row["key"] and row["state"] == "ready":
-            ready[row["id"]] = account
-    work = [(m, a, p) for m, a, p in messages.due_work(connection) if a in ready]
-    if not work:
-        return None
-    last = {mailing_id: position for position, mailing_id in enumerate(served)}
-    mailing_id, account_id, _ = min(work, key=lambda item: (-item[2], last.get(item[0], -1), item[0]))
-    return mailing_id, account_id, ready[account_id]
 
 
 def _one_is_enough(connection: Connection) -> bool:

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection
 
-from clinic_dispatch_plugin.channels.types import Answer, Refused, SendResult, Uncertain
-from clinic_dispatch_plugin.engine.rules import Facts, Outcome, decide
+from clinic_dispatch_plugin.channels.types import Accepted, Answer, Refused, SendResult, Uncertain
+from clinic_dispatch_plugin.engine.rules import Facts, Outcome, decide, storable
 from clinic_dispatch_plugin.error_reference.service import note_answer
 from clinic_dispatch_plugin.messages import store as messages
 from clinic_dispatch_plugin.messages.rules import AttemptState, MessageState, Mover, address_digest
 from clinic_dispatch_plugin.registry import Dispatch
-
-#: Characters of a provider's words that are kept.
-_KEPT = 2_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,17 +27,29 @@ class Result:
     address: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cause:
+    """What one result says about its mailing; an acceptance has no category."""
+
+    category: str
+    pause_share: float
+    answer: Answer
+
+
+_NO_CAUSE = Cause(category="", pause_share=0.0, answer=Answer(system="", code=""))
+
+
 @dataclass(slots=True, kw_only=True)
 class Recorded:
     """What a set of results means beyond their messages."""
 
-    accepted: int = 0
     #: The answer of each account-level refusal since the last acceptance.
     suspicious: list[Answer] = field(default_factory=list)
     #: An acceptance came before those.
     cleared: bool = False
     stops_account: Answer | None = None
-    mailings_touched: int = 0
+    #: One for each message the gateway decided about, in order.
+    causes: list[Cause] = field(default_factory=list)
 
 
 def record(
@@ -59,9 +68,7 @@ def record(
         attempts.append(_attempt_row(outcome, answer_id))
         reason_id = answer_id
         if outcome.reason is not None:
-            reason_id, _ = note_answer(
-                dispatch, connection, outcome.reason, channel=result.channel
-            )
+            reason_id, _ = note_answer(dispatch, connection, outcome.reason, channel=result.channel)
         settled.append(_message_row(outcome, reason_id))
         _consequences(done, outcome)
         if outcome.block:
@@ -82,6 +89,8 @@ def _decide(
 ) -> tuple[Outcome, int | None]:
     scale = dispatch.settings.retry_scale
     said = result.said
+    if not isinstance(said, Accepted) and said.answer is not None:
+        said = replace(said, answer=storable(said.answer))
     if isinstance(said, (Refused, Uncertain)):
         answer_id, explanation = note_answer(
             dispatch, connection, said.answer, channel=result.channel
@@ -93,13 +102,18 @@ def _decide(
 
 def _consequences(done: Recorded, outcome: Outcome) -> None:
     if outcome.attempt is AttemptState.ACCEPTED:
-        done.accepted += 1
         done.cleared = True
         done.suspicious.clear()
     elif outcome.suspects_account and outcome.answer is not None:
         done.suspicious.append(outcome.answer)
     if outcome.stops_account and done.stops_account is None:
         done.stops_account = outcome.answer
+    if outcome.attempt is AttemptState.REFUSED and outcome.answer is not None:
+        done.causes.append(
+            Cause(category=outcome.category, pause_share=outcome.pause_share, answer=outcome.answer)
+        )
+    elif outcome.attempt is AttemptState.ACCEPTED:
+        done.causes.append(_NO_CAUSE)
 
 
 def _attempt_row(outcome: Outcome, answer_id: int | None) -> dict[str, Any]:
@@ -107,7 +121,7 @@ def _attempt_row(outcome: Outcome, answer_id: int | None) -> dict[str, Any]:
         "b_attempt": outcome.facts.attempt_id,
         "b_state": outcome.attempt.value,
         "b_answer": answer_id,
-        "b_text": outcome.answer.text[:_KEPT] if outcome.answer else "",
+        "b_text": outcome.answer.text if outcome.answer else "",
         "b_provider": outcome.provider_id,
     }
 

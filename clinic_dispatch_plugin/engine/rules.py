@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from clinic_dispatch_plugin.channels.types import (
@@ -14,7 +14,7 @@ from clinic_dispatch_plugin.channels.types import (
     Uncertain,
 )
 from clinic_dispatch_plugin.error_reference.policy import Policy, PolicyAction, policy_of
-from clinic_dispatch_plugin.error_reference.rules import Explanation, codes_of
+from clinic_dispatch_plugin.error_reference.rules import TEXT_LIMIT, Explanation, codes_of
 from clinic_dispatch_plugin.messages.rules import AttemptState, MessageState
 
 EXPIRED = Answer(system="dispatch", code="expired")
@@ -57,10 +57,31 @@ class Outcome:
     stops_account: bool = False
     #: It may be the account's fault: counted.
     suspects_account: bool = False
+    #: The kind of trouble, as the reference calls it; empty for an acceptance.
+    category: str = ""
+    #: Share of a mailing's last results at which this category pauses it; 0: never.
+    pause_share: float = 0.0
+
+
+def storable(answer: Answer) -> Answer:
+    """An answer as every database takes it: without NUL and lone surrogates, and not longer than its columns."""
+    return replace(
+        answer,
+        system=_plain(answer.system)[:32],
+        code=_plain(answer.code)[:64],
+        text=_plain(answer.text)[:TEXT_LIMIT],
+    )
+
+
+def _plain(text: str) -> str:
+    return text.replace("\0", "").encode("utf-8", "replace").decode()
 
 
 def policy_for(explanation: Explanation, answer: Answer, retryable: bool | None) -> Policy:
-    """The policy that holds for an answer: an entry of unknown permanence takes it from the reply's first digit (RFC 5321 4.2.1)."""
+    """The policy that holds for an answer.
+
+    Where the entry does not know whether it lasts, the reply's first digit does (RFC 5321 4.2.1).
+    """
     entry = explanation.entry
     first = (codes_of(answer)[1] or answer.code)[:1] if answer.system == "smtp" else ""
     permanence = {"4": "temporary", "5": "permanent"}.get(first)
@@ -94,7 +115,7 @@ def decide(
                 message=MessageState.SENT,
                 tries=facts.tries + 1,
                 attempts=facts.attempts,
-                provider_id=provider_id,
+                provider_id=_plain(provider_id)[:255] if provider_id else None,
             )
         case Uncertain(answer=answer):
             return Outcome(
@@ -113,8 +134,11 @@ def decide(
 
 
 def _not_sent(facts: Facts, answer: Answer | None, *, now: datetime, scale: float) -> Outcome:
-    """Provably not handed over: due again at once, and no try used, unless it keeps happening to this one."""
-    often = facts.number - facts.attempts
+    """Provably not handed over: due again at once, and no try used, unless it keeps breaking on this very message.
+
+    Without an answer it was not even begun (a drain, a pause, a gateway that cannot be reached): that costs nothing.
+    """
+    often = facts.number - facts.attempts if answer is not None else 0
     tries = facts.tries + (1 if often > BREAKS_FREE else 0)
     pause = min(900.0, BROKEN_PAUSE * 2 ** min(often, 12)) * scale if often > 1 else 0.0
     return Outcome(
@@ -136,8 +160,10 @@ def _refused(
     suspects = policy.action is PolicyAction.SUSPECT_ACCOUNT
     tries = facts.tries + (0 if stops else 1)
     retries = stops or (policy.action is not PolicyAction.FAIL and tries < policy.tries)
-    due_at = now if stops else policy.next_try(
-        tries, now=now, retry_after=result.retry_after, scale=scale
+    due_at = (
+        now
+        if stops
+        else policy.next_try(tries, now=now, retry_after=result.retry_after, scale=scale)
     )
     expired = retries and facts.not_after is not None and due_at >= facts.not_after
     waits = retries and not expired
@@ -153,4 +179,6 @@ def _refused(
         block=policy.block and not retries,
         stops_account=stops,
         suspects_account=suspects,
+        category=explanation.entry.category if explanation.entry else "",
+        pause_share=policy.pause_share,
     )

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import Connection, Row, RowMapping, delete, func, insert, select, update
+from sqlalchemy import Connection, RowMapping, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from clinic_dispatch_plugin.database.base import db_now
 from clinic_dispatch_plugin.engine.tables import Lock, Run, Worker
 
 
-def start_run(
-    connection: Connection, *, worker: str, host: str, boot_id: str, lease: float
-) -> int:
+def start_run(connection: Connection, *, worker: str, host: str, boot_id: str, lease: float) -> int:
     """A new run with a fresh lease; returns its id."""
     done = connection.execute(
         insert(Run).values(
@@ -52,9 +49,7 @@ def end_run(connection: Connection, run_id: int) -> None:
 
 def note_crash_suspect(connection: Connection, run_id: int, message_id: int | None) -> None:
     """Remember which message is prepared alone, should it take the run with it."""
-    connection.execute(
-        update(Run).where(Run.id == run_id).values(crashing_message_id=message_id)
-    )
+    connection.execute(update(Run).where(Run.id == run_id).values(crashing_message_id=message_id))
 
 
 def lose_run(connection: Connection, run_id: int) -> bool:
@@ -73,9 +68,14 @@ def expired_runs(connection: Connection) -> list[int]:
     return list(connection.scalars(query))
 
 
-def unsettled_runs(connection: Connection) -> list[int]:
-    """Lost runs whose open attempts are not decided yet."""
-    return list(connection.scalars(select(Run.id).where(Run.state == "lost", Run.settled_at.is_(None))))
+def settle_silent(connection: Connection, seconds: float) -> int:
+    """Settle lost runs that stayed silent for so many seconds; returns how many."""
+    done = connection.execute(
+        update(Run)
+        .where(Run.state == "lost", Run.settled_at.is_(None), Run.ended_at < db_now(-seconds))
+        .values(settled_at=db_now())
+    )
+    return done.rowcount
 
 
 def settle_run(connection: Connection, run_id: int) -> None:
@@ -83,21 +83,20 @@ def settle_run(connection: Connection, run_id: int) -> None:
     connection.execute(update(Run).where(Run.id == run_id).values(settled_at=db_now()))
 
 
-def run_state(connection: Connection, run_id: int) -> Row[Any] | None:
-    """State and settlement of one run."""
-    return connection.execute(select(Run.state, Run.settled_at).where(Run.id == run_id)).first()
-
-
 def live_runs(connection: Connection) -> int:
     """How many runs are at work."""
-    query = select(func.count()).select_from(Run).where(Run.state == "live", Run.live_until > db_now())
+    query = (
+        select(func.count()).select_from(Run).where(Run.state == "live", Run.live_until > db_now())
+    )
     return int(connection.execute(query).scalar_one())
 
 
 def forget_old_runs(connection: Connection, before: datetime) -> None:
     """Remove ended runs; ids only grow, so nothing is numbered twice."""
     connection.execute(
-        delete(Run).where(Run.settled_at < before, Run.id < select(func.max(Run.id)).scalar_subquery())
+        delete(Run).where(
+            Run.settled_at < before, Run.id < select(func.max(Run.id)).scalar_subquery()
+        )
     )
 
 
@@ -150,7 +149,9 @@ def take_lock(connection: Connection, name: str, owner: str, lease: float) -> bo
         return True
     try:
         with connection.begin_nested():
-            connection.execute(insert(Lock).values(name=name, owner=owner, live_until=db_now(lease)))
+            connection.execute(
+                insert(Lock).values(name=name, owner=owner, live_until=db_now(lease))
+            )
     except IntegrityError:
         return False
     return True

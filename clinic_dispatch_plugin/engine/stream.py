@@ -1,4 +1,4 @@
-"""One mailing through one account: messages go out while windows open, and results are recorded while others are sent."""
+"""One mailing through one account: messages go out while windows open and results are recorded."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ class Stream:
                     self._wake.clear()
             untaken = [NotSent(attempt_id=each.attempt_id) for each in self._feed.untaken()]
             self._windows.finish([*self._drain_results(), *untaken])
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 -- the sending thread raises it
             self._failed = error
             self._feed.stop()
 

@@ -1,4 +1,4 @@
-"""Looks after what nobody else does, on the database alone: dead runs, overdue messages, rested accounts, lost rings."""
+"""Looks after what nobody else does, on the database alone: dead runs, overdue messages, lost rings."""
 
 from __future__ import annotations
 
@@ -15,7 +15,11 @@ from clinic_dispatch_plugin.accounts import service as accounts
 from clinic_dispatch_plugin.channels.types import Answer
 from clinic_dispatch_plugin.database.base import db_now
 from clinic_dispatch_plugin.engine import drain, store
-from clinic_dispatch_plugin.engine.aftermath import bury_dead_runs, lose_expired_runs
+from clinic_dispatch_plugin.engine.aftermath import (
+    bury_dead_runs,
+    close_quarantine,
+    lose_expired_runs,
+)
 from clinic_dispatch_plugin.engine.pump import mark_progress
 from clinic_dispatch_plugin.error_reference.service import note_answer
 from clinic_dispatch_plugin.messages import store as messages
@@ -34,6 +38,7 @@ def tend(dispatch: Dispatch) -> None:
     """One round; any number of tenders at once are only waste, since every move is conditional."""
     bury_dead_runs(dispatch)
     lose_expired_runs(dispatch)
+    close_quarantine(dispatch)
     _decide(dispatch, messages.overdue, "expired")
     _decide(dispatch, messages.harmful, "harmful")
     dispatch.database.run(accounts.wake)
@@ -77,10 +82,16 @@ def seconds_to_next(dispatch: Dispatch) -> float:
         now = connection.execute(select(db_now())).scalar_one()
     if due is None:
         return EVERY_SECONDS
+    if (
+        due <= now
+    ):  # somebody sends it, or its account stands still; a ring that was lost is repeated
+        return EVERY_SECONDS / 5
     return min(EVERY_SECONDS, max(_SHORTEST, (due - now).total_seconds()))
 
 
-def tend_forever(dispatch: Dispatch, *, worker: str, host: str, concurrency: int, parent: int) -> None:
+def tend_forever(
+    dispatch: Dispatch, *, worker: str, host: str, concurrency: int, parent: int
+) -> None:
     """The tender's process: rounds, and the worker's sign of life, until the worker drains or dies."""
     last_sign = 0.0
     while not drain.requested() and os.getppid() == parent:

@@ -114,7 +114,7 @@ class Windows:
         asked_at = clock()
         done = self._until_committed(results, prepared)
         fail_point("record.after_commit")
-        self._run.journal.recorded(result.attempt_id for result in results)
+        self._run.journal.recorded(results)
         for result in results:
             self._facts.pop(result.attempt_id, None)
         self.handled += len(results)
@@ -127,9 +127,7 @@ class Windows:
             self._end()
             self._claims.give_back()
 
-    def _until_committed(
-        self, results: list[SendResult], prepared: Prepared | None
-    ) -> _Committed:
+    def _until_committed(self, results: list[SendResult], prepared: Prepared | None) -> _Committed:
         tries = 0
         while True:
             try:
@@ -275,5 +273,3 @@ def too_many(before: Iterable[str], new: Sequence[Cause]) -> Cause | None:
         if counted[cause.category] > cause.pause_share * len(categories):
             return cause
     return None
-
-

@@ -1,4 +1,4 @@
-"""The worker: a supervisor without threads, its tender, its RQ workers, and the embedded server where none is configured."""
+"""The worker: a supervisor without threads, its tender, its RQ workers, and the embedded server."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from clinic_dispatch_plugin.channels.faults import WORKER_PIDS
 from clinic_dispatch_plugin.engine import drain, store
 from clinic_dispatch_plugin.engine.journal import Journal
 from clinic_dispatch_plugin.engine.pump import worker_name
-from clinic_dispatch_plugin.engine.tender import ring_for_work, tend, tend_forever
+from clinic_dispatch_plugin.engine.tender import tend, tend_forever
+from clinic_dispatch_plugin.engine.turns import next_turn
 from clinic_dispatch_plugin.messages import store as messages
 from clinic_dispatch_plugin.queue.embedded import EmbeddedServerError, ServerKeeper
 from clinic_dispatch_plugin.queue.worker import work as work_queues
@@ -40,7 +41,8 @@ def run_worker(dispatch: Dispatch, *, burst: bool = False, concurrency: int = 1)
     """Work until SIGTERM or SIGINT, or with ``burst`` until nothing is due; returns the exit status.
 
     :param concurrency: RQ workers beside each other; SQLite has one writer, so there one is enough.
-    :raises WorkerProblem: the journal's folder cannot be used, or the embedded server does not start.
+    :raises WorkerProblem: the journal's folder cannot be used, the embedded server does not start, or with ``burst``
+        the configured one does not answer.
     """
     drain.reset()
     _check_spool(dispatch)
@@ -63,15 +65,17 @@ def _check_spool(dispatch: Dispatch) -> None:
         Journal(folder, 0).close()
     except OSError as error:
         raise WorkerProblem(
-            f"{folder} cannot be written or locked ({error.strerror}): make it writable for this user, on a local disk, "
-            "or set CLINIC_DISPATCH_DATA_DIR to another folder."
+            f"{folder} cannot be written or locked ({error.strerror}): make it writable for this user, "
+            "on a local disk, or set CLINIC_DISPATCH_DATA_DIR to another folder."
         ) from error
 
 
 class Supervisor:
     """Starts the processes, starts again what dies, and ends them all."""
 
-    def __init__(self, dispatch: Dispatch, keeper: ServerKeeper | None, *, concurrency: int) -> None:
+    def __init__(
+        self, dispatch: Dispatch, keeper: ServerKeeper | None, *, concurrency: int
+    ) -> None:
         self._dispatch = dispatch
         self._keeper = keeper
         self._concurrency = concurrency
@@ -99,22 +103,34 @@ class Supervisor:
         """Work until nothing is due any more; what waits for a later try stays waiting."""
         with _signals():
             while not drain.requested():
+                self._need_queue()
                 tend(self._dispatch)
                 if not self._something_to_do():
                     break
-                ring_for_work(self._dispatch)
+                for _ in range(1, self._concurrency):
+                    self._dispatch.doorbell.ring()
                 for _ in range(self._concurrency):
                     self._start(self._burst_worker)
                 while self._children and not drain.requested():
                     self._reap(restart=False)
                     time.sleep(0.02)
+                time.sleep(0.05)  # what is left may be another worker's
             self._end_children()
         return 0
+
+    def _need_queue(self) -> None:
+        if self._keeper is not None:
+            self._keeper.ensure()
+        elif not self._dispatch.doorbell.answers():
+            raise WorkerProblem(
+                "The queue does not answer: start the server that CLINIC_DISPATCH_REDIS_URL names, or leave the "
+                "variable unset for the embedded one. Nothing is lost meanwhile."
+            )
 
     def _something_to_do(self) -> bool:
         with self._dispatch.database.begin() as connection:
             return bool(
-                messages.sendable_work(connection)
+                next_turn(connection, self._dispatch) is not None
                 or messages.plans_left(connection)
                 or store.live_runs(connection)
             )
@@ -153,14 +169,20 @@ class Supervisor:
         )
 
     def _queue_worker(self) -> None:
-        os.environ[WORKER_PIDS] = f"{os.environ[WORKER_PIDS]},{os.getpid()}"
-        settings = self._dispatch.settings
-        work_queues(url=self._dispatch.doorbell.url, prefix=settings.queue_prefix, burst=False)
+        self._work_queues(burst=False)
 
     def _burst_worker(self) -> None:
+        self._work_queues(burst=True)
+
+    def _work_queues(self, *, burst: bool) -> None:
         os.environ[WORKER_PIDS] = f"{os.environ[WORKER_PIDS]},{os.getpid()}"
-        settings = self._dispatch.settings
-        work_queues(url=self._dispatch.doorbell.url, prefix=settings.queue_prefix, burst=True)
+        dispatch = self._dispatch
+        work_queues(
+            url=dispatch.doorbell.url,
+            prefix=dispatch.settings.queue_prefix,
+            burst=burst,
+            on_stop=drain.request,
+        )
 
     def _reap(self, *, restart: bool) -> None:
         for pid, body in list(self._children.items()):

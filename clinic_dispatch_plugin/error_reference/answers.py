@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, RowMapping
 
 from clinic_dispatch_plugin.error_reference import store
 from clinic_dispatch_plugin.error_reference.rules import KnownEntry, Matched
@@ -87,18 +87,16 @@ def explained(
 
 
 def _explained(
-    row: Mapping[str, object], entries: Mapping[int, KnownEntry], unknown: KnownEntry | None
+    row: RowMapping, entries: Mapping[int, KnownEntry], unknown: KnownEntry | None
 ) -> Explained:
-    entry_id = row["entry_id"]
-    entry = entries.get(entry_id) if isinstance(entry_id, int) else None
     return Explained(
-        id=int(str(row["id"])),
-        system=str(row["system"]),
-        code=str(row["code"]),
-        sample=str(row["sample"]),
-        matched=Matched(str(row["matched"])),
-        draft=bool(row["draft"]),
-        entry=entry or unknown,
+        id=row["id"],
+        system=row["system"],
+        code=row["code"],
+        sample=row["sample"],
+        matched=Matched(row["matched"]),
+        draft=row["draft"],
+        entry=entries.get(row["entry_id"] or 0) or unknown,
     )
 
 
@@ -116,10 +114,7 @@ def answers_of_cause(dispatch: Dispatch, connection: Connection, cause: str) -> 
     return [answer.id for answer in found if getattr(answer, wanted) == cause]
 
 
-def _candidates(connection: Connection, kind: str, rest: str) -> Sequence[Mapping[str, object]]:
-    rows: Sequence[Mapping[str, object]]
-    if kind == "draft":
-        rows = store.answers(connection, systems=[rest.partition(":")[0]])  # type: ignore[assignment]
-    else:  # an entry of one system explains answers of another: our own "unknown answer"
-        rows = store.answers(connection)  # type: ignore[assignment]
-    return rows
+def _candidates(connection: Connection, kind: str, rest: str) -> Sequence[RowMapping]:
+    # An entry of one system explains answers of another: our own "unknown answer".
+    systems = [rest.partition(":")[0]] if kind == "draft" else None
+    return store.answers(connection, systems=systems)

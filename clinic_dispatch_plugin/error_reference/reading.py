@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -32,6 +33,8 @@ FIRST_DRAFTS = 5
 #: Characters of an answer's words that are proposed as a pattern.
 PIECE_LIMIT = 80
 _CACHE_WORDS = "reference.words"
+#: How much two texts need in common to be called similar: one word that at most five entries have.
+_LEAST_COMMON = 0.2
 
 _PLACEHOLDER = re.compile(r"<(?:@|ip|number|id)>|https?://\S+")
 #: Codes at the start of an answer and of each continued line (RFC 5321 4.2.1), which the code already says.
@@ -332,13 +335,15 @@ def similar(
     said = set(_words(answer.text))
     if not said:
         return []
+    all_words = _entry_words(dispatch, known)
+    spread = Counter(word for words in all_words.values() for word in said & words)
     scores = []
-    for entry_id, words in _entry_words(dispatch, known).items():
+    for entry_id, words in all_words.items():
         entry = known.entries[entry_id]
-        common = len(said & words)
-        if entry.system == answer.system and common:
-            near = entry.code[:4] == codes_of(answer)[0][:4]
-            scores.append((common + near / 2, -len(words), -entry_id, entry))
+        # A word says the more, the fewer entries have it.
+        common = sum(1 / spread[word] for word in said & words)
+        if entry.system == answer.system and common >= _LEAST_COMMON:
+            scores.append((common, -len(words), -entry_id, entry))
     scores.sort(key=lambda score: score[:3], reverse=True)
     unlike: list[KnownEntry] = []
     for *_rest, entry in scores:
@@ -364,7 +369,7 @@ def _entry_words(dispatch: Dispatch, known: Reference) -> Mapping[int, frozenset
 
 #: Words of nearly every answer, which make nothing similar.
 _COMMON = frozenset(
-    "that this with from your have been will not was the mail message server error for and address".split()
+    "that this with from your have been will not was the mail message server error for and address here happened something only service".split()
 )
 
 

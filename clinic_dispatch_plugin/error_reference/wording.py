@@ -86,6 +86,8 @@ def field(name: str) -> str:
 
 def code(entry: KnownEntry) -> str:
     """How an entry is recognised, short enough for a list."""
+    if entry.system == "dispatch":
+        return _("our own program")
     if entry.pattern and (entry.code.startswith("~") or entry.code == ANY_CODE):
         return f"{entry.system} · {_('by its wording')}"
     if entry.code == ANY_CODE:

@@ -19,6 +19,7 @@ from clinic_dispatch_plugin.mailings.recipient_file import RecipientFileError
 from clinic_dispatch_plugin.mailings.sources import (
     FileSurvey,
     audience_names,
+    audiences,
     file_names,
     one_line,
     survey_file,
@@ -92,11 +93,10 @@ def create_draft(dispatch: Dispatch, actor: Actor) -> int:
     """
     if not dispatch.channels:
         raise MailingProblem(Problem(field="channel", message="No channel is installed."))
-    routed = [key for key in dispatch.channels if dispatch.account(key) is not None]
     values = {
         "name": "",
         "purpose": Purpose.SERVICE.value,
-        "channel": next(iter([*routed, *dispatch.channels])),
+        "channel": next(iter([*channels_to_choose(dispatch), *dispatch.channels])),
         "state": MailingState.DRAFT.value,
         "draft": {},
         "created_by": actor.ref[:128],
@@ -131,21 +131,45 @@ def _save(dispatch: Dispatch, mailing_id: int, values: Mapping[str, Any]) -> Non
         raise MailingProblem(Problem(field="", message=message))
 
 
+def channels_to_choose(dispatch: Dispatch) -> list[str]:
+    """Channels with an account."""
+    return [key for key in dispatch.channels if dispatch.account(key) is not None]
+
+
+def checked_channel(dispatch: Dispatch, draft: Draft, channel: str) -> str:
+    """The channel, when there is one of this name; an empty name keeps the draft's.
+
+    :raises MailingProblem: there is none.
+    """
+    wanted = channel or draft.channel
+    if wanted not in dispatch.channels:
+        raise MailingProblem(Problem(field="channel", message="Choose one of the list."))
+    return wanted
+
+
 def choose_audience(
-    dispatch: Dispatch, draft: Draft, *, key: str, filters: Mapping[str, str], purpose: str
+    dispatch: Dispatch,
+    draft: Draft,
+    *,
+    key: str,
+    filters: Mapping[str, str],
+    purpose: str,
+    channel: str = "",
 ) -> None:
     """Step one: a group of the clinic's; filters it does not have are left out.
 
+    :param purpose: empty: what the group is usually written to for.
     :raises MailingProblem: no such group, a filter is missing or wrong, no such purpose.
     """
-    audience = next((each for each in dispatch.host.audiences() if each.key == key), None)
+    audience = next((each for each in audiences(dispatch.host) if each.key == key), None)
     if audience is None:
-        raise MailingProblem(Problem(field="audience", message="Choose who gets the message."))
+        raise MailingProblem(Problem(field="whom", message="Choose who gets the message."))
     kept = _filters(audience, filters)
     values = {
         "source": "audience",
-        "selection": {"audience": key, "filters": kept},
-        "purpose": checked_purpose(purpose),
+        "selection": {"audience": key, "filters": kept, "label": one_line(str(audience.label))},
+        "purpose": checked_purpose(purpose or audience.purpose),
+        "channel": checked_channel(dispatch, draft, channel),
         **_first_name(draft, str(audience.label)),
     }
     _save(dispatch, draft.id, values)
@@ -199,16 +223,23 @@ def _first_name(draft: Draft, proposed: str) -> dict[str, str]:
 
 
 def choose_file(
-    dispatch: Dispatch, draft: Draft, *, stream: BinaryIO, file_name: str, purpose: str
+    dispatch: Dispatch,
+    draft: Draft,
+    *,
+    stream: BinaryIO,
+    file_name: str,
+    purpose: str,
+    channel: str = "",
 ) -> FileSurvey:
     """Step one: a list somebody uploaded; replaces an earlier one.
 
     :raises MailingProblem: it is too large, cannot be used, or holds nobody.
     """
     wanted = checked_purpose(purpose)
+    through = checked_channel(dispatch, draft, channel)
     key = uploads.keep(dispatch, stream)
     try:
-        survey = survey_file(uploads.path(dispatch, key), channel=draft.channel)
+        survey = survey_file(uploads.path(dispatch, key), channel=through)
         if not survey.rows:
             raise MailingProblem(
                 Problem(
@@ -234,6 +265,7 @@ def choose_file(
             "bad_rows": survey.bad_rows.count,
         },
         "purpose": wanted,
+        "channel": through,
         **_first_name(draft, shown.rsplit(".", 1)[0]),
     }
     _save(dispatch, draft.id, values)
@@ -246,8 +278,8 @@ def file_problem(error: RecipientFileError) -> Problem:
     return Problem(field="file", message=f"{error.message} {error.advice}", fields=error.fields)
 
 
-def choose_purpose(dispatch: Dispatch, draft: Draft, purpose: str) -> None:
-    """Change the purpose alone.
+def keep_file(dispatch: Dispatch, draft: Draft, *, purpose: str) -> None:
+    """Step one again, with the list that is there already.
 
     :raises MailingProblem: there is no such purpose.
     """
@@ -315,7 +347,7 @@ def checked_draft(dispatch: Dispatch, draft: Draft) -> MailingContent:
         message = "No account is set up for this channel. Ask your administrator."
         problems.append(Problem(field="channel", message=message))
     if not draft.has_recipients:
-        problems.append(Problem(field="audience", message="Choose who gets the message."))
+        problems.append(Problem(field="whom", message="Choose who gets the message."))
     if not draft.name:
         problems.append(Problem(field="name", message="Give the mailing a name."))
     content = draft.content

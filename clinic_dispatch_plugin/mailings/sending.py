@@ -32,6 +32,7 @@ from clinic_dispatch_plugin.mailings.sources import (
     RecipientsSource,
     Source,
     audience_names,
+    audiences,
     of_recipient,
     one_line,
     survey_file,
@@ -43,6 +44,9 @@ from clinic_dispatch_plugin.registry import Dispatch
 
 SYSTEM = Actor(ref="system", name="system")
 LONGEST_KEY = 128
+#: Actions in the audit trail.
+SENT = "send"
+TRIAL = "trial"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +110,7 @@ def send_now(
         survey = survey_file(source.path, channel=channel)
         names = survey.names
     elif not (names := audience_names(dispatch.host, source.key)):
-        known = ", ".join(str(audience.key) for audience in dispatch.host.audiences())
+        known = ", ".join(str(audience.key) for audience in audiences(dispatch.host))
         message = "There is no audience {key}; there are: {known}."
         raise MailingProblem(
             Problem(field="audience", message=message, fields={"key": source.key, "known": known})
@@ -157,6 +161,7 @@ def send(
     idempotency_key: str | None = None,
     connection: Connection | None = None,
     actor: Actor | None = None,
+    trial: bool = False,
 ) -> int:
     """Send to recipients the caller has in hand; returns the mailing's id.
 
@@ -165,6 +170,7 @@ def send(
 
     :param to: recipients, or refs the host is asked about.
     :param template: id or name of a text of the clinic's, instead of ``subject``, ``text`` and ``html``.
+    :param trial: lists and the audit trail call it a trial.
     :raises NoRoute: the channel does not exist.
     :raises MailingProblem: text, purpose, time or a ref is wrong.
     :raises NotYours: there is no such template.
@@ -183,6 +189,7 @@ def send(
         idempotency_key=idempotency_key,
     )
     values["source"] = "code"
+    values["selection"] = {"trial": True} if trial else {}
     values["priority"] = URGENT if len(recipients) == 1 else 0
     candidates = [of_recipient(each, purpose=purpose, channel=channel) for each in recipients]
     written = MailingContent(subject=subject, text=text, html=html)
@@ -195,7 +202,8 @@ def send(
             content, values["template_id"] = known.content, known.id
             values["name"] = values["name"] or known.name
         kept = checked_content(content, fields=found.fields)
-        mailing_id, existed = _insert(connection, values, kept, who)
+        action = TRIAL if trial else SENT
+        mailing_id, existed = _insert(connection, values, kept, who, action=action)
         if not existed:
             plan_within(dispatch, connection, mailing_id, candidates)
         return mailing_id
@@ -249,7 +257,12 @@ def _new_values(
 
 
 def _insert(
-    connection: Connection, values: Mapping[str, Any], content: MailingContent, actor: Actor
+    connection: Connection,
+    values: Mapping[str, Any],
+    content: MailingContent,
+    actor: Actor,
+    *,
+    action: str = SENT,
 ) -> tuple[int, bool]:
     """The mailing's id, and whether its key was used before."""
     store.write_first(connection)
@@ -266,12 +279,18 @@ def _insert(
             assert before is not None
             return before, True
         mailing_id = added
-    freeze(connection, mailing_id, values["channel"], content, actor)
+    freeze(connection, mailing_id, values["channel"], content, actor, action=action)
     return mailing_id, False
 
 
 def freeze(
-    connection: Connection, mailing_id: int, channel: str, content: MailingContent, actor: Actor
+    connection: Connection,
+    mailing_id: int,
+    channel: str,
+    content: MailingContent,
+    actor: Actor,
+    *,
+    action: str = SENT,
 ) -> None:
     """The words of a mailing, for ever, and who sent them."""
     revision_id = store.add_revision(
@@ -288,7 +307,7 @@ def freeze(
         {"revision_id": revision_id, "draft": None},
         in_states=[MailingState.PLANNING],
     )
-    audit(connection, actor, "send", mailing_id)
+    audit(connection, actor, action, mailing_id)
 
 
 def audit(connection: Connection, actor: Actor, action: str, mailing_id: int) -> None:

@@ -24,6 +24,7 @@ from clinic_dispatch_plugin.mailings.planning import (
 )
 from clinic_dispatch_plugin.mailings.problems import MailingProblem, NotYours, Problem
 from clinic_dispatch_plugin.mailings.sending import (
+    SENT,
     StartedMailing,
     audit,
     freeze,
@@ -103,7 +104,7 @@ def start(dispatch: Dispatch, mailing_id: int, actor: Actor) -> bool:
 
 
 def _refuse_haste(connection: Connection, actor: Actor) -> None:
-    done = store.actions_since(connection, actor_ref=actor.ref, action="send", seconds=60)
+    done = store.actions_since(connection, actor_ref=actor.ref, action=SENT, seconds=60)
     if done >= STARTS_A_MINUTE:
         message = (
             "You started {count} mailings within a minute. Wait a minute, then start this one."

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from clinic_dispatch_plugin.channels.text import clean_value
 from clinic_dispatch_plugin.host.adapter import HostAdapter
-from clinic_dispatch_plugin.host.types import Consent, Recipient
+from clinic_dispatch_plugin.host.types import Audience, Consent, Recipient
 from clinic_dispatch_plugin.mailings.problems import HostFailed, MailingProblem, Problem
 from clinic_dispatch_plugin.mailings.recipient_file import (
     BadRow,
@@ -233,9 +233,23 @@ def _names(file: RecipientFile) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*named, *file.placeholders)))
 
 
+def audiences(host: HostAdapter) -> Sequence[Audience]:
+    """The groups the clinic offers whoever acts.
+
+    :raises HostFailed: the adapter raised.
+    """
+    try:
+        return list(host.audiences())
+    except Exception as error:
+        raise HostFailed(f"audiences: {type(error).__name__}") from error
+
+
 def audience_names(host: HostAdapter, key: str) -> tuple[str, ...]:
-    """The placeholders an audience offers; nothing for one that does not exist."""
-    found = next((audience for audience in host.audiences() if audience.key == key), None)
+    """The placeholders an audience offers; nothing for one that does not exist.
+
+    :raises HostFailed: the adapter raised.
+    """
+    found = next((audience for audience in audiences(host) if audience.key == key), None)
     return tuple(dict.fromkeys(("name", *found.placeholders))) if found else ()
 
 

@@ -1,9 +1,156 @@
-"""The pages of mailings."""
+"""The pages of mailings: the list, and what becomes of one after it was started."""
 
 from __future__ import annotations
 
-from flask import Blueprint
+import logging
+
+from flask import Blueprint, Response, jsonify, redirect, request
+from flask.typing import ResponseReturnValue
+from werkzeug.exceptions import NotFound
+
+from clinic_dispatch_plugin.host.types import Action, Actor
+from clinic_dispatch_plugin.mailings import draft_views, problems, service, template_views
+from clinic_dispatch_plugin.mailings.lists import drafts_of, list_mailings
+from clinic_dispatch_plugin.mailings.planning import PLAN_FAILED
+from clinic_dispatch_plugin.mailings.problems import NotYours
+from clinic_dispatch_plugin.mailings.progress import Progress, progress
+from clinic_dispatch_plugin.messages.mailing_rules import MailingState
+from clinic_dispatch_plugin.registry import Dispatch, current_dispatch
+from clinic_dispatch_plugin.web.auth import HostFailed, acting, requires
+from clinic_dispatch_plugin.web.errors import error_page
+from clinic_dispatch_plugin.web.i18n import N_, _, format_number, n_
+from clinic_dispatch_plugin.web.layout import render_page, render_part, said, url
+from clinic_dispatch_plugin.web.params import id_arg
+
+log = logging.getLogger(__name__)
+
+NOTICES = {
+    "discarded": N_("The draft was thrown away."),
+    "paused": N_(
+        "The mailing is on hold. What is being handed over at this moment still goes out."
+    ),
+    "resumed": N_("The mailing goes on."),
+    "cancelled": N_("The mailing was cancelled. What was waiting is not sent any more."),
+    "unchanged": N_("Nothing was changed: the mailing is in another state by now."),
+}
+#: Seconds after which the page comes again where no script runs.
+REFRESH_SECONDS = 3
 
 
 def register(blueprint: Blueprint) -> None:
     """Add the pages of mailings to the blueprint."""
+    blueprint.register_error_handler(NotYours, _missing)
+    blueprint.register_error_handler(problems.HostFailed, _host_failed)
+    blueprint.add_url_rule("/mailings", "mailings", show_mailings)
+    one = "/mailings/<int:mailing_id>"
+    blueprint.add_url_rule(f"{one}/progress", "mailing_progress", show_progress)
+    blueprint.add_url_rule(f"{one}/progress.json", "mailing_progress_json", progress_json)
+    for name, view in (("pause", pause), ("resume", resume), ("cancel", cancel)):
+        blueprint.add_url_rule(f"{one}/{name}", f"{name}_mailing", view, methods=["POST"])
+    draft_views.register(blueprint)
+    template_views.register(blueprint)
+
+
+def _missing(error: Exception) -> Response:
+    return error_page(NotFound())
+
+
+def _host_failed(error: Exception) -> Response:
+    log.error("the host did not answer: %s", error, exc_info=error)
+    return error_page(
+        HostFailed(_("The clinic's system did not answer. Please try again in a moment."))
+    )
+
+
+@requires(Action.VIEW)
+def show_mailings() -> Response:
+    """All mailings, newest first, with the drafts to go on with above them."""
+    dispatch, actor = current_dispatch(), acting()
+    before = id_arg("before")
+    lines, after = list_mailings(dispatch, actor, before=before)
+    return render_page(
+        "clinic_dispatch/mailings/list.html",
+        active="mailings",
+        lines=lines,
+        drafts=() if before else drafts_of(dispatch, actor),
+        first=url("mailings") if before else "",
+        after=url("mailings", before=after) if after else "",
+        notice=said(NOTICES, request.args.get("said")),
+    )
+
+
+@requires(Action.VIEW)
+def show_progress(mailing_id: int) -> ResponseReturnValue:
+    """Live counts; leads on to the mailing's messages by itself when the first pass has ended."""
+    found = _look(mailing_id)
+    if found.state is MailingState.DRAFT:
+        return redirect(url("mailing_check", mailing_id=mailing_id), 303)
+    if found.first_pass_ended:
+        return redirect(url("mailing", mailing_id=mailing_id), 303)
+    response = render_page(
+        "clinic_dispatch/mailings/progress.html",
+        active="mailings",
+        found=found,
+        plan_failed=found.row["pause_reason"] == PLAN_FAILED,
+        notice=said(NOTICES, request.args.get("said")),
+    )
+    if request.args.get("live") != "1":
+        # Without a script the page comes again by itself; with one it asks for the counts alone.
+        response.headers["Refresh"] = str(REFRESH_SECONDS)
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+@requires(Action.VIEW)
+def progress_json(mailing_id: int) -> Response:
+    """The same for the script: numbers, the changing part of the page, and where to go next."""
+    found = _look(mailing_id)
+    part = render_part("clinic_dispatch/mailings/progress_part.html", found=found)
+    over = found.first_pass_ended
+    response = jsonify(
+        **found.as_dict(),
+        html=str(part),
+        said=_spoken(found),
+        next=url("mailing", mailing_id=mailing_id) if over else None,
+    )
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def _look(mailing_id: int) -> Progress:
+    return progress(current_dispatch(), mailing_id, acting())
+
+
+def _spoken(found: Progress) -> str:
+    """One sentence for screen readers."""
+    if found.state is MailingState.PLANNING:
+        return _("The messages are being prepared.")
+    done = format_number(found.total - found.waiting)
+    return n_("{done} of {n} message", "{done} of {n} messages", found.total, done=done)
+
+
+@requires(Action.SEND)
+def pause(mailing_id: int) -> ResponseReturnValue:
+    """Put a mailing on hold."""
+    return _moved(mailing_id, "paused", done=service.pause(*_act(mailing_id)))
+
+
+@requires(Action.SEND)
+def resume(mailing_id: int) -> ResponseReturnValue:
+    """Let a mailing go on."""
+    return _moved(mailing_id, "resumed", done=service.resume(*_act(mailing_id)))
+
+
+@requires(Action.SEND)
+def cancel(mailing_id: int) -> ResponseReturnValue:
+    """End a mailing for good."""
+    return _moved(mailing_id, "cancelled", done=service.cancel(*_act(mailing_id)))
+
+
+def _act(mailing_id: int) -> tuple[Dispatch, int, Actor]:
+    return current_dispatch(), mailing_id, acting()
+
+
+def _moved(mailing_id: int, notice: str, *, done: bool) -> ResponseReturnValue:
+    key = notice if done else "unchanged"
+    return redirect(url("mailing_progress", mailing_id=mailing_id, said=key), 303)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -116,9 +116,7 @@ class _Pile:
 _Piles = dict[tuple[str, int | None], _Pile]
 
 
-def mailing_summary(
-    dispatch: Dispatch, actor: Actor, mailing_id: int, language: str
-) -> Summary:
+def mailing_summary(dispatch: Dispatch, actor: Actor, mailing_id: int, language: str) -> Summary:
     """Counts and causes of a mailing.
 
     :raises LookupError: there is no such mailing.
@@ -190,7 +188,7 @@ class _Group:
 
 
 def _causes(
-    piles: _Piles, answers: Mapping[int, Explained], held: Iterable[int], language: str
+    piles: _Piles, answers: Mapping[int, Explained], held: Container[int | None], language: str
 ) -> list[Cause]:
     groups: dict[str, _Group] = {}
     for (state, answer_id), pile in piles.items():
@@ -206,7 +204,7 @@ def _causes(
     return sorted(causes, key=lambda cause: (_RANK.index(_S(cause.state)), -cause.count, cause.key))
 
 
-def _cause(group: _Group, held: Iterable[int], language: str) -> Cause:
+def _cause(group: _Group, held: Container[int | None], language: str) -> Cause:
     answer = group.answers[0]
     states = dict(group.states)
     worst = next(state for state in _RANK if states.get(state.value))
@@ -247,9 +245,7 @@ def remedy(answer: Explained, state: MessageState, *, account_held: bool) -> Rem
     return Remedy.RESEND
 
 
-def causes_json(
-    dispatch: Dispatch, mailing_id: int, language: str
-) -> list[dict[str, str | int]]:
+def causes_json(dispatch: Dispatch, mailing_id: int, language: str) -> list[dict[str, str | int]]:
     """The causes as commands print them: ``key``, ``note``, ``count``.
 
     :raises LookupError: there is no such mailing.

@@ -37,9 +37,7 @@ def messages_for_command(
             yield _said(row, answers, language)
 
 
-def _said(
-    row: RowMapping, answers: Mapping[int, Explained], language: str
-) -> dict[str, Any]:
+def _said(row: RowMapping, answers: Mapping[int, Explained], language: str) -> dict[str, Any]:
     answer = answers.get(row["answer_id"] or 0)
     entry = answer.entry if answer else None
     return {

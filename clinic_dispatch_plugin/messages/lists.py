@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -158,7 +158,9 @@ def list_messages(
     walk = _Walk(dispatch, Sight(dispatch, actor), segments, newer=newer)
     rows = walk.collect(cursor, limit + 1)
     more = len(rows) > limit
-    if newer and not more and walk.stopped_at is None:  # the top of the list: show a full first page
+    if (
+        newer and not more and walk.stopped_at is None
+    ):  # the top of the list: show a full first page
         return list_messages(dispatch, actor, wanted, limit=limit)
     rows = rows[:limit]
     if newer:
@@ -268,7 +270,9 @@ class _Walk:
     ) -> Iterator[RowMapping]:
         while True:
             with self._dispatch.database.begin() as connection:
-                rows = store.page(connection, segment, beyond=beyond, limit=wanted, newer=self._newer)
+                rows = store.page(
+                    connection, segment, beyond=beyond, limit=wanted, newer=self._newer
+                )
             yield from self._sight.of(rows, lambda row: str(row["ref"]))
             if len(rows) < wanted:
                 return
@@ -294,9 +298,7 @@ def lines(dispatch: Dispatch, connection: Connection, rows: Sequence[RowMapping]
 
 def accounts_on_hold(connection: Connection) -> dict[int, RowMapping]:
     """Accounts through which nothing goes out now, by id."""
-    return {
-        row["id"]: row for row in accounts.accounts(connection) if row["state"] in ON_HOLD
-    }
+    return {row["id"]: row for row in accounts.accounts(connection) if row["state"] in ON_HOLD}
 
 
 def _line(
@@ -319,7 +321,7 @@ def _line(
     )
 
 
-def _held_by(row: RowMapping, mailing: RowMapping, held: Iterable[int]) -> str:
+def _held_by(row: RowMapping, mailing: RowMapping, held: Container[int]) -> str:
     if row["state"] not in (MessageState.QUEUED, MessageState.LEASED):
         return ""
     if mailing["state"] == "paused":

@@ -140,14 +140,18 @@ def page(
     connection: Connection, segment: Segment, *, beyond: int | None, limit: int, newer: bool
 ) -> Sequence[RowMapping]:
     """Rows of a segment past the id ``beyond``: older ones downwards, or newer ones upwards."""
-    return connection.execute(page_query(segment, beyond=beyond, limit=limit, newer=newer)).mappings().all()
+    return (
+        connection.execute(page_query(segment, beyond=beyond, limit=limit, newer=newer))
+        .mappings()
+        .all()
+    )
 
 
 def page_query(
     segment: Segment, *, beyond: int | None, limit: int, newer: bool
-) -> Select[Any]:
+) -> Select[*tuple[Any, ...]]:
     """The statement of :func:`page`."""
-    query = select(*_SHOWN).where(*segment.conditions()).limit(limit)
+    query: Select[*tuple[Any, ...]] = select(*_SHOWN).where(*segment.conditions()).limit(limit)
     if newer:
         query = query.order_by(Message.id)
         return query if beyond is None else query.where(Message.id > beyond)
@@ -208,7 +212,7 @@ def revision(connection: Connection, revision_id: int) -> RowMapping | None:
     return connection.execute(query).mappings().first()
 
 
-def cause_counts(connection: Connection, mailing_id: int) -> Sequence[Row[Any]]:
+def cause_counts(connection: Connection, mailing_id: int) -> Sequence[Row[*tuple[Any, ...]]]:
     """``(state, answer_id, messages, next due, account_id)`` of a mailing, states and answers apart."""
     query = (
         select(
@@ -230,12 +234,12 @@ def id_bounds(connection: Connection, mailing_id: int | None) -> tuple[int, int]
     if mailing_id is not None:
         query = query.where(Message.mailing_id == mailing_id)
     low, high = connection.execute(query).one()
-    return (1, 0) if low is None else (int(low), int(high))
+    return int(low or 1), int(high or 0)
 
 
 def facts_of_mailing(
     connection: Connection, mailing_id: int, *, first: int, last: int
-) -> Sequence[Row[Any]]:
+) -> Sequence[Row[*tuple[Any, ...]]]:
     """What counting needs of each message of a mailing between two ids, both included."""
     query = select(
         Message.id,
@@ -279,6 +283,17 @@ def audit_of_message(connection: Connection, message_id: int) -> Sequence[RowMap
     return connection.execute(query.order_by(Audit.id)).mappings().all()
 
 
+def corrected_here(connection: Connection, ids: Sequence[int]) -> set[int]:
+    """Those of ``ids`` whose address a person corrected for the message alone."""
+    if not ids:
+        return set()
+    query = select(Audit.message_id, Audit.details).where(
+        Audit.message_id.in_(list(ids)), Audit.action == "correct_address"
+    )
+    latest = {row.message_id: row.details for row in connection.execute(query.order_by(Audit.id))}
+    return {found for found, details in latest.items() if not (details or {}).get("saved")}
+
+
 def audit_of_mailing(connection: Connection, mailing_id: int) -> Sequence[RowMapping]:
     """Who did what to a mailing as a whole."""
     query = select(Audit.__table__).where(
@@ -299,7 +314,7 @@ def count_by_answer(connection: Connection, answer_ids: Iterable[int] | None) ->
     return done
 
 
-def _counted(connection: Connection, query: Select[Any]) -> dict[int, int]:
+def _counted(connection: Connection, query: Select[*tuple[Any, ...]]) -> dict[int, int]:
     return {row[0]: row[1] for row in connection.execute(query.group_by(Message.answer_id))}
 
 
@@ -330,7 +345,7 @@ def chosen(
     mailing_id: int,
     answer_ids: Sequence[int] | None,
     states: Iterable[str],
-) -> Sequence[Row[Any]]:
+) -> Sequence[Row[*tuple[Any, ...]]]:
     """``(id, ref)`` of the messages of one cause in a mailing."""
     query = select(Message.id, Message.ref).where(
         Message.mailing_id == mailing_id, Message.state.in_(sorted(states))
@@ -341,7 +356,13 @@ def chosen(
 
 
 def same_address(
-    connection: Connection, *, mailing_id: int, channel: str, address: str, but: int, limit: int = 20
+    connection: Connection,
+    *,
+    mailing_id: int,
+    channel: str,
+    address: str,
+    but: int,
+    limit: int = 20,
 ) -> Sequence[RowMapping]:
     """Other messages of a mailing to this address that went out or will."""
     query = (

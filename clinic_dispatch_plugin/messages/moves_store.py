@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
@@ -80,9 +81,7 @@ def give_account(connection: Connection, ids: Iterable[int], account_id: int) ->
 def set_address(connection: Connection, message_id: int, address: str) -> None:
     """A corrected address; what was found about the old one holds no longer."""
     connection.execute(
-        update(Message)
-        .where(Message.id == message_id)
-        .values(address=address, duplicate_key=None)
+        update(Message).where(Message.id == message_id).values(address=address, duplicate_key=None)
     )
 
 
@@ -96,9 +95,7 @@ def settle(
 ) -> None:
     """A person knows what became of uncertain messages."""
     arrived = to is MessageState.DELIVERED
-    opened = (
-        select(Attempt.opened_at).where(Attempt.id == Message.attempt_id).scalar_subquery()
-    )
+    opened = select(Attempt.opened_at).where(Attempt.id == Message.attempt_id).scalar_subquery()
     values: dict[str, Any] = {"state": to.value, "final_at": db_now(), "answer_id": answer_id}
     if arrived:
         values["sent_at"] = func.coalesce(Message.sent_at, opened)
@@ -145,3 +142,8 @@ def database_version(connection: Connection) -> str:
     asked = func.sqlite_version() if name == "sqlite" else func.version()
     said = str(connection.execute(select(asked)).scalar_one())
     return f"{name} {said.split(',')[0][:80]}"
+
+
+def database_clock(connection: Connection) -> datetime:
+    """The database's time, UTC."""
+    return connection.execute(select(db_now())).scalar_one()

@@ -70,7 +70,9 @@ MOVES: Mapping[tuple[MessageState, MessageState], frozenset[Mover]] = {
     (_S.SENDING, _S.UNCERTAIN): frozenset({Mover.PUMP, Mover.TENDER}),
     (_S.UNCERTAIN, _S.SENT): frozenset({Mover.PUMP, Mover.TENDER, Mover.REPORT, Mover.PERSON}),
     (_S.UNCERTAIN, _S.DELIVERED): frozenset({Mover.TENDER, Mover.REPORT, Mover.PERSON}),
-    (_S.UNCERTAIN, _S.UNDELIVERED): frozenset({Mover.PUMP, Mover.TENDER, Mover.REPORT, Mover.PERSON}),
+    (_S.UNCERTAIN, _S.UNDELIVERED): frozenset(
+        {Mover.PUMP, Mover.TENDER, Mover.REPORT, Mover.PERSON}
+    ),
     (_S.UNCERTAIN, _S.QUEUED): frozenset({Mover.PUMP, Mover.TENDER, Mover.PERSON}),
     (_S.SENT, _S.DELIVERED): frozenset({Mover.REPORT}),
     (_S.SENT, _S.UNDELIVERED): frozenset({Mover.REPORT}),

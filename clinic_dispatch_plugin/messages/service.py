@@ -16,7 +16,7 @@ from clinic_dispatch_plugin.error_reference.answers import Explained, explained
 from clinic_dispatch_plugin.error_reference.service import note_answer
 from clinic_dispatch_plugin.host.types import Actor
 from clinic_dispatch_plugin.messages import moves_store, store
-from clinic_dispatch_plugin.messages.contents import fresh_values
+from clinic_dispatch_plugin.messages.afresh import Fresh, fresh_facts
 from clinic_dispatch_plugin.messages.mailing_rules import MailingState
 from clinic_dispatch_plugin.messages.rules import (
     MessageState,
@@ -88,15 +88,18 @@ class Outcome:
 def resend(dispatch: Dispatch, actor: Actor, chosen: Chosen) -> Outcome:
     """Send undelivered or skipped messages again; a finished mailing runs again, what failed stays on the attempts.
 
-    A block of the address made by the program is lifted, as a person ordered it; what the recipient asked for
-    themselves stays, and consent is asked of the host once more before anything goes out.
+    An address that was mended on the patient's card is used. A block made by the program is lifted, as a person
+    ordered it; what the recipient asked for themselves stays, and consent is asked of the host once more
+    before anything goes out.
     """
     outcome = Outcome()
     for ids in batches(dispatch, actor, chosen, RESENDABLE):
-        values = fresh_values(dispatch, ids)
+        facts = fresh_facts(dispatch, ids)
 
-        def work(connection: Connection, ids: list[int] = ids, values: Any = values) -> Outcome:
-            return _resend(dispatch, connection, actor, ids, values)
+        def work(
+            connection: Connection, ids: list[int] = ids, facts: Mapping[int, Fresh] = facts
+        ) -> Outcome:
+            return _resend(dispatch, connection, actor, ids, facts)
 
         _add(outcome, dispatch.database.run(work))
     _ring(dispatch, outcome)
@@ -108,21 +111,27 @@ def _resend(
     connection: Connection,
     actor: Actor,
     ids: Sequence[int],
-    values: Mapping[int, Mapping[str, str]],
+    facts: Mapping[int, Fresh],
 ) -> Outcome:
-    rows, outcome = _movable(dispatch, connection, ids, RESENDABLE)
+    rows, outcome = movable(dispatch, connection, ids, RESENDABLE, facts)
     for row in rows:
-        if row["id"] in values:
-            moves_store.set_data(connection, row["id"], values[row["id"]])
-    _unblock(connection, rows)
-    return _queue(dispatch, connection, actor, rows, outcome, action="resend", states=RESENDABLE)
+        fresh = facts.get(row["id"], Fresh())
+        if fresh.data is not None:
+            moves_store.set_data(connection, row["id"], fresh.data)
+        if fresh.address is not None:
+            moves_store.set_address(connection, row["id"], fresh.address)
+    unblock_addresses(connection, rows)
+    return queue_again(
+        dispatch, connection, actor, rows, outcome, action="resend", states=RESENDABLE
+    )
 
 
-def _movable(
+def movable(
     dispatch: Dispatch,
     connection: Connection,
     ids: Sequence[int],
     states: Iterable[MessageState],
+    facts: Mapping[int, Fresh] | None = None,
 ) -> tuple[list[RowMapping], Outcome]:
     """The messages that may be queued again, held until the transaction ends, and why the others may not."""
     moves_store.hold(connection, ids)
@@ -131,7 +140,8 @@ def _movable(
     outcome = Outcome()
     rows = []
     for row in found:
-        reason = _refusal(dispatch, row, answers.get(row["answer_id"] or 0))
+        mended = (facts or {}).get(row["id"], Fresh()).address is not None
+        reason = _refusal(dispatch, row, answers.get(row["answer_id"] or 0), mended=mended)
         if reason is None:
             rows.append(row)
         else:
@@ -141,23 +151,27 @@ def _movable(
     return rows, outcome
 
 
-def _refusal(dispatch: Dispatch, row: RowMapping, answer: Explained | None) -> Refusal | None:
+def _refusal(
+    dispatch: Dispatch, row: RowMapping, answer: Explained | None, *, mended: bool
+) -> Refusal | None:
+    """Why a message is not queued again; ``mended``: it gets another address with that."""
     if row["mailing_state"] not in ALIVE:
         return Refusal.CANCELLED
     if answer is not None and answer.is_ours("superseded"):
         return Refusal.SUPERSEDED
-    if answer is not None and answer.is_ours("duplicate"):
+    if answer is not None and answer.is_ours("duplicate") and not mended:
         return Refusal.DUPLICATE
     if row["too_late"]:
         return Refusal.EXPIRED
-    if answer is not None and answer.is_ours("no_address", "malformed_address"):
+    if not mended and answer is not None and answer.is_ours("no_address", "malformed_address"):
         return Refusal.NO_ADDRESS
     if row["account_id"] is None and dispatch.account(row["channel"]) is None:
         return Refusal.NO_ROUTE
     return None
 
 
-def _unblock(connection: Connection, rows: Sequence[RowMapping]) -> None:
+def unblock_addresses(connection: Connection, rows: Iterable[Mapping[Any, Any]]) -> None:
+    """Lift the blocks the program made of these messages' addresses; what recipients asked for stays."""
     by_channel: dict[str, set[str]] = {}
     for row in rows:
         if row["address"]:
@@ -167,7 +181,7 @@ def _unblock(connection: Connection, rows: Sequence[RowMapping]) -> None:
         store.unblock(connection, channel, digests)
 
 
-def _queue(
+def queue_again(
     dispatch: Dispatch,
     connection: Connection,
     actor: Actor,
@@ -178,6 +192,7 @@ def _queue(
     states: Iterable[MessageState],
     details: Mapping[str, Any] | None = None,
 ) -> Outcome:
+    """Queue these messages, reopen their mailings and write it down, inside the caller's transaction."""
     ids = [row["id"] for row in rows]
     if not ids:
         return outcome
@@ -251,11 +266,11 @@ def _settle(
     choice: Settlement,
 ) -> Outcome:
     states = [MessageState.UNCERTAIN]
-    rows, outcome = _movable(dispatch, connection, ids, states)
+    rows, outcome = movable(dispatch, connection, ids, states)
     details = {"choice": choice.value}
     if choice is Settlement.SEND_AGAIN:
         details["may_arrive_twice"] = "confirmed"
-        return _queue(
+        return queue_again(
             dispatch,
             connection,
             actor,
@@ -325,7 +340,7 @@ def check_account_again(dispatch: Dispatch, actor: Actor, account_id: int) -> bo
 
 
 def unsubscribe(dispatch: Dispatch, token: str) -> bool:
-    """A recipient wants no more of these: their address is blocked for the purpose. False: the link is no link of ours."""
+    """A recipient wants no more of these: the address is blocked for the purpose. False: no link of ours."""
     read = read_unsubscribe_token(dispatch.settings.secret_keys, token)
     if read is None:
         return False
@@ -341,12 +356,15 @@ def unsubscribe(dispatch: Dispatch, token: str) -> bool:
         )
         answer = Answer(system="dispatch", code="not_agreed")
         answer_id, _ = note_answer(dispatch, connection, answer, channel=channel)
-        store.block(
-            connection, channel=channel, digest=digest, answer_id=answer_id, scope=purpose
-        )
+        store.block(connection, channel=channel, digest=digest, answer_id=answer_id, scope=purpose)
 
     dispatch.database.run(work)
     return True
+
+
+def refused(refusal: Refusal) -> Counter[Refusal]:
+    """One message that stayed as it is."""
+    return Counter([refusal])
 
 
 def _add(whole: Outcome, part: Outcome) -> None:

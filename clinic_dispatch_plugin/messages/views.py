@@ -1,9 +1,43 @@
-"""The pages of messages."""
+"""The pages of messages: all of them, one mailing's, one message, and everything a person does to them."""
 
 from __future__ import annotations
 
 from flask import Blueprint
 
+from clinic_dispatch_plugin.messages import (
+    action_views,
+    list_views,
+    mailing_views,
+    message_views,
+    unsubscribe_views,
+)
+
 
 def register(blueprint: Blueprint) -> None:
     """Add the pages of messages to the blueprint."""
+    add = blueprint.add_url_rule
+    add("/", "messages", list_views.show_messages)
+    add("/messages.csv", "messages_csv", list_views.download)
+    add("/mailings/<int:mailing_id>", "mailing", mailing_views.show_mailing)
+    add("/mailings/<int:mailing_id>/counts.json", "mailing_counts", mailing_views.show_counts)
+    add("/messages/<int:message_id>", "message", message_views.show_message)
+    add("/messages/<int:message_id>/contents", "message_contents", message_views.show_contents)
+    add("/messages/<int:message_id>/contents.html", "message_html", message_views.show_html)
+    add("/messages/<int:message_id>/report.txt", "support_report", message_views.download_report)
+    post = {"methods": ["POST"]}
+    add("/messages/resend", "resend_messages", action_views.resend_messages, **post)
+    add("/messages/settle", "settle_messages", action_views.settle_messages, **post)
+    add("/messages/retry", "retry_messages", action_views.retry_messages, **post)
+    add(
+        "/messages/<int:message_id>/address",
+        "correct_message_address",
+        action_views.correct_message_address,
+        methods=["GET", "POST"],
+    )
+    add("/accounts/<int:account_id>/check", "check_account", action_views.check_account, **post)
+    add(
+        "/unsubscribe/<token>",
+        "unsubscribe",
+        unsubscribe_views.unsubscribe,
+        methods=["GET", "POST"],
+    )

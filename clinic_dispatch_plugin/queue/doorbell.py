@@ -13,6 +13,7 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 from rq import Queue
 
+from clinic_dispatch_plugin.channels.faults import fail_point
 from clinic_dispatch_plugin.queue import names
 from clinic_dispatch_plugin.queue.embedded import redis_url
 
@@ -64,6 +65,7 @@ class Doorbell:
             return False
 
     def _enqueue(self, queue: str, function: str, *args: int) -> bool:
+        fail_point("enqueue.before")
         try:
             found = Queue(f"{self._prefix}-{queue}", connection=self.client(), serializer="json")
             if found.count < MOST_RINGS:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from typing import Any
 
 from redis.exceptions import RedisError
 from rq import Worker
@@ -12,16 +14,34 @@ from clinic_dispatch_plugin.queue.doorbell import connect
 from clinic_dispatch_plugin.queue.names import queue_names
 
 
-def work(*, url: str, prefix: str, burst: bool) -> bool:
-    """Run jobs until told to stop, or with ``burst`` until the queues are empty; False: Redis went away."""
+class _TellingWorker(Worker):
+    """Tells when it is asked to stop, for its work-horse sits in a process group that no signal of ours reaches."""
+
+    on_stop: Callable[[], object] | None = None
+
+    def request_stop(self, signum: int, frame: Any) -> None:
+        """The first SIGTERM or SIGINT."""
+        if self.on_stop is not None:
+            self.on_stop()
+        super().request_stop(signum, frame)  # type: ignore[no-untyped-call]
+
+
+def work(
+    *, url: str, prefix: str, burst: bool, on_stop: Callable[[], object] | None = None
+) -> bool:
+    """Run jobs until told to stop, or with ``burst`` until the queues are empty; False: Redis went away.
+
+    :param on_stop: called in a signal handler, before the job under way is waited for.
+    """
     logging.getLogger("rq.worker").setLevel(logging.WARNING)
     try:
-        worker = Worker(
+        worker = _TellingWorker(
             queue_names(prefix),
             connection=connect(url, timeout=None),
             serializer=JSONSerializer,
             log_job_description=False,
         )
+        worker.on_stop = on_stop
         worker.work(burst=burst, logging_level="WARNING")
     except (RedisError, OSError) as error:
         logging.getLogger(__name__).warning("queue not reachable: %s", type(error).__name__)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from flask import Blueprint, Flask, Response, current_app, request
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import InterfaceError, OperationalError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException, InternalServerError
 from werkzeug.routing import RequestRedirect
@@ -55,6 +55,11 @@ DATABASE_ADVICE = N_(
     "The database does not answer. Please try again in a moment; nothing was lost. "
     "If it lasts, tell the administration."
 )
+TABLES_ADVICE = N_(
+    "The tables of this program are missing or too old. The administration sets them up with: flask dispatch db upgrade"
+)
+#: Undefined table and column: PostgreSQL's states, MariaDB's numbers.
+_MISSING = {"42P01", "42703", "1146", "1054"}
 
 
 def add_error_pages(blueprint: Blueprint) -> None:
@@ -64,6 +69,7 @@ def add_error_pages(blueprint: Blueprint) -> None:
         blueprint.register_error_handler(code, _refused)
     for kind in (OperationalError, InterfaceError, PoolTimeout):
         blueprint.register_error_handler(kind, _database_down)
+    blueprint.register_error_handler(ProgrammingError, _tables_missing)
     blueprint.register_error_handler(Exception, _failed)
 
 
@@ -118,9 +124,25 @@ def _refused(error: HTTPException) -> Any:
     return error_page(error)
 
 
+def _tables_missing(error: ProgrammingError) -> Response:
+    """PostgreSQL and MariaDB say so when a table or column is missing; SQLite's own way is below."""
+    return _database_down(error)
+
+
 def _database_down(error: Exception) -> Response:
+    if _says_missing(error):
+        log.error("the tables are missing or too old: run “flask dispatch db upgrade”", exc_info=error)
+        return _page(503, title=_(TITLES[503]), advice=_(TABLES_ADVICE))
+    if isinstance(error, ProgrammingError):
+        return _failed(error)
     log.error("the database failed while a page was made: %s", type(error).__name__, exc_info=error)
     return _page(503, title=_(TITLES[503]), advice=_(DATABASE_ADVICE))
+
+
+def _says_missing(error: Exception) -> bool:
+    original: Any = getattr(error, "orig", None)
+    state = getattr(original, "sqlstate", None) or str((getattr(original, "args", None) or ("",))[0])
+    return state in _MISSING or state.startswith(("no such table", "no such column"))
 
 
 def _failed(error: Exception) -> Response:

@@ -44,9 +44,10 @@ def dispatch_menu() -> list[MenuItem]:
         if not allowed(Action.VIEW):
             return []
         here = "reference" if _in_reference() else "messages" if request.blueprint == NAME else ""
-        items = [_item("messages", N_("Dispatch"), here=here)]
-        items.append(_item("reference", N_("Mailing errors"), here=here, badge=_badge()))
-        return items
+        return [
+            _item("messages", N_("Dispatch"), here=here),
+            _item("reference", N_("Mailing errors"), here=here, badge=_badge()),
+        ]
     except Exception:
         log.exception("the menu of clinic_dispatch could not be made; the host's page goes without it")
         return []

@@ -41,7 +41,8 @@ def no_connection(text: str, *, where: str) -> Answer:
 def reason_of(problem: Exception) -> str:
     """An operating system's error in plain words."""
     if isinstance(problem, socket.gaierror):
-        return "this host name is not known"
+        unknown = problem.errno == socket.EAI_NONAME
+        return "this host name is not known" if unknown else "the host name could not be looked up"
     if isinstance(problem, OSError) and problem.strerror:
         return problem.strerror.lower()
     return str(problem) or type(problem).__name__

@@ -83,6 +83,7 @@ class EmailSender:
                 self._advance(batch)
                 yield from self._known()
                 if batch.ended and not self._in_hand():
+                    self._raise_if_over()
                     return
                 self._turn(self._patience(batch))
         finally:

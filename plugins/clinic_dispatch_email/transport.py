@@ -74,6 +74,7 @@ class Transport:
 
         :raises OSError: the connection is gone already.
         """
+        self._socket.getpeername()  # a wrapped socket that is gone already would never be closed
         self._socket = context.wrap_socket(
             self._socket, server_hostname=host, do_handshake_on_connect=False
         )

@@ -105,7 +105,9 @@ def _seconds(environment: dict[str, str]) -> float:
         "        first, last = connection.execute(query).one()\n"
         "        print((last - first).total_seconds())\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], env=environment, check=True, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, check=True, capture_output=True, text=True
+    )
     return float(done.stdout)
 
 

@@ -20,6 +20,9 @@ from flask import Flask
 from sqlalchemy import event, func, select, update
 from sqlalchemy.orm import Session
 
+from clinic_dispatch_email.addresses import normalised
+from clinic_dispatch_plugin.api import InvalidAddress
+from clinic_dispatch_plugin.database import migrate
 from clinic_dispatch_plugin.demo import ensure_seeded, scenarios, seed
 from clinic_dispatch_plugin.demo.adapter import DemoClinic
 from clinic_dispatch_plugin.demo.models import Appointment, Base, Patient, Result, User, db
@@ -75,6 +78,16 @@ def test_every_database_holds_the_same_clinic(make_clinic: MakeClinic, database_
     before = rows(app)
     ensure_seeded(app)
     assert rows(app) == before
+
+
+def test_the_first_use_makes_the_plugins_tables_too(
+    make_clinic: MakeClinic, database_url: str
+) -> None:
+    config = {"MOUNT_DISPATCH": True, "CLINIC_DISPATCH_DATABASE_URL": database_url}
+    for _ in range(2):
+        database = make_clinic(**config).extensions["clinic_dispatch"].database
+        assert migrate.current(database) == migrate.head()
+        assert migrate.differences(database) == []
 
 
 def test_two_processes_that_start_at_once_fill_it_once(tmp_path: Path) -> None:
@@ -204,6 +217,19 @@ def test_the_simulated_relay_knows_every_scenario_and_takes_a_corrected_address(
         assert DemoClinic(clinic).update_address(card.id, "email", right)
     assert relay.verdict(sender="a@example.org", recipient=right, now=0.0).at_rcpt is None
     assert scenarios.expected_causes(clinic)["unknown"] == 4
+
+
+def test_the_mail_channel_finds_fault_with_the_same_addresses(clinic: Flask) -> None:
+    refused: Counter[str] = Counter()
+    with clinic.app_context():
+        for recipient in DemoClinic(clinic).recipients("appointments", {}):
+            try:
+                normalised(recipient.addresses["email"])
+            except InvalidAddress as error:
+                refused[f"{error.answer.system}:{error.answer.code}"] += 1
+    foreseen = scenarios.expected_causes(clinic)
+    assert refused == {cause: foreseen[cause] for cause in refused}
+    assert len(refused) == 2
 
 
 def test_no_two_patients_share_an_address_but_the_family(clinic: Flask) -> None:
@@ -351,6 +377,17 @@ def test_marketing_does_not_see_protected_cards(host: DemoClinic) -> None:
     assert host.may_see(RECEPTION, everybody) == set(everybody)
     assert host.may_see(MARKETING, everybody) == set(everybody) - hidden
     assert host.may_see(COLLEAGUE, everybody) == set()
+
+
+def test_a_database_that_is_away_at_the_start_is_asked_again(
+    make_clinic: MakeClinic, free_port: int
+) -> None:
+    url = f"postgresql://clinic@127.0.0.1:{free_port}/clinic"
+    client = make_clinic(CLINIC_DISPATCH_DATABASE_URL=url).test_client()
+    for _ in range(2):
+        answer = client.get("/")
+        assert answer.status_code == 503
+        assert "Datenbank" in answer.get_data(as_text=True)
 
 
 def test_a_wrong_database_address_stops_the_start_with_a_sentence(make_clinic: MakeClinic) -> None:

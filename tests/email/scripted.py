@@ -7,6 +7,7 @@ import socket
 import struct
 import threading
 from collections.abc import Callable
+from functools import partial
 from types import TracebackType
 from typing import Self
 
@@ -26,6 +27,7 @@ class Peer:
     def __init__(self, connection: socket.socket) -> None:
         self.connection = connection
         connection.settimeout(PATIENCE)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._buffer = b""
 
     def say(self, *lines: str) -> None:
@@ -149,7 +151,7 @@ class ScriptedRelay:
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=50)
         self._threads: list[threading.Thread] = []
         self._problems: list[BaseException] = []
-        self._open: list[socket.socket] = []
+        self._peers: list[Peer] = []
         self.connections = 0
 
     @property
@@ -173,9 +175,9 @@ class ScriptedRelay:
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
-        for connection in self._open:  # a client that keeps its connection is not waited for
+        for peer in self._peers:  # a client that keeps its connection is not waited for
             with contextlib.suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
+                peer.connection.shutdown(socket.SHUT_RDWR)
         for thread in list(self._threads):
             thread.join(PATIENCE)
         if self._problems and error is None:
@@ -194,11 +196,10 @@ class ScriptedRelay:
                 return
             script = self._scripts[min(self.connections, len(self._scripts) - 1)]
             self.connections += 1
-            self._open.append(connection)
-            self._start(lambda c=connection, s=script: self._follow(s, c))  # type: ignore[misc]
+            self._peers.append(Peer(connection))
+            self._start(partial(self._follow, script, self._peers[-1]))
 
-    def _follow(self, script: Script, connection: socket.socket) -> None:
-        peer = Peer(connection)
+    def _follow(self, script: Script, peer: Peer) -> None:
         try:
             script(peer)
         except ClientLeft:

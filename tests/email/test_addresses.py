@@ -53,8 +53,28 @@ def test_the_first_valid_address_of_a_field_counts(raw: str, address: str) -> No
 
 @pytest.mark.parametrize(
     "raw",
-    ["", "   ", "-", "--", "—", "keine", "Keine!", "k.A.", "n/a", "N/A", "none", "unbekannt"]
-    + ["нет", "Нет почты", "не указан", "(keine)", "0", "x", "\u200b", "hat keine E-Mail"],
+    [
+        "",
+        "   ",
+        "-",
+        "--",
+        "—",
+        "keine",
+        "Keine!",
+        "k.A.",
+        "n/a",
+        "N/A",
+        "none",
+        "unbekannt",
+        "нет",
+        "Нет почты",
+        "не указан",
+        "(keine)",
+        "0",
+        "x",
+        "\u200b",
+        "hat keine E-Mail",
+    ],
 )
 def test_placeholders_mean_that_there_is_no_address(raw: str) -> None:
     assert refused(raw) == "no_address"
@@ -100,10 +120,12 @@ def test_whatever_stands_there_is_an_address_for_the_wire_or_refused(raw: str) -
     try:
         address = normalised(raw)
     except InvalidAddress as error:
-        assert error.answer.code in {"no_address", "malformed_address"}
-    else:
+        address, code = "", error.answer.code
+    if address:
         assert is_sendable(address)
         assert normalised(address) == address
+    else:
+        assert code in {"no_address", "malformed_address"}
 
 
 @pytest.mark.parametrize(
@@ -117,8 +139,13 @@ def test_whatever_stands_there_is_an_address_for_the_wire_or_refused(raw: str) -
         "a@b@c.de",
         "a@müller.de",
         "a\x7f@x.de",
-    ]
-    + ["\ud800@x.de", "a" * 250 + "@x.de", "a@", "@x.de", "a\u2028\x85b@x.de", "a,b@x.de"],
+        "\ud800@x.de",
+        "a" * 250 + "@x.de",
+        "a@",
+        "@x.de",
+        "a\u2028\x85b@x.de",
+        "a,b@x.de",
+    ],
 )
 def test_an_address_that_would_change_a_command_is_not_sendable(address: str) -> None:
     assert not is_sendable(address)

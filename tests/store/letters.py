@@ -39,9 +39,7 @@ class Letters(SimpleChannel):
             raise InvalidAddress(Answer(system="dispatch", code="malformed_address", text=raw))
         return found
 
-    def send_one(
-        self, message: OutgoingMessage, *, account: Account, timeout: float
-    ) -> Accepted:
+    def send_one(self, message: OutgoingMessage, *, account: Account, timeout: float) -> Accepted:
         raise AssertionError("no worker runs in these tests")
 
 

@@ -181,9 +181,7 @@ def test_a_block_that_ended_or_holds_for_another_purpose_stops_nobody(clinic: Cl
     def block(connection: Connection) -> None:
         for ref, scope in (("1", ""), ("2", "promotion")):
             digest = address_digest("letter", f"{ref}@example.org")
-            messages.block(
-                connection, channel="letter", digest=digest, answer_id=None, scope=scope
-            )
+            messages.block(connection, channel="letter", digest=digest, answer_id=None, scope=scope)
         first = [address_digest("letter", "1@example.org")]
         messages.unblock(connection, "letter", first)
 
@@ -206,8 +204,11 @@ def test_a_row_of_a_file_without_ref_is_not_looked_up_and_its_consent_is_unknown
     clinic: Clinic, tmp_path: Path
 ) -> None:
     fill(clinic, patient("7", consent={"promotion": Consent.YES}), patient("8", active=False))
-    source = csv(tmp_path, "email;ref;room\na@example.org;;1\nb@example.org;7;2\nc@example.org;8;3\n"
-                 "d@example.org;nobody-knows;4\n")
+    source = csv(
+        tmp_path,
+        "email;ref;room\na@example.org;;1\nb@example.org;7;2\nc@example.org;8;3\n"
+        "d@example.org;nobody-knows;4\n",
+    )
     content = MailingContent(subject="Aktion", text="Raum {{ room }}")
 
     promotion = send(clinic, source=_letter(source), purpose="promotion", content=content)

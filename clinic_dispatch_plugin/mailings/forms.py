@@ -1,0 +1,143 @@
+"""Reads what the pages of a mailing send, and says in the reader's language what is wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from flask import request
+
+from clinic_dispatch_plugin.channels.types import Purpose
+from clinic_dispatch_plugin.host.types import Audience, FilterField
+from clinic_dispatch_plugin.mailings.content import MailingContent
+from clinic_dispatch_plugin.mailings.drafts import Draft
+from clinic_dispatch_plugin.mailings.problems import MailingProblem, Problem
+from clinic_dispatch_plugin.mailings.recipient_file import BadRow
+from clinic_dispatch_plugin.registry import current_dispatch
+from clinic_dispatch_plugin.web import words
+from clinic_dispatch_plugin.web.i18n import _, zone
+from clinic_dispatch_plugin.web.params import Form, number_in
+
+#: The choice that is no audience.
+FILE = "file"
+#: Characters a text field of ours sends at most; the text itself is checked by its own limit.
+LONGEST_TEXT = 256 * 1024
+
+
+def in_words(problem: Problem) -> str:
+    """A problem in the reader's language."""
+    return _(problem.message, **problem.fields)
+
+
+def faults(error: MailingProblem) -> dict[str, str]:
+    """Problems by field, for the page; the first of each field."""
+    found: dict[str, str] = {}
+    for problem in error.problems:
+        found.setdefault(problem.field, in_words(problem))
+    return found
+
+
+def row_in_words(row: BadRow) -> tuple[str, str]:
+    """What is wrong with a row of a file, and what to do."""
+    return _(row.message, **row.fields), _(row.advice, **row.fields)
+
+
+def purposes() -> list[tuple[str, str]]:
+    """Choices of what a mailing is for."""
+    return [(purpose.value, words.purpose(purpose)) for purpose in Purpose]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """A group of recipients as step one offers it."""
+
+    key: str
+    label: str
+    purpose: str
+    fields: Sequence[tuple[FilterField, str, str]]
+
+
+def choices(audiences: Sequence[Audience], draft: Draft | None, *, sent: bool) -> list[Choice]:
+    """The clinic's groups with each filter's form name and value: as sent, else as kept, else as proposed."""
+    return [
+        Choice(
+            key=each.key,
+            label=str(each.label),
+            purpose=each.purpose,
+            fields=[
+                (one, name, _value(each, one, name, draft, sent=sent))
+                for one in each.filters
+                for name in [f"filter.{each.key}.{one.key}"]
+            ],
+        )
+        for each in audiences
+    ]
+
+
+def _value(
+    audience: Audience, one: FilterField, name: str, draft: Draft | None, *, sent: bool
+) -> str:
+    if sent:
+        return Form().raw(name)
+    if draft is not None and draft.selection.get("audience") == audience.key:
+        return str((draft.selection.get("filters") or {}).get(one.key, ""))
+    return one.default
+
+
+def filters_sent(audience: str) -> dict[str, str]:
+    """The values of one group's filters."""
+    prefix = f"filter.{audience}."
+    form = Form()
+    names = [name for name in request.form if name.startswith(prefix)]
+    return {name.removeprefix(prefix): form.raw(name) for name in names}
+
+
+def content_sent() -> MailingContent:
+    """Subject, text and HTML as they were typed."""
+    return MailingContent(
+        subject=_typed("subject")[:2_000], text=_typed("text"), html=_typed("html")
+    )
+
+
+def _typed(name: str) -> str:
+    return request.form.get(name, "").replace("\r\n", "\n")[:LONGEST_TEXT]
+
+
+def id_sent(name: str) -> int | None:
+    """An id of the form; anything else is none."""
+    return number_in(request.form.get(name, ""), least=1)
+
+
+def deadline_sent() -> datetime | None:
+    """The moment after which nothing goes out, in the clinic's zone.
+
+    :raises MailingProblem: it is no time.
+    """
+    form = Form()
+    moment = form.moment("not_after", zone=zone())
+    if not form:
+        raise MailingProblem(Problem(field="not_after", message=form.errors["not_after"]))
+    return moment
+
+
+def deadline_shown(value: datetime | None) -> str:
+    """A moment as ``<input type="datetime-local">`` wants it."""
+    return value.astimezone(zone()).strftime("%Y-%m-%dT%H:%M") if value else ""
+
+
+def channel_choices(keys: Sequence[str]) -> list[tuple[str, str]]:
+    """Channels with their names."""
+    return [(key, words.channel(key)) for key in keys]
+
+
+def has_html(channel: str) -> bool:
+    """Whether a channel's texts may have HTML."""
+    known = current_dispatch().channels.get(channel)
+    return known is not None and known.fields.html
+
+
+def has_subject(channel: str) -> bool:
+    """Whether a channel's texts have a subject."""
+    known = current_dispatch().channels.get(channel)
+    return known is not None and known.fields.subject

@@ -1,0 +1,185 @@
+"""How far a mailing is, for the page that watches it; counts leave out whom the reader may not see."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import RowMapping
+
+from clinic_dispatch_plugin.accounts import service as accounts
+from clinic_dispatch_plugin.accounts.rules import AccountState
+from clinic_dispatch_plugin.database.connection import now
+from clinic_dispatch_plugin.engine import store as engine
+from clinic_dispatch_plugin.engine.tender import SILENT_SECONDS
+from clinic_dispatch_plugin.error_reference.answers import Explained, explained
+from clinic_dispatch_plugin.host.types import Actor
+from clinic_dispatch_plugin.mailings import store
+from clinic_dispatch_plugin.mailings.problems import NotYours
+from clinic_dispatch_plugin.messages import causes
+from clinic_dispatch_plugin.messages.access import Sight
+from clinic_dispatch_plugin.messages.mailing_rules import MailingState
+from clinic_dispatch_plugin.messages.rules import MessageState
+from clinic_dispatch_plugin.registry import Dispatch
+
+_CACHE = "mailing_progress"
+#: Counting may take this share of the time.
+_SHARE = 0.2
+_S = MessageState
+_WAITING = (_S.QUEUED, _S.LEASED, _S.SENDING)
+_TRIED = (_S.SENT, _S.DELIVERED, _S.UNDELIVERED, _S.UNCERTAIN)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldAccount:
+    """An account whose messages wait, and the reference's words about it."""
+
+    state: AccountState
+    label: str
+    rest_until: datetime | None
+    why: Explained | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """One look at a mailing under way."""
+
+    row: RowMapping
+    counts: Mapping[str, int]
+    #: Recipients expected while the plan is not whole; 0: not known.
+    expected: int
+    retried: int
+    worker_seen: bool
+    accounts: Sequence[HeldAccount]
+    at: datetime
+
+    @property
+    def state(self) -> MailingState:
+        """Where the mailing stands."""
+        return MailingState(self.row["state"])
+
+    @property
+    def first_pass_ended(self) -> bool:
+        """Whether everybody was tried or decided once, or nothing will happen any more."""
+        over = self.state in (MailingState.FINISHED, MailingState.CANCELLED)
+        return self.row["first_pass_at"] is not None or over
+
+    @property
+    def total(self) -> int:
+        """Messages there are."""
+        return sum(self.counts.values())
+
+    @property
+    def waiting(self) -> int:
+        """Messages that were not settled yet."""
+        return sum(self.counts.get(state.value, 0) for state in _WAITING)
+
+    @property
+    def tried(self) -> int:
+        """Messages a gateway answered about, or might have."""
+        return sum(self.counts.get(state.value, 0) for state in _TRIED)
+
+    @property
+    def done_share(self) -> float:
+        """How much is settled, 0 to 1; while it is planned, how much of the plan is."""
+        if self.state is MailingState.PLANNING:
+            return min(1.0, self.row["planned"] / self.expected) if self.expected else 0.0
+        return (self.total - self.waiting) / self.total if self.total else 0.0
+
+    @property
+    def rate(self) -> float:
+        """Messages a second since the start."""
+        started = self.row["started_at"]
+        seconds = (self.at - started).total_seconds() if started else 0.0
+        return self.tried / seconds if seconds >= 1 else 0.0
+
+    def as_dict(self) -> dict[str, Any]:
+        """For the script and for programs."""
+        return {
+            "mailing": self.row["id"],
+            "name": self.row["name"],
+            "state": self.state.value,
+            "planned": self.row["planned"],
+            "expected": self.expected,
+            "counts": dict(self.counts),
+            "total": self.total,
+            "waiting": self.waiting,
+            "retried": self.retried,
+            "rate": round(self.rate, 1),
+            "done_share": round(self.done_share, 4),
+            "worker_seen": self.worker_seen,
+            "accounts": [
+                {"state": account.state.value, "label": account.label} for account in self.accounts
+            ],
+            "first_pass": self.first_pass_ended,
+            "first_pass_at": _iso(self.row["first_pass_at"]),
+            "finished_at": _iso(self.row["finished_at"]),
+            "pause_reason": self.row["pause_reason"],
+        }
+
+
+def _iso(value: datetime | None) -> str | None:
+    return value.isoformat() if value else None
+
+
+def progress(dispatch: Dispatch, mailing_id: int, actor: Actor) -> Progress:
+    """Look at a mailing once more.
+
+    :raises NotYours: there is no such mailing.
+    """
+    counts = _counts(dispatch, mailing_id, actor)
+    with dispatch.database.begin() as connection:
+        row = store.mailing(connection, mailing_id)
+        if row is None:
+            raise NotYours(mailing_id)
+        at = now(connection)
+        worker_seen = bool(engine.workers(connection, within=SILENT_SECONDS))
+        retried = store.retried(connection, mailing_id)
+        rows = [
+            found
+            for account_id in store.account_ids(connection, mailing_id)
+            if (found := accounts.account(connection, account_id)) is not None
+            and found["state"] != AccountState.READY.value
+        ]
+        why = explained(dispatch, connection, (found["answer_id"] for found in rows))
+    held = [_held(dispatch, found, why.get(found["answer_id"] or 0)) for found in rows]
+    return Progress(
+        row=row,
+        counts=counts,
+        expected=int((row["selection"] or {}).get("rows") or 0),
+        retried=retried,
+        worker_seen=worker_seen,
+        accounts=held,
+        at=at,
+    )
+
+
+def _held(dispatch: Dispatch, row: RowMapping, why: Explained | None) -> HeldAccount:
+    known = dispatch.account(row["channel"])
+    return HeldAccount(
+        state=AccountState(row["state"]),
+        label=known.label if known and known.key == row["key"] else row["key"],
+        rest_until=row["rest_until"],
+        why=why,
+    )
+
+
+def _counts(dispatch: Dispatch, mailing_id: int, actor: Actor) -> dict[str, int]:
+    """By state; where the host hides some, counting asks it, so the result is kept five times as long as it took."""
+    if Sight(dispatch, actor).everything:
+        return causes.counts(dispatch, actor, mailing_id)
+    cached: dict[tuple[int, str], tuple[float, dict[str, int]]]
+    cached = dispatch.cache.setdefault(_CACHE, {})
+    until, known = cached.get((mailing_id, actor.ref), (0.0, {}))
+    began = time.monotonic()
+    if began < until:
+        return known
+    known = causes.counts(dispatch, actor, mailing_id)
+    took = time.monotonic() - began
+    for key in [key for key, (old, _) in cached.items() if old < began - 60]:
+        cached.pop(key, None)
+    cached[mailing_id, actor.ref] = (began + took / _SHARE, known)
+    return known

@@ -1,0 +1,106 @@
+"""What the host says now of recipients whose messages a person sends again: the card may have been mended meanwhile."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from sqlalchemy import Connection, RowMapping
+
+from clinic_dispatch_plugin.channels.errors import InvalidAddress
+from clinic_dispatch_plugin.channels.text import clean_value
+from clinic_dispatch_plugin.error_reference.answers import explained
+from clinic_dispatch_plugin.host.types import Recipient
+from clinic_dispatch_plugin.messages import lists_store
+from clinic_dispatch_plugin.messages.contents import texts_of
+from clinic_dispatch_plugin.registry import Dispatch
+from clinic_dispatch_plugin.web.auth import HostFailed
+from clinic_dispatch_plugin.web.i18n import _
+
+log = logging.getLogger(__name__)
+LONGEST_ADDRESS = 320
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fresh:
+    """What changes in a message; None: nothing does."""
+
+    address: str | None = field(default=None, repr=False)
+    data: Mapping[str, str] | None = field(default=None, repr=False)
+
+
+def fresh_facts(dispatch: Dispatch, ids: Sequence[int]) -> dict[int, Fresh]:
+    """New addresses from the patients' cards, and values that were missing.
+
+    No transaction is open while the host is asked.
+    An address that was corrected for the message alone stays: the card does not know it.
+
+    :raises HostFailed: the host's adapter raised.
+    """
+    with dispatch.database.begin() as connection:
+        rows = [row for row in lists_store.messages_by_id(connection, ids) if row["ref"]]
+        kept = lists_store.corrected_here(connection, [row["id"] for row in rows])
+        lacking = _lacking_values(dispatch, connection, rows)
+        names = {m: _names(connection, m) for m in {row["mailing_id"] for row in lacking}}
+    known = _ask(dispatch, rows)
+    facts = {}
+    for row in rows:
+        recipient = known.get(row["ref"])
+        if recipient is None:
+            continue
+        address = None if row["id"] in kept else _address(dispatch, row, recipient)
+        data = _data(row, recipient, names[row["mailing_id"]]) if row in lacking else None
+        if address is not None or data is not None:
+            facts[row["id"]] = Fresh(address=address, data=data)
+    return facts
+
+
+def _lacking_values(
+    dispatch: Dispatch, connection: Connection, rows: Sequence[RowMapping]
+) -> list[RowMapping]:
+    """Messages never sent because a placeholder was empty."""
+    answers = explained(dispatch, connection, (row["answer_id"] for row in rows))
+    return [
+        row
+        for row in rows
+        if row["attempts"] == 0
+        and row["answer_id"] in answers
+        and answers[row["answer_id"]].is_ours("empty_placeholder")
+    ]
+
+
+def _names(connection: Connection, mailing_id: int) -> frozenset[str]:
+    return frozenset().union(*(text.names for text in texts_of(connection, mailing_id)))
+
+
+def _ask(dispatch: Dispatch, rows: Sequence[RowMapping]) -> Mapping[str, Recipient]:
+    refs = sorted({row["ref"] for row in rows})
+    if not refs:
+        return {}
+    try:
+        return dispatch.host.recipients_now(refs)
+    except Exception as error:
+        log.exception("the host could not be asked about %d recipients", len(refs))
+        raise HostFailed(
+            _("The clinic's system did not answer. Please try again in a moment.")
+        ) from error
+
+
+def _address(dispatch: Dispatch, row: RowMapping, recipient: Recipient) -> str | None:
+    channel = dispatch.channels.get(row["channel"])
+    raw = recipient.addresses.get(row["channel"], "")
+    if channel is None or not raw:
+        return None
+    try:
+        address = channel.normalise_address(raw, region=dispatch.settings.region)
+    except InvalidAddress:
+        return None
+    usable = bool(address) and len(address) <= LONGEST_ADDRESS and address != row["address"]
+    return address if usable else None
+
+
+def _data(row: RowMapping, recipient: Recipient, names: frozenset[str]) -> Mapping[str, str]:
+    found = {"name": recipient.name, **recipient.values}
+    fresh = {name: clean_value(str(found[name])) for name in names if found.get(name)}
+    return {**(row["data"] or {}), **fresh}

@@ -1,0 +1,131 @@
+"""One message as a person sees it: what became of it, every attempt with the raw answers, and who did what."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import RowMapping
+
+from clinic_dispatch_plugin.accounts import service as accounts
+from clinic_dispatch_plugin.error_reference.answers import Explained, explained
+from clinic_dispatch_plugin.host.types import Actor
+from clinic_dispatch_plugin.messages import lists_store as store
+from clinic_dispatch_plugin.messages.access import Sight
+from clinic_dispatch_plugin.messages.lists import Line, lines
+from clinic_dispatch_plugin.registry import Dispatch
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Try:
+    """One handing-over."""
+
+    number: int
+    state: str
+    channel: str
+    account: str
+    address: str
+    key: str
+    provider_id: str | None
+    opened_at: datetime
+    closed_at: datetime | None
+    #: What the gateway wrote, untouched.
+    text: str
+    answer: Explained | None
+    #: Whether the message's state follows from this one.
+    current: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Detail:
+    """Everything one page says of a message."""
+
+    line: Line
+    mailing: RowMapping
+    key: str
+    provider_id: str | None
+    lost_runs: int
+    tries: Sequence[Try]
+    trail: Sequence[RowMapping]
+    #: The patient's card in the host; None: there is none to show.
+    card_url: str | None
+    #: The account its waiting depends on, where nothing goes out through it.
+    held_account: RowMapping | None
+
+
+def message_detail(dispatch: Dispatch, actor: Actor, message_id: int) -> Detail:
+    """One message with its history.
+
+    :raises LookupError: there is none of this id that the actor may see.
+    """
+    with dispatch.database.begin() as connection:
+        row = store.message(connection, message_id)
+        if row is None:
+            raise LookupError(message_id)
+        (line,) = lines(dispatch, connection, [row])
+        mailing = store.mailing(connection, row["mailing_id"])
+        tried = store.attempts(connection, message_id)
+        answers = explained(dispatch, connection, (attempt["answer_id"] for attempt in tried))
+        trail = store.audit_of_message(connection, message_id)
+        known = {account["id"]: account for account in accounts.accounts(connection)}
+    assert mailing is not None
+    if not Sight(dispatch, actor).sees(row["ref"]):
+        raise LookupError(message_id)
+    return Detail(
+        line=line,
+        mailing=mailing,
+        key=row["key"],
+        provider_id=row["provider_id"],
+        lost_runs=row["lost_runs"],
+        tries=[_try(dispatch, row, attempt, answers, known) for attempt in tried],
+        trail=trail,
+        card_url=_card_url(dispatch, row["ref"]),
+        held_account=known.get(row["account_id"] or 0) if line.held_by == "account" else None,
+    )
+
+
+def _try(
+    dispatch: Dispatch,
+    row: RowMapping,
+    attempt: RowMapping,
+    answers: dict[int, Explained],
+    known: dict[int, RowMapping],
+) -> Try:
+    return Try(
+        number=attempt["number"],
+        state=attempt["state"],
+        channel=attempt["channel"],
+        account=_account_label(dispatch, known.get(attempt["account_id"])),
+        address=attempt["address"],
+        key=attempt["key"],
+        provider_id=attempt["provider_id"],
+        opened_at=attempt["opened_at"],
+        closed_at=attempt["closed_at"],
+        text=attempt["answer_text"],
+        answer=answers.get(attempt["answer_id"] or 0),
+        current=attempt["id"] == row["attempt_id"],
+    )
+
+
+def _account_label(dispatch: Dispatch, row: RowMapping | None) -> str:
+    """Host and port, as the channel names its account; never a secret."""
+    if row is None:
+        return ""
+    channel = dispatch.channels.get(row["channel"])
+    configured = channel.accounts() if channel else ()
+    return next((found.label for found in configured if found.key == row["key"]), row["key"])
+
+
+def _card_url(dispatch: Dispatch, ref: str) -> str | None:
+    """Only a link: where the host cannot say it, the page goes without."""
+    if not ref:
+        return None
+    try:
+        return dispatch.host.recipient_url(ref)
+    except Exception:
+        log.exception("the host adapter's recipient_url() failed")
+        return None

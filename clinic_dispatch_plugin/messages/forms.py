@@ -1,0 +1,220 @@
+"""What the pages of messages are asked for: filters of an address, ticked rows, and where to go back to."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from urllib.parse import urlencode
+
+from flask import abort, request
+
+from clinic_dispatch_plugin.messages.lists import Cursor, MessageFilter
+from clinic_dispatch_plugin.messages.rules import MessageState
+from clinic_dispatch_plugin.messages.selection import Chosen
+from clinic_dispatch_plugin.messages.service import Outcome, Refusal
+from clinic_dispatch_plugin.registry import current_dispatch
+from clinic_dispatch_plugin.web.i18n import N_, _, n_, zone
+from clinic_dispatch_plugin.web.layout import url
+from clinic_dispatch_plugin.web.params import (
+    choice_arg,
+    date_arg,
+    id_arg,
+    ids_in_form,
+    local_path,
+    number_in,
+    text_arg,
+)
+
+#: States people filter by, in the order of the list; leased ones wait like queued ones.
+STATES = ("undelivered", "uncertain", "queued", "sending", "skipped", "sent", "delivered")
+LONGEST_CAUSE = 120
+
+REFUSED: Mapping[Refusal, tuple[str, str]] = {
+    Refusal.CANCELLED: (
+        N_("{n} belongs to a cancelled mailing list: start a new one for it."),
+        N_("{n} belong to a cancelled mailing list: start a new one for them."),
+    ),
+    Refusal.SUPERSEDED: (
+        N_("{n} is not needed: an earlier try arrived after all."),
+        N_("{n} are not needed: an earlier try arrived after all."),
+    ),
+    Refusal.DUPLICATE: (
+        N_("{n} is a repetition within its mailing list."),
+        N_("{n} are repetitions within their mailing list."),
+    ),
+    Refusal.EXPIRED: (
+        N_("{n} is too late: the mailing list's last moment has passed."),
+        N_("{n} are too late: the mailing list's last moment has passed."),
+    ),
+    Refusal.NO_ROUTE: (
+        N_("{n} has no way out: no account is configured for its channel."),
+        N_("{n} have no way out: no account is configured for their channel."),
+    ),
+    Refusal.NO_ADDRESS: (
+        N_("{n} needs a right address first."),
+        N_("{n} need a right address first."),
+    ),
+    Refusal.MOVED_ON: (
+        N_("{n} has changed meanwhile and stays as it is."),
+        N_("{n} have changed meanwhile and stay as they are."),
+    ),
+}
+DONE: Mapping[str, tuple[str, str]] = {
+    "resent": (N_("{n} message is sent again."), N_("{n} messages are sent again.")),
+    "settled": (N_("{n} message was decided."), N_("{n} messages were decided.")),
+    "retried": (N_("{n} message is tried now."), N_("{n} messages are tried now.")),
+}
+SAID: Mapping[str, str] = {
+    "corrected_saved": N_("The address is on the patient's card, and the message is sent again."),
+    "corrected_here": N_(
+        "The message is sent again to the new address. The patient's card could not be changed from here: "
+        "please correct it there too."
+    ),
+    "corrected": N_("The message is sent again to the new address."),
+    "account_checked": N_("The account is tried again now."),
+    "account_ready": N_("The account is ready already."),
+    "nothing_chosen": N_("Nothing was ticked: tick the messages first."),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListQuery:
+    """A list's filter with the words as they were typed, for showing the form again."""
+
+    wanted: MessageFilter
+    since: date | None
+    until: date | None
+    cursor: Cursor | None
+    newer: bool
+
+    def arguments(self, **changes: object) -> dict[str, str]:
+        """The filter as the part of an address after the question mark."""
+        wanted = self.wanted
+        found: dict[str, object] = {
+            "q": wanted.search,
+            "channel": wanted.channel,
+            "state": wanted.state,
+            "cause": wanted.cause,
+            "mailing": wanted.mailing_id,
+            "from": self.since,
+            "to": self.until,
+            **changes,
+        }
+        return {name: str(value) for name, value in found.items() if value not in (None, "")}
+
+
+def read_list_query(mailing_id: int | None = None) -> ListQuery:
+    """The filter of this request's address.
+
+    :param mailing_id: the mailing whose page it is; else one may be chosen.
+    :raises BadRequest: a value is rubbish.
+    """
+    since, until = date_arg("from"), date_arg("to")
+    wanted = MessageFilter(
+        channel=choice_arg("channel", list(current_dispatch().channels)),
+        state=choice_arg("state", STATES),
+        cause=text_arg("cause", limit=LONGEST_CAUSE),
+        mailing_id=mailing_id if mailing_id is not None else id_arg("mailing"),
+        since=_midnight(since),
+        until=_midnight(until, days=1),
+        search=text_arg("q", limit=200),
+    )
+    after, before = _cursor("after"), _cursor("before")
+    return ListQuery(
+        wanted=wanted,
+        since=since,
+        until=until,
+        cursor=before or after,
+        newer=before is not None,
+    )
+
+
+def _midnight(day: date | None, *, days: int = 0) -> datetime | None:
+    if day is None:
+        return None
+    try:
+        return datetime.combine(day + timedelta(days=days), time(), tzinfo=zone())
+    except OverflowError:
+        abort(400, _("This day cannot be used."))
+
+
+def _cursor(name: str) -> Cursor | None:
+    try:
+        return Cursor.read(request.args.get(name, ""))
+    except ValueError:
+        abort(400, _("This page of the list does not exist: begin again at the first one."))
+
+
+def read_chosen(states: frozenset[MessageState]) -> Chosen | None:
+    """What a form means: ticked rows, or all of a mailing's cause; None: nothing was ticked.
+
+    :param states: those that "all" stands for.
+    """
+    ids = tuple(ids_in_form("ids"))
+    if request.form.get("all") != "1":
+        return Chosen(ids=ids, states=states) if ids else None
+    mailing_id = number_in(request.form.get("mailing", ""), least=1)
+    state = request.form.get("state", "")
+    if mailing_id is None or (state and state not in STATES):
+        abort(400)
+    if state:
+        states &= {MessageState(state)}
+    cause = request.form.get("cause", "")[:LONGEST_CAUSE]
+    return Chosen(mailing_id=mailing_id, cause=cause, states=states) if states else None
+
+
+def way_back(default: str | None = None) -> str:
+    """Where the form came from: a path of this host, without the notice of the time before."""
+    return local_path(request.form.get("back")) or default or url("messages")
+
+
+def with_outcome(address: str, what: str, outcome: Outcome) -> str:
+    """The address to go back to, saying how many moved and why others did not."""
+    left = {f"left_{refusal.value}": str(count) for refusal, count in outcome.refused.items()}
+    return with_arguments(address, {"done": what, "n": str(outcome.done), **left})
+
+
+def with_arguments(address: str, arguments: Mapping[str, str]) -> str:
+    """An address with some arguments added."""
+    path, _mark, fragment = address.partition("#")
+    joint = "&" if "?" in path else "?"
+    tail = f"#{fragment}" if fragment else ""
+    return f"{path}{joint}{urlencode(arguments)}{tail}"
+
+
+def notice() -> tuple[str, str]:
+    """What the page says on top after a form, and its kind: ``ok`` or ``wait``; empty: nothing."""
+    args = request.args
+    if (key := args.get("said", "")) in SAID:
+        return _(SAID[key]), "wait" if key in ("corrected_here", "nothing_chosen") else "ok"
+    if (what := args.get("done", "")) not in DONE:
+        return "", "ok"
+    outcome = Outcome(done=_count("n"), refused=Counter())
+    for refusal in Refusal:
+        if count := _count(f"left_{refusal.value}"):
+            outcome.refused[refusal] = count
+    return outcome_text(what, outcome)
+
+
+def outcome_text(what: str, outcome: Outcome) -> tuple[str, str]:
+    """How many moved and why others did not, in words, and the notice's kind."""
+    parts = [n_(*DONE[what], outcome.done)] if outcome.done or not outcome.left else []
+    parts += [n_(*REFUSED[refusal], count) for refusal, count in outcome.refused.items()]
+    return " ".join(parts), "ok" if outcome.done and not outcome.left else "wait"
+
+
+def _count(name: str) -> int:
+    return number_in(request.args.get(name, ""), most=10_000_000) or 0
+
+
+def clean_back() -> str:
+    """This page's own address without notices, for its forms to come back to."""
+    kept = [
+        (name, value)
+        for name, value in request.args.items(multi=True)
+        if name not in ("said", "done", "n") and not name.startswith("left_")
+    ]
+    path = request.script_root + request.path
+    return f"{path}?{urlencode(kept)}" if kept else path

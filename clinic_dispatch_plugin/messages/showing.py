@@ -1,0 +1,110 @@
+"""Pieces several pages share: links that may be missing, the shares of a bar, the choices of filters, a row's note."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from werkzeug.routing import BuildError
+
+from clinic_dispatch_plugin.error_reference.answers import Explained
+from clinic_dispatch_plugin.messages.causes import Cause
+from clinic_dispatch_plugin.messages.lists import Line
+from clinic_dispatch_plugin.registry import current_dispatch
+from clinic_dispatch_plugin.web import words
+from clinic_dispatch_plugin.web.i18n import N_, _, language, n_
+from clinic_dispatch_plugin.web.layout import url
+
+#: The bar's parts: states, colour, words for one and many.
+_PARTS: Sequence[tuple[tuple[str, ...], str, str, str]] = (
+    (("delivered",), "ok", N_("delivered"), N_("delivered")),
+    (("sent",), "sent", N_("sent"), N_("sent")),
+    (("queued", "leased", "sending"), "wait", N_("waiting"), N_("waiting")),
+    (("undelivered",), "bad", N_("not delivered"), N_("not delivered")),
+    (("uncertain",), "doubt", N_("uncertain"), N_("uncertain")),
+    (("skipped",), "off", N_("not sent"), N_("not sent")),
+)
+_ICONS = {"ok": "✓", "sent": "✓", "wait": "↻", "bad": "✕", "doubt": "?", "off": "–"}
+
+
+def link(endpoint: str, **values: Any) -> str:
+    """The address of a page another part brings; empty where it does not."""
+    try:
+        return url(endpoint, **values)
+    except BuildError:
+        return ""
+
+
+def shares(counts: Mapping[str, int]) -> list[dict[str, Any]]:
+    """The parts of a mailing's bar and legend."""
+    parts = []
+    for states, css, one, many in _PARTS:
+        n = sum(counts.get(state, 0) for state in states)
+        parts.append({"n": n, "css": css, "icon": _ICONS[css], "label": _(one if n == 1 else many)})
+    return parts
+
+
+def state_choices(counts: Mapping[str, int] | None = None) -> list[tuple[str, str]]:
+    """The filter by status, with numbers where they are known."""
+    choices = [("", _("Any status"))]
+    for state in ("undelivered", "uncertain", "queued", "sending", "skipped", "sent", "delivered"):
+        label = words.message_state(state).label
+        if counts is not None:
+            n = counts.get(state, 0) + (counts.get("leased", 0) if state == "queued" else 0)
+            if not n:
+                continue
+            label = f"{label} ({n})"
+        choices.append((state, label))
+    return choices
+
+
+def channel_choices() -> list[tuple[str, str]]:
+    """The filter by channel."""
+    return [
+        ("", _("All channels")),
+        *((key, words.channel(key)) for key in current_dispatch().channels),
+    ]
+
+
+def cause_choices(causes: Sequence[Cause]) -> list[tuple[str, str]]:
+    """The filter by cause."""
+    return [
+        ("", _("All causes")),
+        *((cause.token, f"{heading(cause)} ({cause.count})") for cause in causes),
+    ]
+
+
+def heading(cause: Cause) -> str:
+    """A cause's name in the list: its note, and for one that nobody described its code."""
+    return _("{note} {code}", note=cause.note, code=cause.code) if cause.general else cause.note
+
+
+def note(answer: Explained) -> str:
+    """What stands beside a failed message."""
+    short = answer.text("short", language())
+    return _("{note} {code}", note=short, code=answer.code) if answer.general else short
+
+
+def hint(line: Line) -> str:
+    """The small line under a note: the provider's words where nobody described them, else what helps."""
+    answer = line.answer
+    if answer is None or line.waits:
+        return ""
+    if answer.general and answer.sample:
+        return _("The service wrote: “{words}”", words=answer.sample)
+    return answer.text("what_helps", language())
+
+
+def workers_missing() -> bool:
+    """Whether nobody sends at the moment; unknown counts as no."""
+    seen: Callable[[], bool] | None = current_dispatch().cache.get("workers_seen")
+    return seen is not None and not seen()
+
+
+def waiting_text(waiting: int) -> str:
+    """What the page says when every message was tried once and some wait for another try."""
+    return n_(
+        "The first pass is done; {n} message waits for another try.",
+        "The first pass is done; {n} messages wait for another try.",
+        waiting,
+    )

@@ -1,0 +1,112 @@
+"""A message's history in words, the newest first: planned, tried, decided, and what people did about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import RowMapping
+
+from clinic_dispatch_plugin.messages.detail import Detail, Try
+from clinic_dispatch_plugin.messages.rules import MessageState
+from clinic_dispatch_plugin.web import words
+from clinic_dispatch_plugin.web.i18n import N_, _, language
+
+#: What people did, by the name in the audit trail.
+DEEDS: Mapping[str, str] = {
+    "resend": N_("Sent again by {who}"),
+    "correct_address": N_("Address corrected by {who}"),
+    "retry_now": N_("Next try brought forward by {who}"),
+    "view_contents": N_("Contents looked at by {who}"),
+    "send": N_("Started by {who}"),
+    "cancel": N_("Cancelled by {who}"),
+    "send_once_more": N_("Sent once more by {who}"),
+}
+SETTLED: Mapping[str, str] = {
+    "arrived": N_("“It arrived”, says {who}"),
+    "send_again": N_("Sent again although it may arrive twice, by {who}"),
+    "give_up": N_("Given up by {who}"),
+}
+TRIED: Mapping[str, str] = {
+    "open": N_("Try {number}: being handed over"),
+    "accepted": N_("Try {number}: accepted"),
+    "refused": N_("Try {number}: refused"),
+    "uncertain": N_("Try {number}: no answer came, so nobody knows"),
+    "withdrawn": N_("Try {number}: never handed over"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One line of the history."""
+
+    at: datetime
+    text: str
+    more: str = ""
+    #: The provider's words, untouched.
+    raw: str = ""
+    #: ``ok``, ``wait``, ``bad``, ``doubt``, ``off``; empty: neither good nor bad.
+    css: str = ""
+
+
+def timeline(detail: Detail) -> list[Event]:
+    """The whole history, the newest first."""
+    return sorted(_events(detail), key=lambda event: event.at, reverse=True)
+
+
+def _events(detail: Detail) -> Iterator[Event]:
+    line = detail.line
+    by = detail.mailing["created_by_name"] or detail.mailing["created_by"]
+    planned = _("Planned by {who}", who=by) if by else _("Planned")
+    yield Event(at=line.created_at, text=planned, more=detail.mailing["name"])
+    for each in detail.tries:
+        yield _tried(each)
+    for deed in detail.trail:
+        yield _deed(deed)
+    if line.final_at is not None and (ours := _decided(detail)):
+        yield ours
+
+
+def _tried(each: Try) -> Event:
+    via = " · ".join(
+        part for part in (words.channel(each.channel), each.account, each.address) if part
+    )
+    note = each.answer.text("short", language()) if each.answer else ""
+    return Event(
+        at=each.closed_at or each.opened_at,
+        text=_(TRIED.get(each.state, each.state), number=each.number)
+        + (f" – {note}" if note else ""),
+        more=via,
+        raw=each.text,
+        css=words.attempt_state(each.state).css,
+    )
+
+
+def _deed(deed: RowMapping) -> Event:
+    details = deed["details"] or {}
+    who = deed["actor_name"] or deed["actor_ref"]
+    action = deed["action"]
+    text = SETTLED.get(str(details.get("choice")), action) if action == "settle" else ""
+    more = ""
+    if action == "correct_address":
+        more = f"{details.get('from') or '–'} → {details.get('to', '')}"
+        saved = (
+            _("saved on the patient's card") if details.get("saved") else _("for this message only")
+        )
+        more = f"{more}, {saved}"
+    return Event(at=deed["at"], text=_(text or DEEDS.get(action, action), who=who), more=more)
+
+
+def _decided(detail: Detail) -> Event | None:
+    """Our own decision on top of the attempts, or without any."""
+    line = detail.line
+    if line.final_at is None or line.answer is None or line.answer.system != "dispatch":
+        return None
+    if line.state not in (MessageState.SKIPPED, MessageState.UNDELIVERED):
+        return None
+    if any(each.current and each.answer == line.answer for each in detail.tries):
+        return None
+    word = words.message_state(line.state)
+    note = line.answer.text("short", language())
+    return Event(at=line.final_at, text=f"{word.label} – {note}", css=word.css)
