@@ -138,7 +138,12 @@ def overview(
     """
     with dispatch.database.begin() as connection:
         known = reference(dispatch, connection)
-        rows = store.drafts(connection)
+        rows = [
+            row
+            for row in store.drafts(connection)
+            if (not system or row["system"] == system)
+            and _has_words(query, row["system"], row["code"], row["sample"])
+        ]
         shown = rows if all_drafts else rows[:FIRST_DRAFTS]
         listed = _listed(dispatch, connection, known)
         drafts = _drafts(dispatch, connection, known, shown)
@@ -179,11 +184,14 @@ def _wanted(item: Listed, *, query: str, system: str, show: str) -> bool:
         return False
     if (show == "occurred" and not item.occurred) or (show == "changed" and not entry.changed):
         return False
+    said = (str(value) for value in entry.content.values())
+    return _has_words(query, entry.key, entry.code, entry.pattern, *said)
+
+
+def _has_words(query: str, *texts: str) -> bool:
     if not query:
         return True
-    text = " ".join(
-        [entry.key, entry.code, entry.pattern, *(str(v) for v in entry.content.values())]
-    ).casefold()
+    text = " ".join(texts).casefold()
     return all(word in text for word in query.casefold().split())
 
 

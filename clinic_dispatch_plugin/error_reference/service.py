@@ -84,7 +84,7 @@ def note_answer(
     digest = answer_digest(answer.system, answer.code, sample)
     known = store.answer_by_digest(connection, digest)
     if known is not None:
-        return int(known.id), found
+        return int(known["id"]), found
     matched = Matched.DRAFT if found.matched is Matched.NONE else found.matched
     values = {
         "system": answer.system[:32],
@@ -102,7 +102,7 @@ def note_answer(
     except IntegrityError:  # another worker met the same answer at the same moment
         known = store.answer_by_digest(connection, digest)
         assert known is not None
-        return int(known.id), found
+        return int(known["id"]), found
 
 
 def install_packs(dispatch: Dispatch) -> dict[str, int]:

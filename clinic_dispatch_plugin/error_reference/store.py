@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, RowMapping, delete, func, insert, select, update
+from sqlalchemy import Connection, RowMapping, delete, func, insert, select, update
 
 from clinic_dispatch_plugin.database.base import db_now
 from clinic_dispatch_plugin.error_reference.rules import (
@@ -124,11 +124,10 @@ def answers_by_id(connection: Connection, ids: Iterable[int]) -> dict[int, RowMa
     return {row["id"]: row for row in connection.execute(query).mappings()}
 
 
-def answer_by_digest(connection: Connection, digest: str) -> Row[Any] | None:
+def answer_by_digest(connection: Connection, digest: str) -> RowMapping | None:
     """The answer of this fingerprint."""
-    return connection.execute(
-        select(AnswerRow.id, AnswerRow.entry_id).where(AnswerRow.digest == digest)
-    ).first()
+    query = select(AnswerRow.id, AnswerRow.entry_id).where(AnswerRow.digest == digest)
+    return connection.execute(query).mappings().first()
 
 
 def add_answer(connection: Connection, values: Mapping[str, Any]) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import PurePath
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 from sqlalchemy import RowMapping
 
@@ -226,7 +226,7 @@ def choose_file(
     dispatch: Dispatch,
     draft: Draft,
     *,
-    stream: BinaryIO,
+    stream: IO[bytes],
     file_name: str,
     purpose: str,
     channel: str = "",

@@ -99,7 +99,8 @@ def archive(template_id: int) -> ResponseReturnValue:
 
 def _channels() -> list[tuple[str, str]]:
     dispatch = current_dispatch()
-    return forms.channel_choices(drafts.channels_to_choose(dispatch) or list(dispatch.channels))
+    keys = drafts.channels_to_choose(dispatch) or list(dispatch.channels)
+    return forms.channel_choices(keys or [""])
 
 
 def _page(known: MailingTemplate | None, error: MailingProblem | None = None) -> Response:

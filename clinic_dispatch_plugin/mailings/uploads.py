@@ -6,7 +6,7 @@ import os
 import re
 import time
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 from clinic_dispatch_plugin.mailings.problems import MailingProblem, NotYours, Problem
 from clinic_dispatch_plugin.messages.rules import new_key
@@ -27,7 +27,7 @@ def folder(dispatch: Dispatch) -> Path:
     return found
 
 
-def keep(dispatch: Dispatch, stream: BinaryIO) -> str:
+def keep(dispatch: Dispatch, stream: IO[bytes]) -> str:
     """Copy a stream into a file of its own; returns its key.
 
     :raises MailingProblem: it is larger than 64 MiB.

@@ -33,8 +33,6 @@ NOTICES = {
     "cancelled": N_("The mailing was cancelled. What was waiting is not sent any more."),
     "unchanged": N_("Nothing was changed: the mailing is in another state by now."),
 }
-#: Seconds after which the page comes again where no script runs.
-REFRESH_SECONDS = 3
 
 
 def register(blueprint: Blueprint) -> None:
@@ -94,9 +92,6 @@ def show_progress(mailing_id: int) -> ResponseReturnValue:
         plan_failed=found.row["pause_reason"] == PLAN_FAILED,
         notice=said(NOTICES, request.args.get("said")),
     )
-    if request.args.get("live") != "1":
-        # Without a script the page comes again by itself; with one it asks for the counts alone.
-        response.headers["Refresh"] = str(REFRESH_SECONDS)
     response.headers["Cache-Control"] = "no-store"
     return response
 

@@ -91,7 +91,7 @@ def is_live(summary: Summary) -> bool:
 
 
 def _all_of(summary: Summary, state: str, cause: str) -> dict[str, Any] | None:
-    """What "all" on this page stands for, and how many may be sent again of it; None where a list is not that simple."""
+    """What "all" stands for on this page, and how many of it may be sent again; None: nothing."""
     found = next(
         (each for each in summary.causes if each.token == cause or each.key == cause), None
     )

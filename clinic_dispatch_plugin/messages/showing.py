@@ -8,23 +8,24 @@ from typing import Any
 from werkzeug.routing import BuildError
 
 from clinic_dispatch_plugin.error_reference.answers import Explained
-from clinic_dispatch_plugin.messages.causes import Cause
+from clinic_dispatch_plugin.messages.causes import Cause, Remedy, remedy
 from clinic_dispatch_plugin.messages.lists import Line
+from clinic_dispatch_plugin.messages.rules import MessageState
 from clinic_dispatch_plugin.registry import current_dispatch
 from clinic_dispatch_plugin.web import words
-from clinic_dispatch_plugin.web.i18n import N_, _, language, n_
+from clinic_dispatch_plugin.web.i18n import N_, _, format_number, language, n_
 from clinic_dispatch_plugin.web.layout import url
 
 #: The bar's parts: states, colour, words for one and many.
 _PARTS: Sequence[tuple[tuple[str, ...], str, str, str]] = (
     (("delivered",), "ok", N_("delivered"), N_("delivered")),
     (("sent",), "sent", N_("sent"), N_("sent")),
-    (("queued", "leased", "sending"), "wait", N_("waiting"), N_("waiting")),
+    (("queued", "leased", "sending"), "wait", N_("waits"), N_("wait")),
     (("undelivered",), "bad", N_("not delivered"), N_("not delivered")),
     (("uncertain",), "doubt", N_("uncertain"), N_("uncertain")),
     (("skipped",), "off", N_("not sent"), N_("not sent")),
 )
-_ICONS = {"ok": "✓", "sent": "✓", "wait": "↻", "bad": "✕", "doubt": "?", "off": "–"}
+_RETRYING = (N_("waits for another try"), N_("wait for another try"))
 
 
 def link(endpoint: str, **values: Any) -> str:
@@ -35,13 +36,23 @@ def link(endpoint: str, **values: Any) -> str:
         return ""
 
 
-def shares(counts: Mapping[str, int]) -> list[dict[str, Any]]:
-    """The parts of a mailing's bar and legend."""
+def shares(counts: Mapping[str, int], *, retrying: bool = False) -> list[dict[str, Any]]:
+    """The parts of a mailing's bar and legend.
+
+    :param retrying: every message was tried once, so what waits, waits for another try.
+    """
     parts = []
     for states, css, one, many in _PARTS:
         n = sum(counts.get(state, 0) for state in states)
-        parts.append({"n": n, "css": css, "icon": _ICONS[css], "label": _(one if n == 1 else many)})
+        if css == "wait" and retrying:
+            one, many = _RETRYING
+        parts.append({"n": n, "css": css, "label": _(one if n == 1 else many)})
     return parts
+
+
+def spoken(parts: Sequence[Mapping[str, Any]]) -> str:
+    """A bar for those who do not see it: ``347 delivered, 26 not delivered``."""
+    return ", ".join(f"{format_number(part['n'])} {part['label']}" for part in parts if part["n"])
 
 
 def state_choices(counts: Mapping[str, int] | None = None) -> list[tuple[str, str]]:
@@ -93,6 +104,14 @@ def hint(line: Line) -> str:
     if answer.general and answer.sample:
         return _("The service wrote: “{words}”", words=answer.sample)
     return answer.text("what_helps", language())
+
+
+def address_helps(line: Line) -> bool:
+    """Whether a new address is what puts this message right."""
+    if line.answer is None or not line.can_be_corrected:
+        return False
+    found = remedy(line.answer, MessageState(line.state), account_held=False)
+    return found is Remedy.CORRECT or (found is Remedy.DESCRIBE and line.state == "undelivered")
 
 
 def workers_missing() -> bool:

@@ -24,17 +24,21 @@ def register(blueprint: Blueprint) -> None:
     add("/messages/<int:message_id>/contents", "message_contents", message_views.show_contents)
     add("/messages/<int:message_id>/contents.html", "message_html", message_views.show_html)
     add("/messages/<int:message_id>/report.txt", "support_report", message_views.download_report)
-    post = {"methods": ["POST"]}
-    add("/messages/resend", "resend_messages", action_views.resend_messages, **post)
-    add("/messages/settle", "settle_messages", action_views.settle_messages, **post)
-    add("/messages/retry", "retry_messages", action_views.retry_messages, **post)
+    add("/messages/resend", "resend_messages", action_views.resend_messages, methods=["POST"])
+    add("/messages/settle", "settle_messages", action_views.settle_messages, methods=["POST"])
+    add("/messages/retry", "retry_messages", action_views.retry_messages, methods=["POST"])
     add(
         "/messages/<int:message_id>/address",
         "correct_message_address",
         action_views.correct_message_address,
         methods=["GET", "POST"],
     )
-    add("/accounts/<int:account_id>/check", "check_account", action_views.check_account, **post)
+    add(
+        "/accounts/<int:account_id>/check",
+        "check_account",
+        action_views.check_account,
+        methods=["POST"],
+    )
     add(
         "/unsubscribe/<token>",
         "unsubscribe",

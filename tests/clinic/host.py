@@ -27,6 +27,10 @@ ACTORS: Mapping[str, tuple[Actor, frozenset[Action]]] = {
 }
 
 
+#: A database with tables and reference, made by the first test that wants one and copied for the others.
+_READY: list[bytes] = []
+
+
 class TinyHost(HostAdapter):
     """Answers from its attributes; a test changes them at will."""
 
@@ -115,6 +119,9 @@ def make_clinic(
     :param tables: False: an empty database.
     :param protect_forms: True: the host has Flask-WTF's CSRF protection.
     """
+    ready = tables and packs and not plugins
+    if ready and _READY:
+        (folder / "clinic.db").write_bytes(_READY[0])
     app = Flask("tiny_clinic", template_folder=str(Path(__file__).parent / "templates"))
     app.config.update(
         SECRET_KEY="not a secret, for tests only",
@@ -134,9 +141,12 @@ def make_clinic(
         app, db=db, host=adapter if with_host else None, plugins=plugins
     )
     app.add_url_rule("/", "home", lambda: "home")
-    if tables:
+    if tables and not (ready and _READY):
         upgrade(dispatch.database)
         if packs:
             install_packs(dispatch)
+        if ready:
+            dispatch.database.dispose()
+            _READY.append((folder / "clinic.db").read_bytes())
     tiny = adapter if isinstance(adapter, TinyHost) else TinyHost()
     return Clinic(app=app, host=tiny, dispatch=dispatch)

@@ -28,6 +28,7 @@ from clinic_dispatch_plugin.simulators.smtp import RelaySettings, SmtpSimulator,
 from clinic_dispatch_plugin.testing.batches import ListBatch
 from tests.email.conftest import a_message, messages
 from tests.email.scripted import Peer, ScriptedRelay, ordinary
+from tests.servers.postfix import Postfix
 from tests.servers.smtp_sink import SmtpSink
 
 SenderFor = Callable[[str], Sender]
@@ -148,6 +149,27 @@ def test_a_large_file_goes_through_whole(sender_for: SenderFor, smtp_sink: SmtpS
     for mail in smtp_sink.messages():
         (part,) = mail.iter_attachments()
         assert (part.get_filename(), part.get_payload(decode=True)) == ("Röntgen.bin", data)
+
+
+def test_postfix_delivers_what_it_took_and_says_why_it_did_not(
+    sender_for: SenderFor, postfix: Postfix
+) -> None:
+    batch = [
+        a_message(
+            number, address="anna@klinik.example", content=Content(text=f"Nummer {number}\n.\nЖ")
+        )
+        for number in range(1, 51)
+    ]
+    batch.append(a_message(51, address="unknown@klinik.example"))
+    results = {each.attempt_id: each for each in sender_for(postfix.url).send(ListBatch(batch))}
+    refused = results.pop(51)
+    assert isinstance(refused, Refused)
+    assert refused.answer.code == "5.1.1"
+    assert {type(each) for each in results.values()} == {Accepted}
+    assert all(isinstance(each, Accepted) and each.provider_id for each in results.values())
+    mails = postfix.wait_for_mail("anna@klinik.example", count=50)
+    texts = sorted(mail.get_content().replace("\r\n", "\n") for mail in mails)
+    assert texts == sorted(f"{each.content.text}\n" for each in batch[:50])
 
 
 # Connections

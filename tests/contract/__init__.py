@@ -1,0 +1,1 @@
+"""Every channel, ours or an example's, against the one contract."""
