@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from flask import Flask
@@ -57,6 +58,8 @@ class Database:
         if self._url is not None or self._host is None:
             engine = create_engine(self._url or "sqlite://", pool_pre_ping=True)
             own = True
+            if engine.dialect.name == "sqlite" and engine.url.database not in (None, "", ":memory:"):
+                Path(engine.url.database).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         else:
             with self._app.app_context():
                 engine = self._host.engine

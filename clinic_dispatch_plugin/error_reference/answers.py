@@ -12,10 +12,12 @@ from clinic_dispatch_plugin.error_reference.rules import KnownEntry, Matched
 from clinic_dispatch_plugin.error_reference.service import reference
 from clinic_dispatch_plugin.registry import Dispatch
 
+#: Between several causes that say the same.
+JOINT = "+"
 #: Ids one statement asks for.
 _PORTION = 500
-#: Steps of the look-up that say nothing of just this answer.
-_GENERAL = frozenset({Matched.DEFAULT, Matched.DRAFT, Matched.NONE})
+#: Steps of the look-up whose words fit a great many answers.
+_GENERAL = frozenset({Matched.REPLY, Matched.DEFAULT, Matched.DRAFT, Matched.NONE})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +50,7 @@ class Explained:
 
     @property
     def general(self) -> bool:
-        """Whether the words that explain it are those for any unknown answer."""
+        """Whether the words that explain it fit a great many answers, and nobody said that they will do."""
         return self.draft and self.matched in _GENERAL
 
     @property
@@ -103,8 +105,15 @@ def _explained(
 def answers_of_cause(dispatch: Dispatch, connection: Connection, cause: str) -> list[int]:
     """The answers a cause gathers; empty for one that does not exist.
 
-    :param cause: ``smtp:5.1.1`` (entry or draft), ``entry:7``, ``draft:smtp:5.9.9`` or ``answer:12``.
+    :param cause: ``smtp:5.1.1`` (entry or draft), ``entry:7``, ``draft:smtp:5.9.9`` or ``answer:12``; several
+        are separated by ``+``.
     """
+    several = [each for each in cause.split(JOINT) if each]
+    found = [_answers_of_one(dispatch, connection, each) for each in several]
+    return sorted(set().union(*found))
+
+
+def _answers_of_one(dispatch: Dispatch, connection: Connection, cause: str) -> list[int]:
     kind, _, rest = cause.partition(":")
     if kind == "answer":
         return [int(rest)] if rest.isascii() and rest.isdigit() and len(rest) < 19 else []

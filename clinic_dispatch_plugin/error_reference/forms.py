@@ -83,7 +83,9 @@ class EntryForm:
             if value != self._shown[name]:
                 self.content[name] = value
         if not any(self.values[f"short.{code}"] for code in LANGUAGES):
-            message = _("Please write the note that stands beside the message, in at least one language.")
+            message = _(
+                "Please write the note that stands beside the message, in at least one language."
+            )
             self.form.fault(f"short.{language()}", message)
 
     def _read_choices(self) -> None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -14,6 +13,7 @@ from sqlalchemy import Connection, RowMapping
 
 from clinic_dispatch_plugin.channels.types import Answer
 from clinic_dispatch_plugin.error_reference import reading_store, store
+from clinic_dispatch_plugin.error_reference.likeness import literal, piece_of, similar
 from clinic_dispatch_plugin.error_reference.rules import (
     ANY_CODE,
     GROUPS,
@@ -30,17 +30,7 @@ from clinic_dispatch_plugin.registry import Dispatch
 CountByAnswer = Callable[[Connection, Sequence[int] | None], Mapping[int, int]]
 #: Drafts shown before somebody asks for all of them.
 FIRST_DRAFTS = 5
-#: Characters of an answer's words that are proposed as a pattern.
-PIECE_LIMIT = 80
-_CACHE_WORDS = "reference.words"
-#: How much two texts need in common to be called similar: one word that at most five entries have.
-_LEAST_COMMON = 0.2
 
-_PLACEHOLDER = re.compile(r"<(?:@|ip|number|id)>|https?://\S+")
-#: Codes at the start of an answer and of each continued line (RFC 5321 4.2.1), which the code already says.
-_CODES = re.compile(r"(?:^|\s)[245]\d\d[ -](?:#?[245]\.\d{1,3}\.\d{1,3}\s)?")
-_SPECIAL = re.compile(r"[\\.+*?()|\[\]{}^$]")
-_WORD = re.compile(r"[a-zA-Zа-яА-ЯёЁäöüÄÖÜß]{4,}")
 _NATURAL = re.compile(r"\d+|\D+")
 
 
@@ -197,7 +187,13 @@ def _has_words(query: str, *texts: str) -> bool:
 
 def _by_frequency(item: Listed) -> tuple[Any, ...]:
     entry = item.entry
-    return (-(item.messages or 0), not item.occurred, entry.system, bool(entry.pattern), _natural(entry.code))
+    return (
+        -(item.messages or 0),
+        not item.occurred,
+        entry.system,
+        bool(entry.pattern),
+        _natural(entry.code),
+    )
 
 
 def _natural(code: str) -> list[tuple[bool, int, str]]:
@@ -288,7 +284,8 @@ def followers(
         ids = {
             row["id"]
             for row in store.answers(connection, systems=[system])
-            if then.explain(Answer(system=system, code=row["code"], text=row["sample"])).entry is new
+            if then.explain(Answer(system=system, code=row["code"], text=row["sample"])).entry
+            is new
         }
         counted = _count(dispatch, connection, sorted(ids)) if ids else {}
         has_counter = "count_by_answer" in dispatch.cache
@@ -310,76 +307,3 @@ def proposed_key(dispatch: Dispatch, answer: Answer) -> tuple[str, str]:
     if taken or is_reply_code(answer.system, code):
         return code, literal(piece_of(answer.text))
     return code, ""
-
-
-def piece_of(sample: str) -> str:
-    """The longest piece of an answer's words without anything that differs from message to message."""
-    pieces = [
-        piece.strip(" .,:;-<>\"'()[]")
-        for part in _PLACEHOLDER.split(sample)
-        for piece in _CODES.split(part)
-    ]
-    longest = max(pieces, key=len, default="")
-    if len(longest) > PIECE_LIMIT:
-        longest = longest[:PIECE_LIMIT].rsplit(" ", 1)[0]
-    return longest
-
-
-def literal(text: str) -> str:
-    """A pattern that finds exactly this text."""
-    return _SPECIAL.sub(lambda found: "\\" + found[0], text)
-
-
-def plain_words(pattern: str) -> str | None:
-    """The text a literal pattern looks for; None where the pattern is more than that."""
-    text = re.sub(r"\\([\\.+*?()|\[\]{}^$])", r"\1", pattern)
-    return text if pattern and literal(text) == pattern else None
-
-
-def similar(
-    dispatch: Dispatch, known: Reference, answer: Answer, *, limit: int = 2
-) -> list[KnownEntry]:
-    """Entries whose words are near an answer's words: somebody who describes it may take one as a model."""
-    said = set(_words(answer.text))
-    if not said:
-        return []
-    all_words = _entry_words(dispatch, known)
-    spread = Counter(word for words in all_words.values() for word in said & words)
-    scores = []
-    for entry_id, words in all_words.items():
-        entry = known.entries[entry_id]
-        # A word says the more, the fewer entries have it.
-        common = sum(1 / spread[word] for word in said & words)
-        if entry.system == answer.system and common >= _LEAST_COMMON:
-            scores.append((common, -len(words), -entry_id, entry))
-    scores.sort(key=lambda score: score[:3], reverse=True)
-    unlike: list[KnownEntry] = []
-    for *_rest, entry in scores:
-        if all(entry.text("short", "en") != other.text("short", "en") for other in unlike):
-            unlike.append(entry)
-        if len(unlike) == limit:
-            break
-    return unlike
-
-
-def _entry_words(dispatch: Dispatch, known: Reference) -> Mapping[int, frozenset[str]]:
-    revision, words = dispatch.cache.get(_CACHE_WORDS, (None, {}))
-    if revision != known.revision:
-        words = {
-            entry.id: frozenset(
-                _words(f"{entry.pattern} {entry.text('short', 'en')} {entry.text('what_happened', 'en')}")
-            )
-            for entry in known.entries.values()
-        }
-        dispatch.cache[_CACHE_WORDS] = (known.revision, words)
-    return words  # type: ignore[no-any-return]
-
-
-#: Words of nearly every answer, which make nothing similar.
-_COMMON = frozenset(
-    "that this with from your have been will not was the mail message server error for and address here happened something only service".split()
-)
-
-
-def _words(text: str) -> Iterable[str]:
-    return (word for word in map(str.casefold, _WORD.findall(text)) if word not in _COMMON)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, RowMapping, select
+from sqlalchemy import Connection, RowMapping, select
 
 from clinic_dispatch_plugin.error_reference.tables import AnswerRow
 
@@ -16,7 +16,7 @@ def answer(connection: Connection, answer_id: int) -> RowMapping | None:
     return connection.execute(query).mappings().first()
 
 
-def explained(connection: Connection) -> Sequence[Row[Any]]:
+def explained(connection: Connection) -> Sequence[Any]:
     """Every answer that has an entry: its id, the entry's, and when it was last seen."""
     query = select(AnswerRow.id, AnswerRow.entry_id, AnswerRow.last_seen_at)
     return connection.execute(query.where(AnswerRow.entry_id.is_not(None))).all()

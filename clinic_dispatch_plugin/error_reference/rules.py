@@ -33,6 +33,8 @@ _REPLY = re.compile(r"^[2345]\d\d$")
 _REPLY_IN_TEXT = re.compile(r"^\s*([2345]\d\d)[\s-]")
 _ENHANCED_IN_TEXT = re.compile(r"^\s*[2345]\d\d[\s-]#?([245]\.\d{1,3}\.\d{1,3})(?![\d.])")
 
+_REPEATED_CODE = re.compile(r"^\s*[2345]\d\d[\s-](?:[245]\.\d{1,3}\.\d{1,3}\s)?")
+
 _ADDRESS = re.compile(r"<?[^\s<>()\[\],;:\"']+@[^\s<>()\[\],;:\"']+>?")
 _IP = re.compile(r"\b\d{1,3}(?:\.\d{1,3}){3}\b|\b[0-9a-fA-F]{1,4}(?::[0-9a-fA-F]{0,4}){3,7}\b")
 _QUERY_VALUE = re.compile(r"(?<=[?&])([\w.-]{1,40}=)[^&\s]{3,}")
@@ -167,9 +169,7 @@ class Reference:
                 return Explanation(entry=entry, matched=Matched.PATTERN)
         return None
 
-    def _by_code(
-        self, matched: Matched, origin: str, system: str, code: str
-    ) -> Explanation | None:
+    def _by_code(self, matched: Matched, origin: str, system: str, code: str) -> Explanation | None:
         entry = self._exact.get((origin, system, code)) if code else None
         return Explanation(entry=entry, matched=matched) if entry else None
 
@@ -247,12 +247,18 @@ def families(code: str) -> list[str]:
 
 def searchable(text: str) -> str:
     """What patterns are run on: addresses out of the way, so that ``spam@…`` is no spam, and at most 2,000 characters."""
-    return _ADDRESS.sub("<@>", text[:TEXT_LIMIT])
+    return _ADDRESS.sub("<@>", joined(text[:TEXT_LIMIT]))
+
+
+def joined(text: str) -> str:
+    """A reply of several lines as one, the repeated code of every line but the first dropped (RFC 5321 4.2.1)."""
+    first, *more = text.splitlines() or [""]
+    return " ".join([first, *(_REPEATED_CODE.sub("", line) for line in more)])
 
 
 def anonymous(text: str) -> str:
     """An answer without what names a person or one message: addresses, numbers, ids, the tail of links."""
-    text = " ".join(text[:TEXT_LIMIT].split())
+    text = " ".join(joined(text[:TEXT_LIMIT]).split())
     text = _ADDRESS.sub("<@>", text)
     text = _QUERY_VALUE.sub(r"\1…", text)
     text = _IP.sub("0.0.0.0", text)
@@ -287,9 +293,7 @@ def flat(entry: ReferenceEntry) -> dict[str, Any]:
     return content
 
 
-def merge(
-    shipped: Mapping[str, Any] | None, own: Mapping[str, Any] | None
-) -> dict[str, Any]:
+def merge(shipped: Mapping[str, Any] | None, own: Mapping[str, Any] | None) -> dict[str, Any]:
     """What holds: the pack's content with the fields the clinic wrote over it."""
     return {**(shipped or {}), **(own or {})}
 

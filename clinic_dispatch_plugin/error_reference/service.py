@@ -187,7 +187,11 @@ def _explain_again(connection: Connection) -> Reference:
             found = Explanation(entry=found.entry, matched=Matched.DRAFT)
         draft = not found.matched.described and not row["settled"]
         entry_id = found.entry.id if found.entry else None
-        if (entry_id, found.matched.value, draft) != (row["entry_id"], row["matched"], row["draft"]):
+        if (entry_id, found.matched.value, draft) != (
+            row["entry_id"],
+            row["matched"],
+            row["draft"],
+        ):
             store.explain_answer(connection, row["id"], found, draft=draft)
     return now
 

@@ -107,7 +107,9 @@ def remove_entry(connection: Connection, entry_id: int) -> None:
     connection.execute(delete(Entry).where(Entry.id == entry_id))
 
 
-def answers(connection: Connection, *, systems: Iterable[str] | None = None) -> Sequence[RowMapping]:
+def answers(
+    connection: Connection, *, systems: Iterable[str] | None = None
+) -> Sequence[RowMapping]:
     """Every distinct answer ever seen."""
     query = select(AnswerRow.__table__).order_by(AnswerRow.id)
     if systems is not None:
@@ -139,7 +141,9 @@ def add_answer(connection: Connection, values: Mapping[str, Any]) -> int:
     return int(done.inserted_primary_key[0])
 
 
-def explain_answer(connection: Connection, answer_id: int, found: Explanation, *, draft: bool) -> None:
+def explain_answer(
+    connection: Connection, answer_id: int, found: Explanation, *, draft: bool
+) -> None:
     """Write down what now explains an answer."""
     connection.execute(
         update(AnswerRow)

@@ -18,6 +18,7 @@ from clinic_dispatch_plugin.error_reference.forms import (
     NewEntryForm,
     values_of,
 )
+from clinic_dispatch_plugin.error_reference.likeness import plain_words
 from clinic_dispatch_plugin.error_reference.policy import usual
 from clinic_dispatch_plugin.error_reference.rules import ANY_CODE, GROUPS, WHO
 from clinic_dispatch_plugin.error_reference.service import ReferenceProblem
@@ -41,7 +42,9 @@ SAID: Mapping[str, str] = {
     "restored": N_("The shipped text holds again."),
     "kept": N_("Your text stays. The new shipped text is noted as seen."),
     "taken": N_("The new shipped text holds now."),
-    "removed": N_("The entry was removed. Its messages explain themselves from the other entries again."),
+    "removed": N_(
+        "The entry was removed. Its messages explain themselves from the other entries again."
+    ),
     "settled": N_("Done: the general description stays for this answer."),
 }
 
@@ -139,7 +142,7 @@ def _entry_page(
         overtaken=overtaken,
         differing={name for name in stored if overtaken and stored[name] != values.get(name, "")},
         stored=stored,
-        plain_pattern=reading.plain_words(found.entry.pattern),
+        plain_pattern=plain_words(found.entry.pattern),
         notice=said(SAID, request.args.get("said")),
         **_form_context(values, errors),
     )
@@ -187,7 +190,9 @@ def new_entry() -> AnyResponse:
     return _new_page(form.values, form.errors, status=422)
 
 
-def _new_page(values: Mapping[str, str], errors: Mapping[str, str], *, status: int = 200) -> Response:
+def _new_page(
+    values: Mapping[str, str], errors: Mapping[str, str], *, status: int = 200
+) -> Response:
     systems = reading.overview(current_dispatch()).systems
     return render_page(
         f"{FOLDER}/new.html",
@@ -230,7 +235,9 @@ def _check_that_it_covers(form: NewEntryForm, draft: reading.Draft) -> None:
         field = "pattern" if form.pattern else "code"
         form.form.fault(
             field,
-            _("With this code and this text the answer above is not meant. Take a piece of its text."),
+            _(
+                "With this code and this text the answer above is not meant. Take a piece of its text."
+            ),
         )
 
 
@@ -249,7 +256,7 @@ def _draft_page(
         active="reference",
         draft=draft,
         proposed=proposed,
-        plain_pattern=reading.plain_words(values["pattern"]),
+        plain_pattern=plain_words(values["pattern"]),
         followers=None if broken or not values["code"] else _followers(values),
         **_form_context(values, errors),
     )
@@ -330,5 +337,3 @@ def _form_context(values: Mapping[str, str], errors: Mapping[str, str]) -> dict[
         "block_choices": [("", _("As usual for this kind")), ("yes", _("Yes")), ("no", _("No"))],
         "usual_policy": wording.policy(usual(values["category"], values["permanence"])),
     }
-
-

@@ -103,17 +103,27 @@ def policy(found: Policy) -> str:
     match found.action:
         case PolicyAction.RETRY:
             said.append(
-                n_("Tries again by itself, once in all.", "Tries again by itself, {n} times in all.", found.tries)
+                n_(
+                    "Tries again by itself, once in all.",
+                    "Tries again by itself, {n} times in all.",
+                    found.tries,
+                )
             )
         case PolicyAction.STOP_ACCOUNT:
-            said.append(_("Stops the sending account; its messages wait until somebody has mended it."))
+            said.append(
+                _("Stops the sending account; its messages wait until somebody has mended it.")
+            )
         case PolicyAction.SUSPECT_ACCOUNT:
-            said.append(_("The message waits; after three such answers in a row the sending account stops."))
+            said.append(
+                _("The message waits; after three such answers in a row the sending account stops.")
+            )
         case PolicyAction.FAIL:
             said.append(_("No further try."))
     if found.block:
         said.append(_("Blocks the address until it is changed."))
     if found.pause_share:
         share = format_number(round(found.pause_share * 100, 1))
-        said.append(_("Puts the mailing list on hold when {share} % of its messages fail so.", share=share))
+        said.append(
+            _("Puts the mailing list on hold when {share} % of its messages fail so.", share=share)
+        )
     return " ".join(said)

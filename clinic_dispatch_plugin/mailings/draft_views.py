@@ -35,7 +35,6 @@ NOTICES = {
     "list_gone": N_("The list of recipients is not there any more. Choose it again."),
     "template": N_("The text of the template was taken over."),
     "trial": N_("The trial is on its way to your own address."),
-    "deadline": N_("The time was saved."),
 }
 
 

@@ -244,9 +244,11 @@ def choose_file(
             raise MailingProblem(
                 Problem(
                     field="file",
-                    message="No row of this file can be used; each says below what is wrong with it."
-                    if survey.bad_rows.count
-                    else "The file holds no recipients, only the line of column names.",
+                    message="The file holds no recipients, only the line of column names."
+                    if not survey.bad_rows.count
+                    else "No row of this file can be used.",
+                    advice=_first_bad(survey),
+                    fields=survey.bad_rows.rows[0].fields if survey.bad_rows.count else {},
                 )
             )
     except RecipientFileError as error:
@@ -273,9 +275,13 @@ def choose_file(
     return survey
 
 
+def _first_bad(survey: FileSurvey) -> str:
+    return survey.bad_rows.rows[0].message if survey.bad_rows.count else ""
+
+
 def file_problem(error: RecipientFileError) -> Problem:
     """A file's trouble as a problem of the field it was chosen in."""
-    return Problem(field="file", message=f"{error.message} {error.advice}", fields=error.fields)
+    return Problem(field="file", message=error.message, advice=error.advice, fields=error.fields)
 
 
 def keep_file(dispatch: Dispatch, draft: Draft, *, purpose: str) -> None:

@@ -27,7 +27,8 @@ LONGEST_TEXT = 256 * 1024
 
 def in_words(problem: Problem) -> str:
     """A problem in the reader's language."""
-    return _(problem.message, **problem.fields)
+    said = _(problem.message, **problem.fields)
+    return f"{said} {_(problem.advice, **problem.fields)}" if problem.advice else said
 
 
 def faults(error: MailingProblem) -> dict[str, str]:

@@ -16,9 +16,12 @@ class Problem:
     #: English sentence with named fields, the msgid of its translations.
     message: str
     fields: Mapping[str, object] = dataclasses.field(default_factory=dict)
+    #: What to do, where that is a sentence of its own; takes the same fields.
+    advice: str = ""
 
     def __str__(self) -> str:
-        return self.message.format_map(self.fields) if self.fields else self.message
+        said = f"{self.message} {self.advice}".rstrip()
+        return said.format_map(self.fields) if self.fields else said
 
 
 class MailingProblem(ValueError):

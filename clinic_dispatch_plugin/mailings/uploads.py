@@ -41,9 +41,13 @@ def keep(dispatch: Dispatch, stream: IO[bytes]) -> str:
             while portion := stream.read(_PORTION):
                 left -= len(portion)
                 if left < 0:
-                    message = "The file is larger than {limit} MiB. Divide it into several files."
                     raise MailingProblem(
-                        Problem(field="file", message=message, fields={"limit": MOST_BYTES >> 20})
+                        Problem(
+                            field="file",
+                            message="The file is larger than {limit} MiB.",
+                            advice="Divide it into several files.",
+                            fields={"limit": MOST_BYTES >> 20},
+                        )
                     )
                 file.write(portion)
     except BaseException:

@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from sqlalchemy import Connection, RowMapping
 
-from clinic_dispatch_plugin.error_reference.answers import Explained, explained
+from clinic_dispatch_plugin.error_reference.answers import JOINT, Explained, explained
 from clinic_dispatch_plugin.host.types import Actor
 from clinic_dispatch_plugin.messages import lists_store as store
 from clinic_dispatch_plugin.messages.access import CommandLine, Sight
@@ -134,7 +134,7 @@ def mailing_summary(dispatch: Dispatch, actor: Actor, mailing_id: int, language:
     return Summary(
         mailing=mailing,
         counts=_counts(piles),
-        causes=_causes(piles, answers, held, language),
+        causes=_causes(piles, answers, held, language, joined=joined),
         accounts=stopped,
     )
 
@@ -188,14 +188,19 @@ class _Group:
 
 
 def _causes(
-    piles: _Piles, answers: Mapping[int, Explained], held: Container[int | None], language: str
+    piles: _Piles,
+    answers: Mapping[int, Explained],
+    held: Container[int | None],
+    language: str,
+    *,
+    joined: bool,
 ) -> list[Cause]:
-    groups: dict[str, _Group] = {}
+    groups: dict[str | tuple[str, ...], _Group] = {}
     for (state, answer_id), pile in piles.items():
         answer = answers.get(answer_id or 0)
         if answer is None or state not in _RANK:
             continue
-        group = groups.setdefault(answer.token, _Group())
+        group = groups.setdefault(_said(answer, language) if joined else answer.token, _Group())
         group.answers.append(answer)
         group.states[state] += pile.messages
         waits = state in (_S.QUEUED, _S.LEASED)
@@ -204,13 +209,21 @@ def _causes(
     return sorted(causes, key=lambda cause: (_RANK.index(_S(cause.state)), -cause.count, cause.key))
 
 
+def _said(answer: Explained, language: str) -> str | tuple[str, ...]:
+    """What a person reads of it; drafts stay apart, as each is described by itself."""
+    if answer.draft:
+        return answer.token
+    texts = (answer.text(name, language) for name in ("short", "what_happened", "what_helps"))
+    return (*texts, answer.entry.who if answer.entry else "")
+
+
 def _cause(group: _Group, held: Container[int | None], language: str) -> Cause:
     answer = group.answers[0]
     states = dict(group.states)
     worst = next(state for state in _RANK if states.get(state.value))
     return Cause(
         key=answer.key,
-        token=answer.token,
+        token=JOINT.join(sorted({found.token for found in group.answers})),
         note=answer.text("short", language),
         what_happened=answer.text("what_happened", language),
         what_helps=answer.text("what_helps", language),

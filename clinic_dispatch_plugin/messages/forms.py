@@ -29,7 +29,8 @@ from clinic_dispatch_plugin.web.params import (
 
 #: States people filter by, in the order of the list; leased ones wait like queued ones.
 STATES = ("undelivered", "uncertain", "queued", "sending", "skipped", "sent", "delivered")
-LONGEST_CAUSE = 120
+#: A joined cause names each of its entries.
+LONGEST_CAUSE = 1_000
 
 REFUSED: Mapping[Refusal, tuple[str, str]] = {
     Refusal.CANCELLED: (

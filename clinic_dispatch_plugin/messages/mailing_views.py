@@ -80,7 +80,7 @@ def show_counts(mailing_id: int) -> Response:
 
 def _summary(mailing_id: int) -> Summary:
     try:
-        return mailing_summary(current_dispatch(), acting(), mailing_id, language())
+        return mailing_summary(current_dispatch(), acting(), mailing_id, language(), joined=True)
     except LookupError:
         abort(404)
 

@@ -97,11 +97,11 @@ def _mark(
 def counts(connection: Connection, mailing_id: int) -> dict[str, int]:
     """Messages of a mailing by state."""
     query = (
-        select(Message.state, func.count())
+        select(Message.state, func.count().label("number"))
         .where(Message.mailing_id == mailing_id)
         .group_by(Message.state)
     )
-    return dict(connection.execute(query).tuples().all())
+    return {row.state: row.number for row in connection.execute(query)}
 
 
 def next_due(connection: Connection) -> datetime | None:
@@ -153,7 +153,7 @@ def overdue(connection: Connection, limit: int = 500) -> list[tuple[int, int]]:
         .where(Mailing.state.in_([MailingState.RUNNING.value, MailingState.PAUSED.value]))
         .limit(limit)
     )
-    return list(connection.execute(query).tuples())
+    return [(row.id, row.attempts) for row in connection.execute(query)]
 
 
 def harmful(connection: Connection, limit: int = 500) -> list[tuple[int, int]]:
@@ -163,7 +163,7 @@ def harmful(connection: Connection, limit: int = 500) -> list[tuple[int, int]]:
         .where(Message.state == MessageState.QUEUED.value, Message.lost_runs >= HARMFUL_RUNS)
         .limit(limit)
     )
-    return list(connection.execute(query).tuples())
+    return [(row.id, row.attempts) for row in connection.execute(query)]
 
 
 def text_of(connection: Connection, mailing_id: int) -> RowMapping:

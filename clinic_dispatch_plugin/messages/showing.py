@@ -86,14 +86,17 @@ def cause_choices(causes: Sequence[Cause]) -> list[tuple[str, str]]:
 
 
 def heading(cause: Cause) -> str:
-    """A cause's name in the list: its note, and for one that nobody described its code."""
-    return _("{note} {code}", note=cause.note, code=cause.code) if cause.general else cause.note
+    """A cause's name in the list: its note, and of one that nobody described its code."""
+    return _("Error {code}, not described yet", code=cause.code) if cause.general else cause.note
 
 
 def note(answer: Explained) -> str:
     """What stands beside a failed message."""
     short = answer.text("short", language())
-    return _("{note} {code}", note=short, code=answer.code) if answer.general else short
+    entry = answer.entry
+    if entry is not None and (entry.system, entry.code) == ("dispatch", "unknown_answer"):
+        return f"{short} {answer.code}"
+    return short
 
 
 def hint(line: Line) -> str:

@@ -53,9 +53,9 @@ def action_of(endpoint: str) -> Action | None:
 
     :raises LookupError: it names none, so it is open to nobody.
     """
-    view = current_app.view_functions[endpoint]
+    view: Any = current_app.view_functions[endpoint]
     try:
-        return view.dispatch_action  # type: ignore[attr-defined, no-any-return]
+        return view.dispatch_action  # type: ignore[no-any-return]
     except AttributeError:
         raise LookupError(endpoint) from None
 
@@ -118,7 +118,9 @@ def check_request() -> None:
     try:
         action = action_of(endpoint)
     except LookupError:
-        log.error("the view %s names no action, so nobody may open it: add @requires(...)", endpoint)
+        log.error(
+            "the view %s names no action, so nobody may open it: add @requires(...)", endpoint
+        )
         abort(403)
     if action is not None and current_actor() is None:
         abort(401)

@@ -81,7 +81,9 @@ def check_form() -> None:
 def _owner() -> str:
     actor = current_actor()
     ref = actor.ref if actor else ""
-    return hashlib.sha256(f"{current_app.import_name}\0{ref}".encode(errors="replace")).hexdigest()[:32]
+    return hashlib.sha256(f"{current_app.import_name}\0{ref}".encode(errors="replace")).hexdigest()[
+        :32
+    ]
 
 
 def _serializer() -> URLSafeTimedSerializer:

@@ -46,11 +46,15 @@ ADVICE: Mapping[int, str] = {
     415: N_("Use a text file in CSV format."),
     422: N_("Go back, correct it, and try again."),
     429: N_("Wait a moment, then try again."),
-    500: N_("Nothing was half done. The fault is in the log; tell the administration if it comes again."),
+    500: N_(
+        "Nothing was half done. The fault is in the log; tell the administration if it comes again."
+    ),
     503: N_("Please try again in a moment. Nothing was lost."),
 }
 FORGED_TITLE = N_("The form was open too long")
-FORGED_ADVICE = N_("Go back, load the page again and try once more. Nothing was lost, and nothing was done.")
+FORGED_ADVICE = N_(
+    "Go back, load the page again and try once more. Nothing was lost, and nothing was done."
+)
 DATABASE_ADVICE = N_(
     "The database does not answer. Please try again in a moment; nothing was lost. "
     "If it lasts, tell the administration."
@@ -131,7 +135,9 @@ def _tables_missing(error: ProgrammingError) -> Response:
 
 def _database_down(error: Exception) -> Response:
     if _says_missing(error):
-        log.error("the tables are missing or too old: run “flask dispatch db upgrade”", exc_info=error)
+        log.error(
+            "the tables are missing or too old: run “flask dispatch db upgrade”", exc_info=error
+        )
         return _page(503, title=_(TITLES[503]), advice=_(TABLES_ADVICE))
     if isinstance(error, ProgrammingError):
         return _failed(error)
@@ -141,7 +147,9 @@ def _database_down(error: Exception) -> Response:
 
 def _says_missing(error: Exception) -> bool:
     original: Any = getattr(error, "orig", None)
-    state = getattr(original, "sqlstate", None) or str((getattr(original, "args", None) or ("",))[0])
+    state = getattr(original, "sqlstate", None) or str(
+        (getattr(original, "args", None) or ("",))[0]
+    )
     return state in _MISSING or state.startswith(("no such table", "no such column"))
 
 
@@ -164,4 +172,3 @@ def _page(code: int, *, title: str, advice: str) -> Response:
     if code == 503:
         response.headers["Retry-After"] = "30"
     return response
-

@@ -49,10 +49,12 @@ def catalogue(language: str) -> Mapping[str, str | tuple[str, ...]]:
         for message in parsed:
             if not message.id or message.fuzzy:
                 continue
-            if isinstance(message.id, str) and isinstance(message.string, str) and message.string:
-                found[message.id] = message.string
-            elif isinstance(message.id, tuple | list) and all(message.string):
-                found[message.id[0]] = tuple(message.string)
+            name: Any = message.id
+            text: Any = message.string
+            if isinstance(name, str) and text:
+                found[name] = text
+            elif not isinstance(name, str) and all(text):
+                found[name[0]] = tuple(text)
     return found
 
 
@@ -79,10 +81,8 @@ def translate_many(one: str, many: str, n: int, language: str, /, **fields: Any)
     """The form of a text that fits ``n``; ``{n}`` is written as the language writes numbers."""
     found = catalogue(language).get(one)
     index = plural_index(language, n)
-    if isinstance(found, tuple):
-        text = found[min(index, len(found) - 1)]
-    else:
-        text = found or (one if n == 1 else many)
+    forms = found if isinstance(found, tuple) else (found,) if found else (one, many)
+    text = forms[min(index if found else (n != 1), len(forms) - 1)]
     return _filled(text, {"n": format_decimal(n, locale=language), **fields})
 
 
@@ -157,7 +157,11 @@ def format_day(value: datetime | date | None, *, now: datetime | None = None) ->
         return ""
     today = (now or datetime.now(tz=zone())).astimezone(zone()).date()
     day = value.astimezone(zone()).date() if isinstance(value, datetime) else value
-    near = {today: _("today"), today - timedelta(days=1): _("yesterday"), today + timedelta(days=1): _("tomorrow")}
+    near = {
+        today: _("today"),
+        today - timedelta(days=1): _("yesterday"),
+        today + timedelta(days=1): _("tomorrow"),
+    }
     if day in near:
         return near[day]
     if day.year != today.year:

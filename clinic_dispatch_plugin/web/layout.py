@@ -187,7 +187,9 @@ def host_layout() -> Layout:
         return PLAIN
     layout = dispatch.host.layout()
     if layout is None and dispatch.settings.base_template:
-        layout = Layout(template=dispatch.settings.base_template, block=dispatch.settings.base_block)
+        layout = Layout(
+            template=dispatch.settings.base_template, block=dispatch.settings.base_block
+        )
     return layout or PLAIN
 
 
@@ -244,7 +246,7 @@ def _title_block_holds_the_tag(app: Flask, template: str) -> bool:
         return False
     try:
         source = loader.get_source(app.jinja_env, template)[0]
-    except Exception:
+    except Exception:  # noqa: BLE001 - no such template: said when the page is made
         return False
     begin = re.escape(app.jinja_env.block_start_string)
     end = re.escape(app.jinja_env.block_end_string)
@@ -263,7 +265,7 @@ def layout_problem(app: Flask) -> str:
             layout = host_layout()
             page = Page(title="check", body=Markup(f"<div {MARKER}></div>"))
             shown = MARKER in _in_layout(page, layout)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, the doctor tells it
             return f"the layout cannot be rendered: {type(error).__name__}: {error}"
     if shown:
         return ""
@@ -275,4 +277,4 @@ def layout_problem(app: Flask) -> str:
 
 def said(notices: Mapping[str, str], key: str | None) -> str:
     """The sentence after a redirect: ``?said=saved`` stands for a text of the view's, nothing else is shown."""
-    return i18n._(notices[key]) if key in notices else ""
+    return i18n._(notices[key]) if key is not None and key in notices else ""

@@ -1,4 +1,4 @@
-"""What is remembered for one request: kept in its environment, as ``flask.g`` may outlive a request in a host's tests."""
+"""What is remembered for one request, in its environment: ``flask.g`` may outlive a request in a host's tests."""
 
 from __future__ import annotations
 

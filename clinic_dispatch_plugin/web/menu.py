@@ -49,7 +49,9 @@ def dispatch_menu() -> list[MenuItem]:
             _item("reference", N_("Mailing errors"), here=here, badge=_badge()),
         ]
     except Exception:
-        log.exception("the menu of clinic_dispatch could not be made; the host's page goes without it")
+        log.exception(
+            "the menu of clinic_dispatch could not be made; the host's page goes without it"
+        )
         return []
 
 
@@ -70,7 +72,7 @@ def _badge() -> int:
         return int(count)
     try:
         count, seconds = count_drafts(), BADGE_SECONDS
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - a badge is never worth a host's page
         log.warning("the drafts could not be counted for the menu: %s", type(error).__name__)
         count, seconds = 0, FAILED_SECONDS
     cache[_CACHE] = (time.monotonic() + seconds, count)

@@ -139,8 +139,8 @@ class Form:
         self, name: str, *, limit: int = 200, required: bool = False, multiline: bool = False
     ) -> str:
         """A text of at most ``limit`` characters."""
-        value = self._data.get(name, "")
-        value = clean(value, multiline=multiline) if isinstance(value, str) else ""
+        typed = self._data.get(name, "")
+        value = clean(typed, multiline=multiline) if isinstance(typed, str) else ""
         if required and not value:
             self.fault(name, _("Please fill this in."))
         if len(value) > limit:
@@ -167,7 +167,9 @@ class Form:
         self.fault(name, _("Please choose one of the options."))
         return default or ""
 
-    def number(self, name: str, *, least: float, most: float, default: float | None = None) -> float:
+    def number(
+        self, name: str, *, least: float, most: float, default: float | None = None
+    ) -> float:
         """A number; a comma is as good as a point."""
         raw = str(self._data.get(name, "")).strip().replace(",", ".")
         if raw == "" and default is not None:
@@ -177,7 +179,11 @@ class Form:
         except ValueError:
             value = float("nan")
         if not least <= value <= most:
-            fault = _("Please enter a number from {least} to {most}.", least=f"{least:g}", most=f"{most:g}")
+            fault = _(
+                "Please enter a number from {least} to {most}.",
+                least=f"{least:g}",
+                most=f"{most:g}",
+            )
             self.fault(name, fault)
             return default if default is not None else least
         return value

@@ -31,6 +31,8 @@ _REMARK = re.compile(r"\([^()]*\)")
 _IN_ANGLES = re.compile(r"<([^<>]*)>")
 #: Commas, semicolons and bars part addresses, not inside quotes or angles.
 _PIECE = re.compile(r'(?:"(?:[^"\\]|\\.)*"|<[^<>]*>|[^,;|"<]|["<])+')
+#: A word that ends neither in punctuation nor in a bracket, right before an address.
+_STRAY_WORD = re.compile(r"(?:^|\s)[^\s@()<>]*[^\W\d_]\s+$")
 _WORD_WITH_AT = re.compile(r"[^\s<>()]*@[^\s<>()]*")
 #: What an envelope and a header can carry as it stands (RFC 5321 4.1.2 without quoted local parts).
 _SENDABLE = re.compile(
@@ -117,6 +119,10 @@ def _candidates(text: str) -> Iterator[str]:
             inside or _WORD_WITH_AT.findall(_REMARK.sub(" ", piece)) or _WORD_WITH_AT.findall(piece)
         )
         for word in words:
+            if not inside and _STRAY_WORD.search(piece.partition(word)[0]):
+                # "anna berger@x.de" is "anna.berger@x.de" mistyped: berger@x.de may be a stranger's.
+                yield piece
+                continue
             # Ends of a sentence are cut, beginnings not: ".anna@" would become somebody else's address.
             bare = word.strip("\"'").rstrip(".:/!")
             yield re.sub(r"^(?:mailto|e-?mail):", "", bare, flags=re.IGNORECASE)

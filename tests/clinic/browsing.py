@@ -34,6 +34,10 @@ def submit(
     return client.post(to or page, data=values, headers=dict(headers or {}))
 
 
+def _is_sent(said: Mapping[str, str]) -> bool:
+    return said.get("type") not in ("checkbox", "radio") or "checked" in said
+
+
 class _Fields(HTMLParser):
     def __init__(self, action: str | None) -> None:
         super().__init__()
@@ -58,9 +62,8 @@ class _Fields(HTMLParser):
         elif tag == "option" and self._select:
             if "selected" in said or self._select not in self.values:
                 self.values[self._select] = said.get("value", "")
-        elif tag == "input" and name:
-            if said.get("type") not in ("checkbox", "radio") or "checked" in said:
-                self.values[name] = said.get("value", "")
+        elif tag == "input" and name and _is_sent(said):
+            self.values[name] = said.get("value", "")
 
     def handle_endtag(self, tag: str) -> None:
         if tag == "textarea":

@@ -21,8 +21,14 @@ EVERYTHING = frozenset(Action)
 RECEPTION = frozenset({Action.VIEW, Action.COMPOSE, Action.SEND, Action.VIEW_CONTENTS})
 #: ``X-Actor: reception`` in a request names who acts in it.
 ACTORS: Mapping[str, tuple[Actor, frozenset[Action]]] = {
-    "admin": (Actor(ref="admin", name="A. Kern", addresses={"email": "kern@clinic.example"}), EVERYTHING),
-    "reception": (Actor(ref="reception", name="B. Lang", addresses={"email": "lang@clinic.example"}), RECEPTION),
+    "admin": (
+        Actor(ref="admin", name="A. Kern", addresses={"email": "kern@clinic.example"}),
+        EVERYTHING,
+    ),
+    "reception": (
+        Actor(ref="reception", name="B. Lang", addresses={"email": "lang@clinic.example"}),
+        RECEPTION,
+    ),
     "nobody": (Actor(ref="nobody", name="C. Ohne"), frozenset()),
 }
 

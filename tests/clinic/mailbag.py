@@ -20,11 +20,15 @@ from clinic_dispatch_plugin.messages.tables import Attempt, Audit, Message
 from clinic_dispatch_plugin.registry import Dispatch
 
 UNKNOWN_USER = Answer(
-    system="smtp", code="5.1.1", text="550 5.1.1 <anna@example.org>: Recipient address rejected: User unknown"
+    system="smtp",
+    code="5.1.1",
+    text="550 5.1.1 <anna@example.org>: Recipient address rejected: User unknown",
 )
 MAILBOX_FULL = Answer(system="smtp", code="4.2.2", text="452 4.2.2 The mailbox is over quota")
 STRANGE = Answer(system="smtp", code="5.9.9", text="599 5.9.9 Zorgon says no to 4711000")
-LOST = Answer(system="dispatch", code="connection_lost", text="connection closed after the final dot")
+LOST = Answer(
+    system="dispatch", code="connection_lost", text="connection closed after the final dot"
+)
 
 
 @dataclass

@@ -90,6 +90,8 @@ def test_placeholders_mean_that_there_is_no_address(raw: str) -> None:
         "anna@x",
         "anna@@x.de",
         "anna @x.de",
+        "anna berger@x.de",
+        "Frau Berger anna@x.de",
         ".anna@x.de",
         "anna.@x.de",
         "an..na@x.de",

@@ -173,3 +173,19 @@ def test_the_clinics_words_stay_when_the_pack_changes_others() -> None:
 def test_a_pack_that_did_not_touch_the_clinics_field_is_no_conflict() -> None:
     same = {"short.de": "Alt"}
     assert conflicts(same, {"short.de": "Unser"}, same) == {}
+
+
+def test_every_gathered_answer_finds_its_category() -> None:
+    wrong = []
+    with ANSWERS.open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            code = row["answer"].strip()[:3]
+            found = REFERENCE.explain(Answer(system="smtp", code=code, text=row["answer"]))
+            if found.entry is None or found.entry.category != row["category"]:
+                wrong.append((row["answer"], found.entry.category if found.entry else ""))
+    assert wrong == [("421 mx.example.com closing transmission channel", "gateway_fault")]
+
+
+def test_lines_of_one_reply_are_read_as_one() -> None:
+    code, _, matched = look_up("550", "550-mx.example.com: Relay access\n550 denied")
+    assert (code[:15], matched) == ("~configuration-", "pattern")

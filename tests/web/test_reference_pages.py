@@ -15,7 +15,7 @@ from playwright.sync_api import Page
 from sqlalchemy import Connection, update
 
 from clinic_dispatch_plugin.channels.types import Answer
-from clinic_dispatch_plugin.error_reference import reading, service
+from clinic_dispatch_plugin.error_reference import likeness, reading, service
 from clinic_dispatch_plugin.error_reference.policy import PolicyAction
 from clinic_dispatch_plugin.error_reference.rules import KnownEntry, Matched
 from clinic_dispatch_plugin.error_reference.tables import Entry
@@ -24,7 +24,9 @@ from tests.clinic.host import Clinic
 from tests.clinic.serving import serving
 
 UNKNOWN = Answer(system="smtp", code="5.9.87", text="550 5.9.87 Frobnication 7Q")
-BARE = Answer(system="smtp", code="550", text="550 Subscriber barred (roaming) for <anna@x.example>")
+BARE = Answer(
+    system="smtp", code="550", text="550 Subscriber barred (roaming) for <anna@x.example>"
+)
 NAMELESS = Answer(system="smtp", code="", text="Quixotic zebra department")
 
 
@@ -57,7 +59,11 @@ def entry_of(clinic: Clinic, code: str, *, origin: str = "shipped") -> KnownEntr
 def own_fields(clinic: Clinic, entry_id: int) -> dict[str, Any]:
     """What the clinic wrote into an entry."""
     with clinic.dispatch.database.begin() as connection:
-        row = connection.execute(Entry.__table__.select().where(Entry.id == entry_id)).mappings().one()
+        row = (
+            connection.execute(Entry.__table__.select().where(Entry.id == entry_id))
+            .mappings()
+            .one()
+        )
     return dict(row["own"] or {})
 
 
@@ -77,11 +83,14 @@ def edited(client: FlaskClient, address: str, changes: Mapping[str, str]) -> dic
 def test_entries_stand_under_the_three_headings(client: FlaskClient, clinic: Clinic) -> None:
     page = client.get("/dispatch/errors").text
     headings = re.findall(r'<h2 id="group-\w+">([^<]+)</h2>', page)
-    assert headings == [
-        "Mailing-Service-Fehler",
-        "Fehler beim Senden von Nachrichten",
-        "Nachrichtenzustellung prüfen",
-    ][: len(headings)]
+    assert (
+        headings
+        == [
+            "Mailing-Service-Fehler",
+            "Fehler beim Senden von Nachrichten",
+            "Nachrichtenzustellung prüfen",
+        ][: len(headings)]
+    )
     assert len(headings) >= 2
     assert re.search(r"\d+ Einträge, davon 0 von der Klinik geändert", page)
 
@@ -121,13 +130,17 @@ def test_search_finds_by_code_and_by_word(client: FlaskClient, clinic: Clinic) -
     assert "Alles zeigen" in page
 
 
-def test_a_search_without_result_says_what_to_search_for(client: FlaskClient, clinic: Clinic) -> None:
+def test_a_search_without_result_says_what_to_search_for(
+    client: FlaskClient, clinic: Clinic
+) -> None:
     page = client.get("/dispatch/errors", query_string={"q": "xyzzy"}).text
     assert "Kein Eintrag passt" in page
     assert "Kennzahl wie 5.1.1" in page
 
 
-def test_what_occurred_comes_first_and_can_be_shown_alone(client: FlaskClient, clinic: Clinic) -> None:
+def test_what_occurred_comes_first_and_can_be_shown_alone(
+    client: FlaskClient, clinic: Clinic
+) -> None:
     seen(clinic, Answer(system="smtp", code="5.1.1", text="550 5.1.1 user unknown"))
     page = client.get("/dispatch/errors?show=occurred").text
     assert page.count("cd-note") == 1
@@ -218,14 +231,18 @@ def test_a_saved_text_holds_at_once_and_stands_beside_the_shipped_one(
     assert "A. Kern" in page
 
 
-def test_saving_without_a_change_makes_nothing_the_clinics(client: FlaskClient, clinic: Clinic) -> None:
+def test_saving_without_a_change_makes_nothing_the_clinics(
+    client: FlaskClient, clinic: Clinic
+) -> None:
     for code in ("5.1.1", "4.2.2", "5.7.1"):
         address = f"/dispatch/errors/{entry_of(clinic, code).id}"
         assert client.post(address, data=edited(client, address, {})).status_code == 303
         assert own_fields(clinic, entry_of(clinic, code).id) == {}
 
 
-def test_what_the_program_does_can_be_changed_and_set_back(client: FlaskClient, clinic: Clinic) -> None:
+def test_what_the_program_does_can_be_changed_and_set_back(
+    client: FlaskClient, clinic: Clinic
+) -> None:
     address = f"/dispatch/errors/{entry_of(clinic, '5.7.1').id}"
     changes = {
         "policy.action": "retry",
@@ -286,7 +303,9 @@ def test_an_entry_needs_its_note_in_some_language(client: FlaskClient, clinic: C
     assert "Bitte schreiben Sie den Hinweis" in answer.text
 
 
-def test_texts_with_rubbish_are_cleaned_and_shown_as_text(client: FlaskClient, clinic: Clinic) -> None:
+def test_texts_with_rubbish_are_cleaned_and_shown_as_text(
+    client: FlaskClient, clinic: Clinic
+) -> None:
     entry = entry_of(clinic, "5.1.1")
     address = f"/dispatch/errors/{entry.id}"
     changes = {"short.de": "a\0b<script>\u202e", "what_helps.de": "eins\r\nzwei\x07"}
@@ -296,11 +315,15 @@ def test_texts_with_rubbish_are_cleaned_and_shown_as_text(client: FlaskClient, c
     assert "<script>\u202e" not in client.get(address).text
 
 
-def test_two_editors_never_overwrite_each_other_silently(client: FlaskClient, clinic: Clinic) -> None:
+def test_two_editors_never_overwrite_each_other_silently(
+    client: FlaskClient, clinic: Clinic
+) -> None:
     entry = entry_of(clinic, "5.1.1")
     address = f"/dispatch/errors/{entry.id}"
     first = edited(client, address, {"short.de": "Fassung der Ersten"})
-    second = edited(client, address, {"short.de": "Fassung der Zweiten", "what_helps.de": "Anrufen."})
+    second = edited(
+        client, address, {"short.de": "Fassung der Zweiten", "what_helps.de": "Anrufen."}
+    )
     assert client.post(address, data=first).status_code == 303
     refused = client.post(address, data=second)
     assert refused.status_code == 409
@@ -314,7 +337,9 @@ def test_two_editors_never_overwrite_each_other_silently(client: FlaskClient, cl
     assert own_fields(clinic, entry.id)["what_helps.de"] == "Anrufen."
 
 
-def test_the_shipped_text_is_restored_only_after_a_question(client: FlaskClient, clinic: Clinic) -> None:
+def test_the_shipped_text_is_restored_only_after_a_question(
+    client: FlaskClient, clinic: Clinic
+) -> None:
     entry = entry_of(clinic, "5.1.1")
     address = f"/dispatch/errors/{entry.id}"
     assert "wiederherstellen" not in client.get(address).text
@@ -332,8 +357,15 @@ def test_the_shipped_text_is_restored_only_after_a_question(client: FlaskClient,
 
 def _updated(clinic: Clinic, entry: KnownEntry, **shipped: str) -> None:
     with clinic.dispatch.database.begin() as connection:
-        row = connection.execute(Entry.__table__.select().where(Entry.id == entry.id)).mappings().one()
-        content = {**row["shipped"], **{name.replace("_de", ".de"): text for name, text in shipped.items()}}
+        row = (
+            connection.execute(Entry.__table__.select().where(Entry.id == entry.id))
+            .mappings()
+            .one()
+        )
+        content = {
+            **row["shipped"],
+            **{name.replace("_de", ".de"): text for name, text in shipped.items()},
+        }
         connection.execute(update(Entry).where(Entry.id == entry.id).values(shipped=content))
 
 
@@ -366,7 +398,9 @@ def _new(client: FlaskClient, **changes: str) -> Any:
 
 
 def test_a_new_entry_explains_what_comes_later(client: FlaskClient, clinic: Clinic) -> None:
-    saved = _new(client, **{"what_helps.de": "Anrufen", "who": "reception", "category": "recipient_full"})
+    saved = _new(
+        client, **{"what_helps.de": "Anrufen", "who": "reception", "category": "recipient_full"}
+    )
     assert saved.status_code == 303
     found = service.explain(clinic.dispatch, Answer(system="smtp", code="5.9.50"))
     assert found.matched is Matched.EXACT
@@ -445,13 +479,17 @@ def test_a_bare_reply_code_gets_a_piece_of_the_text_explained_in_plain_words(
     assert (fields["code"], fields["pattern"]) == ("550", r"Subscriber barred \(roaming\) for")
     assert "in denen „Subscriber barred (roaming) for“ vorkommt" in page
     assert client.post(address, data={**fields, "short.de": "Roaming gesperrt"}).status_code == 303
-    other = Answer(system="smtp", code="550", text="550 subscriber BARRED (roaming) for <b@y.example>")
+    other = Answer(
+        system="smtp", code="550", text="550 subscriber BARRED (roaming) for <b@y.example>"
+    )
     assert service.explain(clinic.dispatch, other).matched is Matched.PATTERN
     unlike = Answer(system="smtp", code="550", text="550 something else entirely")
     assert service.explain(clinic.dispatch, unlike).matched is not Matched.PATTERN
 
 
-def test_an_answer_without_a_code_is_known_by_its_text_alone(client: FlaskClient, clinic: Clinic) -> None:
+def test_an_answer_without_a_code_is_known_by_its_text_alone(
+    client: FlaskClient, clinic: Clinic
+) -> None:
     address = f"/dispatch/errors/drafts/{seen(clinic, NAMELESS)}"
     fields = fields_of(client.get(address).text, action=address)
     assert (fields["code"], fields["pattern"]) == ("*", "Quixotic zebra department")
@@ -461,7 +499,9 @@ def test_an_answer_without_a_code_is_known_by_its_text_alone(client: FlaskClient
     assert client.post(address, data={**fields, "short.de": "Zebra"}).status_code == 303
 
 
-def test_a_description_that_misses_its_own_answer_is_refused(client: FlaskClient, clinic: Clinic) -> None:
+def test_a_description_that_misses_its_own_answer_is_refused(
+    client: FlaskClient, clinic: Clinic
+) -> None:
     address = f"/dispatch/errors/drafts/{seen(clinic, BARE)}"
     fields = fields_of(client.get(address).text, action=address)
     for changes in ({"pattern": "never written"}, {"code": "551"}):
@@ -482,7 +522,9 @@ def test_the_general_description_may_be_enough(client: FlaskClient, clinic: Clin
     assert client.get(address).status_code == 404
 
 
-@pytest.mark.parametrize("value", ["\0", "\u202e", "'; DROP TABLE x", "<b>", "x" * 200_000, "(((((", "%"])
+@pytest.mark.parametrize(
+    "value", ["\0", "\u202e", "'; DROP TABLE x", "<b>", "x" * 200_000, "(((((", "%"]
+)
 @pytest.mark.parametrize("name", ["short.de", "code", "pattern", "unless", "policy.tries", "group"])
 def test_no_rubbish_in_a_draft_is_ever_500(
     client: FlaskClient, clinic: Clinic, name: str, value: str
@@ -496,7 +538,10 @@ def test_no_rubbish_in_a_draft_is_ever_500(
 @pytest.mark.parametrize(
     ("sample", "piece"),
     [
-        ("550 5.7.1 Message refused by policy 12-AB for <@>", "Message refused by policy 12-AB for"),
+        (
+            "550 5.7.1 Message refused by policy 12-AB for <@>",
+            "Message refused by policy 12-AB for",
+        ),
         ("550-5.7.1 First line 550 5.7.1 the second and longer line", "the second and longer line"),
         ("421 <ip> has been throttled, see https://x.example/…", "has been throttled, see"),
         ("<id> <number>", ""),
@@ -504,13 +549,13 @@ def test_no_rubbish_in_a_draft_is_ever_500(
     ],
 )
 def test_the_piece_proposed_holds_nothing_that_differs_each_time(sample: str, piece: str) -> None:
-    assert reading.piece_of(sample) == piece
+    assert likeness.piece_of(sample) == piece
 
 
 def test_a_literal_pattern_reads_as_plain_words_and_others_do_not() -> None:
-    assert reading.plain_words(reading.literal("a+b (c) [d] 1.2$")) == "a+b (c) [d] 1.2$"
-    assert reading.plain_words("user.*unknown") is None
-    assert reading.plain_words("") is None
+    assert likeness.plain_words(likeness.literal("a+b (c) [d] 1.2$")) == "a+b (c) [d] 1.2$"
+    assert likeness.plain_words("user.*unknown") is None
+    assert likeness.plain_words("") is None
 
 
 # Other languages, and a real browser
@@ -518,7 +563,10 @@ def test_a_literal_pattern_reads_as_plain_words_and_others_do_not() -> None:
 
 @pytest.mark.parametrize(
     ("language", "words"),
-    [("ru", ["Ошибки рассылки", "2 ответа ещё не описаны", "Описать"]), ("en", ["Mailing errors", "2 answers"])],
+    [
+        ("ru", ["Ошибки рассылки", "2 ответа ещё не описаны", "Описать"]),
+        ("en", ["Mailing errors", "2 answers"]),
+    ],
 )
 def test_the_pages_speak_the_readers_language(
     client: FlaskClient, clinic: Clinic, language: str, words: list[str]
@@ -532,9 +580,7 @@ def test_the_pages_speak_the_readers_language(
 
 
 @pytest.mark.parametrize("width", [1280, 360])
-def test_the_pages_are_accessible_and_fit_a_phone(
-    clinic: Clinic, page: Page, width: int
-) -> None:
+def test_the_pages_are_accessible_and_fit_a_phone(clinic: Clinic, page: Page, width: int) -> None:
     clinic.host.page_layout = None  # our own plain page, with its strict policy
     draft = seen(clinic, BARE)
     entry = entry_of(clinic, "5.1.1").id
@@ -552,7 +598,10 @@ def test_the_pages_are_accessible_and_fit_a_phone(
             too_wide = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
             assert too_wide <= 0, address
             found = Axe().run(page)["violations"]
-            assert not found, (address, [(fault["id"], fault["nodes"][0]["html"]) for fault in found])
+            assert not found, (
+                address,
+                [(fault["id"], fault["nodes"][0]["html"]) for fault in found],
+            )
 
 
 def test_a_draft_is_described_with_the_keyboard_alone(clinic: Clinic, page: Page) -> None:

@@ -314,7 +314,9 @@ def test_nothing_goes_into_the_session(clinic: Clinic, client: FlaskClient) -> N
 # The host's layout
 
 
-def test_a_page_stands_in_the_hosts_layout_with_its_title(client: FlaskClient, clinic: Clinic) -> None:
+def test_a_page_stands_in_the_hosts_layout_with_its_title(
+    client: FlaskClient, clinic: Clinic
+) -> None:
     page = client.get("/dispatch/look").text
     assert "<title>hello A. Kern – Klinik am Park</title>" in page
     assert '<header class="clinic-header">' in page
@@ -324,7 +326,10 @@ def test_a_page_stands_in_the_hosts_layout_with_its_title(client: FlaskClient, c
 
 def test_a_block_that_holds_the_title_tag_keeps_it(client: FlaskClient, clinic: Clinic) -> None:
     clinic.host.page_layout = Layout(template="tag_in_block.html", block="main")
-    assert "<head><meta charset=\"utf-8\"><title>hello A. Kern</title></head>" in client.get("/dispatch/look").text
+    assert (
+        '<head><meta charset="utf-8"><title>hello A. Kern</title></head>'
+        in client.get("/dispatch/look").text
+    )
 
 
 def test_a_wrong_block_never_gives_an_empty_page(
@@ -362,7 +367,9 @@ def test_without_a_layout_a_plain_page_stands_alone_with_a_strict_policy(
     assert answer.headers["Content-Security-Policy"] == headers.PLAIN_POLICY
 
 
-def test_in_the_hosts_layout_the_hosts_own_headers_stand(clinic: Clinic, client: FlaskClient) -> None:
+def test_in_the_hosts_layout_the_hosts_own_headers_stand(
+    clinic: Clinic, client: FlaskClient
+) -> None:
     @clinic.app.after_request
     def strict(response: Response) -> Response:
         response.headers["Referrer-Policy"] = "origin"
@@ -377,7 +384,10 @@ def test_in_the_hosts_layout_the_hosts_own_headers_stand(clinic: Clinic, client:
 def test_the_setting_names_a_layout_where_the_adapter_does_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config = {"CLINIC_DISPATCH_BASE_TEMPLATE": "tag_in_block.html", "CLINIC_DISPATCH_BASE_BLOCK": "main"}
+    config = {
+        "CLINIC_DISPATCH_BASE_TEMPLATE": "tag_in_block.html",
+        "CLINIC_DISPATCH_BASE_BLOCK": "main",
+    }
     clinic = _mounted(tmp_path, monkeypatch, config=config)
     clinic.host.page_layout = None
     assert "<title>hello A. Kern</title>" in clinic.app.test_client().get("/dispatch/look").text
@@ -408,7 +418,9 @@ def test_a_preview_has_a_policy_of_its_own(client: FlaskClient, clinic: Clinic) 
 # What goes wrong
 
 
-def test_a_fault_of_ours_is_a_page_and_never_a_traceback(client: FlaskClient, clinic: Clinic) -> None:
+def test_a_fault_of_ours_is_a_page_and_never_a_traceback(
+    client: FlaskClient, clinic: Clinic
+) -> None:
     clinic.app.testing = True
     answer = client.get("/dispatch/fail")
     assert answer.status_code == 500
@@ -445,7 +457,9 @@ def test_an_address_that_does_not_exist_is_our_page_and_the_hosts_own_stays(
     assert "data-dispatch-page" not in theirs.text
 
 
-def test_a_method_that_does_not_fit_is_405_and_says_which_do(client: FlaskClient, clinic: Clinic) -> None:
+def test_a_method_that_does_not_fit_is_405_and_says_which_do(
+    client: FlaskClient, clinic: Clinic
+) -> None:
     answer = client.get("/dispatch/act")
     assert answer.status_code == 405
     assert "POST" in answer.headers["Allow"]
@@ -480,7 +494,17 @@ def test_the_hosts_smaller_limit_stands(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize(
-    "query", ["number=x", "number=101", "number=-1", "id=0", f"id={10**30}", "choice=c", "day=31.12.", "id=%00"]
+    "query",
+    [
+        "number=x",
+        "number=101",
+        "number=-1",
+        "id=0",
+        f"id={10**30}",
+        "choice=c",
+        "day=31.12.",
+        "id=%00",
+    ],
 )
 def test_rubbish_in_the_address_is_400_with_its_name(
     client: FlaskClient, clinic: Clinic, query: str
@@ -529,7 +553,15 @@ def test_a_form_says_beside_each_field_what_is_wrong(clinic: Clinic) -> None:
     zone = clinic.dispatch.settings.timezone
     with clinic.app.test_request_context():
         form = Form(
-            {"long": "x" * 12, "pick": "z", "n": "1,5", "bad": "many", "when": "soon", "day": "30.2.", "lone": "a\ud800\0b"}
+            {
+                "long": "x" * 12,
+                "pick": "z",
+                "n": "1,5",
+                "bad": "many",
+                "when": "soon",
+                "day": "30.2.",
+                "lone": "a\ud800\0b",
+            }
         )
         assert form.text("lone") == "a?b"
         assert form.number("n", least=0, most=2) == 1.5
@@ -579,7 +611,8 @@ def test_an_adapter_without_a_language_does_not_stop_a_page(clinic: Clinic) -> N
 
 
 @pytest.mark.parametrize(
-    ("n", "form"), [(1, "1 поле "), (2, "2 поля "), (5, "5 полей "), (11, "11 полей "), (21, "21 поле ")]
+    ("n", "form"),
+    [(1, "1 поле "), (2, "2 поля "), (5, "5 полей "), (11, "11 полей "), (21, "21 поле ")],
 )
 def test_russian_counts_in_three_forms(n: int, form: str) -> None:
     one = "{n} entry is not right yet. Nothing was saved."
@@ -604,9 +637,14 @@ def test_times_are_the_clinics_and_near_ones_have_names(clinic: Clinic) -> None:
     now = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
     with clinic.app.test_request_context():
         assert i18n.format_time(datetime(2026, 11, 24, 13, 5, tzinfo=UTC), now=now) == "heute 14:05"
-        assert i18n.format_time(datetime(2026, 11, 23, 23, 30, tzinfo=UTC), now=now) == "heute 00:30"
+        assert (
+            i18n.format_time(datetime(2026, 11, 23, 23, 30, tzinfo=UTC), now=now) == "heute 00:30"
+        )
         assert i18n.format_time(datetime(2026, 5, 4, 12, 0, tzinfo=UTC), now=now) == "4. Mai, 14:00"
-        assert i18n.format_time(datetime(2025, 5, 4, 12, 0, tzinfo=UTC), now=now) == "04.05.2025, 14:00"
+        assert (
+            i18n.format_time(datetime(2025, 5, 4, 12, 0, tzinfo=UTC), now=now)
+            == "04.05.2025, 14:00"
+        )
         assert i18n.format_number(12345) == "12.345"
 
 
@@ -643,7 +681,9 @@ def test_below_the_reference_the_second_item_is_the_active_one(
     assert '<a href="/dispatch/list">Versand</a>' in page
 
 
-def test_the_menu_shows_how_many_answers_nobody_described(clinic: Clinic, client: FlaskClient) -> None:
+def test_the_menu_shows_how_many_answers_nobody_described(
+    clinic: Clinic, client: FlaskClient
+) -> None:
     clinic.dispatch.cache["count_drafts"] = lambda: 3
     assert "Mailing-Fehler (3)" in _menu(clinic, client)
 
@@ -682,7 +722,9 @@ def test_the_menu_as_a_macro(clinic: Clinic, client: FlaskClient) -> None:
 
     clinic.app.add_url_rule("/macro", "macro", lambda: render_template("macro_menu.html"))
     shown = client.get("/macro").text
-    assert '<li class="nav-item"><a href="/dispatch/list" class="nav-link">Versand</a></li>' in shown
+    assert (
+        '<li class="nav-item"><a href="/dispatch/list" class="nav-link">Versand</a></li>' in shown
+    )
 
 
 def test_everything_works_below_a_sub_path(clinic: Clinic) -> None:
@@ -694,7 +736,9 @@ def test_everything_works_below_a_sub_path(clinic: Clinic) -> None:
     assert '<a href="/clinic/dispatch/mistakes" aria-current="page">' in inside
 
 
-def test_two_clinics_in_one_process_do_not_meet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_clinics_in_one_process_do_not_meet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     first, second = tmp_path / "a", tmp_path / "b"
     first.mkdir()
     second.mkdir()
