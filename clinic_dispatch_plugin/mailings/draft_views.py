@@ -270,6 +270,8 @@ def _what_page(draft: Draft, error: MailingProblem | None = None) -> Response:
 
 def _preview(draft: Draft, position: int) -> trial.Preview | None:
     """What one recipient would get; with invented values for whoever may not read messages."""
+    if not draft.has_recipients:
+        return None
     dispatch, actor = current_dispatch(), acting()
     if not allowed(Action.VIEW_CONTENTS):
         return trial.preview(dispatch, draft.content, trial.invented(dispatch, draft))
@@ -282,7 +284,14 @@ def _preview(draft: Draft, position: int) -> trial.Preview | None:
     candidate, at, has_next = found
     if not draft.content.is_empty:
         trial.note_looking(dispatch, draft, actor, candidate)
-    return trial.preview(dispatch, draft.content, candidate, position=at, has_next=has_next)
+    return trial.preview(
+        dispatch,
+        draft.content,
+        candidate,
+        position=at,
+        has_next=has_next,
+        known=drafts.names_of(dispatch, draft),
+    )
 
 
 @requires(Action.COMPOSE)

@@ -11,7 +11,6 @@ from sqlalchemy import (
     RowMapping,
     case,
     delete,
-    distinct,
     func,
     insert,
     select,
@@ -173,10 +172,14 @@ def retried(connection: Connection, mailing_id: int) -> int:
 
 def account_ids(connection: Connection, mailing_id: int) -> list[int]:
     """Accounts that messages of this mailing still wait for."""
-    query = select(distinct(Message.account_id)).where(
-        Message.mailing_id == mailing_id,
-        Message.state.in_([MessageState.QUEUED.value, MessageState.LEASED.value]),
-        Message.account_id.is_not(None),
+    query = (
+        select(Message.account_id)
+        .where(
+            Message.mailing_id == mailing_id,
+            Message.state.in_([MessageState.QUEUED.value, MessageState.LEASED.value]),
+            Message.account_id.is_not(None),
+        )
+        .distinct()
     )
     return [int(found) for found in connection.scalars(query) if found is not None]
 

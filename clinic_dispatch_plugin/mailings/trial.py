@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import nh3
@@ -94,8 +94,12 @@ def preview(
     *,
     position: int = 0,
     has_next: bool = False,
+    known: Collection[str] = (),
 ) -> Preview:
-    """What this recipient would read; a value that is missing shows as its name in angles."""
+    """What this recipient would read; a value that is missing shows as its name in angles.
+
+    :param known: names recipients have values for; what is missing of these is named, others are mistakes.
+    """
     locale = candidate.locale or dispatch.settings.locale
     missing: dict[str, None] = {}
 
@@ -118,7 +122,7 @@ def preview(
         subject=rendered(content.subject, one_line=True),
         text=rendered(content.text),
         html=rendered(clean_html(content.html), html=True),
-        missing=tuple(missing),
+        missing=tuple(name for name in missing if name in known),
         position=position,
         has_next=has_next,
         invented=not candidate.ref and not candidate.raw_address,
@@ -173,7 +177,8 @@ def send_trial(
         message = "Your own account in the clinic's system has no address a trial could go to."
         raise MailingProblem(Problem(field="", message=message)) from None
     _refuse_haste(dispatch, actor)
-    missing = preview(dispatch, content, candidate).missing
+    known = names_of(dispatch, draft)
+    missing = preview(dispatch, content, candidate, known=known).missing
     values = {**candidate.values, **{name: f"⟨{name}⟩" for name in missing}}
     recipient = Recipient(
         ref="",  # nobody's card: neither consent nor life is asked about

@@ -116,9 +116,12 @@ class _Pile:
 _Piles = dict[tuple[str, int | None], _Pile]
 
 
-def mailing_summary(dispatch: Dispatch, actor: Actor, mailing_id: int, language: str) -> Summary:
+def mailing_summary(
+    dispatch: Dispatch, actor: Actor, mailing_id: int, language: str, *, joined: bool = False
+) -> Summary:
     """Counts and causes of a mailing.
 
+    :param joined: causes that say the same to a person are one, whichever entries they come from.
     :raises LookupError: there is no such mailing.
     """
     piles = _piles(dispatch, actor, mailing_id)
@@ -183,6 +186,9 @@ class _Group:
     """What becomes one cause."""
 
     answers: list[Explained] = field(default_factory=list)
+    #: The answer with most messages speaks for all.
+    main: Explained = field(init=False)
+    most: int = 0
     states: Counter[str] = field(default_factory=Counter)
     whole: _Pile = field(default_factory=_Pile)
 
@@ -202,6 +208,8 @@ def _causes(
             continue
         group = groups.setdefault(_said(answer, language) if joined else answer.token, _Group())
         group.answers.append(answer)
+        if pile.messages > group.most:
+            group.main, group.most = answer, pile.messages
         group.states[state] += pile.messages
         waits = state in (_S.QUEUED, _S.LEASED)
         group.whole.add(pile.messages, pile.due_at if waits else None, pile.account_id)
@@ -211,14 +219,14 @@ def _causes(
 
 def _said(answer: Explained, language: str) -> str | tuple[str, ...]:
     """What a person reads of it; drafts stay apart, as each is described by itself."""
-    if answer.draft:
+    entry = answer.entry
+    if answer.draft or entry is None:
         return answer.token
-    texts = (answer.text(name, language) for name in ("short", "what_happened", "what_helps"))
-    return (*texts, answer.entry.who if answer.entry else "")
+    return entry.text("short", language), entry.category, entry.who
 
 
 def _cause(group: _Group, held: Container[int | None], language: str) -> Cause:
-    answer = group.answers[0]
+    answer = group.main
     states = dict(group.states)
     worst = next(state for state in _RANK if states.get(state.value))
     return Cause(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, RowMapping, insert, select, update
 
 from clinic_dispatch_plugin.accounts import service as accounts
 from clinic_dispatch_plugin.accounts.tables import AccountRow
@@ -166,7 +166,7 @@ class Mailbag:
 
         return self.dispatch.database.run(work)
 
-    def row(self, message_id: int, connection: Connection | None = None) -> Mapping[str, Any]:
+    def row(self, message_id: int, connection: Connection | None = None) -> RowMapping:
         """A message's row as it is now."""
         query = select(Message.__table__).where(Message.id == message_id)
         if connection is not None:
@@ -174,19 +174,19 @@ class Mailbag:
         with self.dispatch.database.begin() as fresh:
             return fresh.execute(query).mappings().one()
 
-    def mailing_row(self, mailing_id: int) -> Mapping[str, Any]:
+    def mailing_row(self, mailing_id: int) -> RowMapping:
         """A mailing's row as it is now."""
         with self.dispatch.database.begin() as connection:
             query = select(Mailing.__table__).where(Mailing.id == mailing_id)
             return connection.execute(query).mappings().one()
 
-    def attempts(self, message_id: int) -> Sequence[Mapping[str, Any]]:
+    def attempts(self, message_id: int) -> Sequence[RowMapping]:
         """A message's attempts."""
         with self.dispatch.database.begin() as connection:
             query = select(Attempt.__table__).where(Attempt.message_id == message_id)
             return connection.execute(query).mappings().all()
 
-    def trail(self, message_id: int | None = None) -> Sequence[Mapping[str, Any]]:
+    def trail(self, message_id: int | None = None) -> Sequence[RowMapping]:
         """The audit trail, of one message where it is named."""
         with self.dispatch.database.begin() as connection:
             query = select(Audit.__table__).order_by(Audit.id)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 
 from clinic_dispatch_plugin.database.base import db_now
+from clinic_dispatch_plugin.engine import claims
 from clinic_dispatch_plugin.messages.mailing_tables import Mailing
+from clinic_dispatch_plugin.messages.tables import Message
 from clinic_dispatch_plugin.testing.fake_channel import (
     accept,
     break_off,
@@ -38,8 +40,6 @@ def test_texts_are_finished_for_each_recipient(desk: Desk) -> None:
 
 def test_nothing_is_sent_before_it_is_due(desk: Desk) -> None:
     desk.mailing(1)
-    from clinic_dispatch_plugin.messages.tables import Message
-
     desk.change(Message, due_at=db_now(3_600))
     assert desk.pump() == 0
     assert desk.states() == {"queued": 1}
@@ -165,8 +165,6 @@ def test_an_urgent_mailing_goes_first(desk: Desk) -> None:
 
 
 def test_mailings_of_equal_rank_take_turns(desk: Desk) -> None:
-    from clinic_dispatch_plugin.engine import claims
-
     size = claims.CLAIM * claims.TURN + 10
     desk.mailing([f"a{n}@example.org" for n in range(size)])
     desk.mailing([f"b{n}@example.org" for n in range(10)])

@@ -1,0 +1,283 @@
+"""Runs beside each other, runs that are over without knowing it, and runs that died."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from clinic_dispatch_plugin.database.base import db_now
+from clinic_dispatch_plugin.engine import drain, store
+from clinic_dispatch_plugin.engine.pump import pump
+from clinic_dispatch_plugin.engine.run import WINDOW
+from clinic_dispatch_plugin.engine.tables import Run
+from clinic_dispatch_plugin.engine.tender import tend
+from clinic_dispatch_plugin.messages import store as messages
+from clinic_dispatch_plugin.messages.rules import MessageState
+from clinic_dispatch_plugin.messages.tables import Attempt, Message
+from clinic_dispatch_plugin.testing.fake_channel import refuse
+from tests.engine.children import Gate, in_child, start, wait
+from tests.engine.dispatching import Desk
+
+PROCESSES = 4
+
+
+def is_sqlite(desk: Desk) -> bool:
+    return desk.dispatch.database.engine.dialect.name == "sqlite"
+
+
+def test_claims_at_once_take_every_message_once(desk: Desk, tmp_path: Path) -> None:
+    mailing = desk.mailing(2_000)
+    account = desk.account()["id"]
+    gate = Gate()
+
+    def claim(number: int) -> None:
+        database = desk.dispatch.database
+        run = database.run(
+            lambda c: store.start_run(c, worker="w", host="h", boot_id="b", lease=60)
+        )
+        gate.wait()
+        taken: list[int] = []
+        while ids := database.run(
+            lambda c: messages.claim(
+                c, run_id=run, mailing_id=mailing, account_id=account, limit=50
+            )
+        ):
+            taken += ids
+        (tmp_path / f"taken{number}").write_text("\n".join(map(str, taken)))
+
+    pids = [start(desk, lambda n=n: claim(n)) for n in range(PROCESSES)]  # type: ignore[misc]
+    gate.open()
+    assert [wait(pid) for pid in pids] == [0] * PROCESSES
+    taken = [
+        line for n in range(PROCESSES) for line in (tmp_path / f"taken{n}").read_text().split()
+    ]
+    assert len(taken) == len(set(taken)) == 2_000
+    assert desk.states() == {"leased": 2_000}
+
+
+def test_pumps_at_once_hand_every_message_over_once(desk: Desk, tmp_path: Path) -> None:
+    ledger = tmp_path / "ledger"
+    desk.channel.ledger = ledger
+    desk.mailing([f"a{number}@example.org" for number in range(1_500)])
+    desk.mailing([f"b{number}@example.org" for number in range(1_500)])
+    gate = Gate()
+
+    def work() -> None:
+        gate.wait()
+        while pump(desk.dispatch):
+            pass
+
+    pids = [start(desk, work) for _ in range(PROCESSES)]
+    gate.open()
+    assert [wait(pid) for pid in pids] == [0] * PROCESSES
+    times = Counter(line.split()[0] for line in ledger.read_text().splitlines())
+    assert len(times) == 3_000
+    assert set(times.values()) == {1}
+    assert desk.states() == {"sent": 3_000}
+    assert desk.attempts() == {"accepted": 3_000}
+
+
+def test_on_sqlite_one_run_at_a_time_is_enough(desk: Desk) -> None:
+    desk.mailing(2)
+    desk.dispatch.database.run(
+        lambda c: store.start_run(c, worker="w", host="h", boot_id="b", lease=60)
+    )
+    assert desk.pump() == (0 if is_sqlite(desk) else 2)
+
+
+def test_a_draining_worker_opens_no_window_and_gives_back_what_it_leased(desk: Desk) -> None:
+    def ask_to_end(message: object) -> None:
+        if len(desk.channel.handed) == 10:
+            drain.request()
+
+    desk.channel.before = ask_to_end
+    desk.mailing(300)
+    try:
+        desk.pump()
+    finally:
+        drain.reset()
+    assert 11 <= len(desk.channel.handed) <= 2 * WINDOW
+    states = desk.states()
+    assert set(states) == {"sent", "queued"}
+    assert states["sent"] == len(desk.channel.handed)
+    assert desk.runs()[0]["state"] == "ended"
+    desk.channel.before = None
+    desk.settle()
+    assert desk.states() == {"sent": 300}
+    assert set(desk.channel.counts.values()) == {1}
+
+
+def expire(desk: Desk) -> None:
+    """The lease of every live run is over, and a tender notices it."""
+    desk.change(Run, Run.state == "live", live_until=db_now(-1.0))
+    tend(desk.dispatch)
+
+
+def test_a_run_whose_lease_ran_out_opens_nothing_and_its_results_heal(desk: Desk) -> None:
+    seen: list[dict[str, int]] = []
+
+    def freeze(message: object) -> None:
+        if not seen:
+            expire(desk)
+            seen.append(desk.states())
+
+    desk.channel.before = freeze
+    desk.mailing(300)
+    desk.pump()
+    assert set(seen[0]) <= {"queued", "uncertain"}, "whoever is fenced holds nothing"
+    assert 1 <= seen[0]["uncertain"] <= 2 * WINDOW
+    run = desk.runs()[0]
+    assert run["state"] == "lost"
+    assert desk.count(Attempt) == seen[0]["uncertain"], "it opened nothing after that"
+    states = desk.states()
+    assert set(states) == {"queued", "sent"}, "what it said later is believed"
+    assert states["sent"] == len(desk.channel.handed)
+    desk.channel.before = None
+    desk.settle()
+    assert desk.states() == {"sent": 300}
+    assert set(desk.channel.counts.values()) == {1}
+
+
+def test_a_late_result_changes_nothing_once_another_attempt_is_current(desk: Desk) -> None:
+    """A person sent it again meanwhile: the old answer stays on the old attempt."""
+    desk.channel.will("p0@example.org", refuse("unknown", "550 who?"))
+
+    def freeze_and_send_again(message: object) -> None:
+        desk.channel.before = None
+        expire(desk)
+        resent = desk.dispatch.database.run(
+            lambda c: messages.requeue(
+                c, [desk.message("p0@example.org")["id"]], from_states=[MessageState.UNCERTAIN]
+            )
+        )
+        assert resent == 1
+        desk.channel.will("p0@example.org", refuse("busy"))
+        # The first in the script is for whoever asks first: the second run gets the refusal for now.
+        script = desk.channel._scripts["p0@example.org"]
+        script.rotate(1)
+        desk.pump()
+        desk.make_due()
+        script.appendleft(script.pop()) if len(script) > 1 else None
+
+    desk.channel.before = freeze_and_send_again
+    desk.mailing(1)
+    desk.pump()
+    first, second = desk.attempts_of("p0@example.org")
+    assert first["state"] == "refused"
+    assert first["answer_text"] == "550 who?"
+    assert second["number"] == 2
+    message = desk.message("p0@example.org")
+    assert message["attempt_id"] == second["id"]
+    assert (message["state"], message["code"]) == ("queued", "busy"), (
+        "the second attempt's word holds"
+    )
+    assert desk.count(Message, Message.state == "undelivered") == 0
+
+
+def test_a_run_that_was_killed_is_taken_over_without_waiting_for_its_lease(desk: Desk) -> None:
+    def die(message: object) -> None:
+        if len(desk.channel.handed) == 30:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    desk.channel.before = die
+    desk.mailing(200)
+    assert in_child(desk, desk.pump) == -signal.SIGKILL
+    assert desk.runs()[0]["state"] == "live"
+    tend(desk.dispatch)
+    assert desk.runs()[0]["state"] == "lost"
+    states = desk.states()
+    assert states["sent"] == 30, "answers are in the journal"
+    assert states["uncertain"] == 1, "only what was in hand is in doubt"
+    assert states["queued"] == 169
+    assert desk.message("p150@example.org")["lost_runs"] in (0, 1)
+    assert desk.journals() == []
+
+
+def test_a_killed_runs_journal_on_no_local_disk_leaves_one_window_in_doubt(desk: Desk) -> None:
+    def die(message: object) -> None:
+        if len(desk.channel.handed) == 30:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    desk.channel.before = die
+    desk.mailing(200)
+    in_child(desk, desk.pump)
+    for journal in desk.journals():
+        journal.unlink()
+    tend(desk.dispatch)
+    assert desk.runs()[0]["state"] == "live", "without a journal only the lease tells"
+    expire(desk)
+    states = desk.states()
+    assert states["uncertain"] <= 2 * WINDOW
+    assert set(states) <= {"sent", "uncertain", "queued"}
+    assert desk.message("p0@example.org")["state"] in {"sent", "uncertain"}
+
+
+def test_a_row_that_kills_workers_is_isolated_and_the_others_go_out(
+    desk: Desk, tmp_path: Path
+) -> None:
+    desk.channel.ledger = tmp_path / "ledger"
+    asked = desk.host.recipients_now
+
+    def kill(refs: list[str]) -> object:
+        if "r70" in refs:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return asked(refs)
+
+    from clinic_dispatch_plugin.host.types import Recipient
+
+    desk.host.add(*(Recipient(ref=f"r{number}") for number in range(120)))
+    desk.host.recipients_now = kill  # type: ignore[method-assign, assignment]
+    mailing = desk.mailing(120, refs=[f"r{number}" for number in range(120)])
+    kills = 0
+    for _ in range(12):
+        tend(desk.dispatch)
+        kills += in_child(desk, desk.pump) != 0
+        if desk.state_of_mailing(mailing)["state"] == "finished":
+            break
+    tend(desk.dispatch)
+    assert kills == messages.HARMFUL_RUNS
+    harmful = desk.message("p70@example.org")
+    assert (harmful["state"], harmful["code"]) == ("skipped", "harmful")
+    assert desk.states() == {"sent": 119, "skipped": 1}
+    lines = desk.channel.ledger.read_text().splitlines()
+    assert len(lines) == len(set(lines)) == 119
+    assert desk.runs()[-1]["crashing_message_id"] in (None, harmful["id"])
+
+
+def test_a_text_that_cannot_be_made_stops_this_message_alone(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from clinic_dispatch_plugin.channels.text import Template
+
+    render = Template.render
+
+    def render_or_raise(self: Template, values: dict[str, str], **more: object) -> str:
+        if values["name"] == "P2":
+            raise RuntimeError("a filter that breaks")
+        return render(self, values, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Template, "render", render_or_raise)
+    desk.mailing(5)
+    desk.settle()
+    assert desk.states() == {"sent": 4, "skipped": 1}
+    assert desk.message("p2@example.org")["code"] == "harmful"
+    assert "a filter that breaks" in caplog.text
+
+
+def test_a_spool_that_cannot_be_written_stops_sending_and_loses_nothing(desk: Desk) -> None:
+    spool = desk.dispatch.settings.spool_dir
+    spool.parent.mkdir(parents=True, exist_ok=True)
+    spool.write_text("not a folder")
+    desk.mailing(3)
+    with pytest.raises(OSError):
+        desk.pump()
+    assert desk.channel.handed == []
+    assert desk.states() == {"queued": 3}
+    assert [run["state"] for run in desk.runs()] == ["ended"]
+    spool.unlink()
+    desk.settle()
+    assert desk.states() == {"sent": 3}
