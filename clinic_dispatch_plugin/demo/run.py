@@ -95,11 +95,32 @@ class _Voice:
         click.echo(text, err=self.err)
 
 
+class _End:
+    """Whether somebody asked for the end. No lock: a signal's handler may run inside whoever waits here."""
+
+    def __init__(self) -> None:
+        self._asked = False
+
+    def ask(self, *_: object) -> None:
+        """Ask for it; safe as a signal handler."""
+        self._asked = True
+
+    def is_set(self) -> bool:
+        """Whether it was asked for."""
+        return self._asked
+
+    def wait(self, seconds: float = float("inf")) -> None:
+        """Wait for it, at most so many seconds."""
+        until = time.monotonic() + seconds
+        while not self._asked and time.monotonic() < until:
+            time.sleep(min(0.1, max(0.0, until - time.monotonic())))
+
+
 @contextmanager
-def _ends_on_signals() -> Iterator[threading.Event]:
+def _ends_on_signals() -> Iterator[_End]:
     """An event set by Ctrl-C or SIGTERM."""
-    over = threading.Event()
-    old = {n: signal.signal(n, lambda *_: over.set()) for n in (signal.SIGINT, signal.SIGTERM)}
+    over = _End()
+    old = {n: signal.signal(n, over.ask) for n in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield over
     finally:
@@ -249,7 +270,7 @@ def _first_mailing(app: Flask) -> int:
     return started.mailing_id
 
 
-def _watch(dispatch: Dispatch, mailing_id: int, say: _Voice, over: threading.Event) -> bool:
+def _watch(dispatch: Dispatch, mailing_id: int, say: _Voice, over: _End) -> bool:
     """Show a bar until nothing of the mailing waits any more; False: that took too long."""
     found = mailings.summary(dispatch, mailing_id)
     label = f"Mailing {mailing_id}, {found.recipients} recipients"
@@ -293,7 +314,7 @@ def _print(report: Mapping[str, Any], lang: str) -> None:
         click.echo(f"  {cause['count']:4}  {cause['note']}  ({cause['key']})")
 
 
-def _stay(url: str, data_dir: Path, say: _Voice, over: threading.Event) -> None:
+def _stay(url: str, data_dir: Path, say: _Voice, over: _End) -> None:
     say(
         f"\nOpen {url} and sign in, password demo:\n"
         "  empfang      reception: sees, writes, sends\n"

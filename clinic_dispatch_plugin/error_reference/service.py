@@ -36,10 +36,12 @@ _CACHE = "reference"
 class ReferenceProblem(ValueError):
     """An entry cannot be saved: ``field`` says which of its fields, the text says why (English, for translation)."""
 
-    def __init__(self, field: str, message: str) -> None:
-        super().__init__(message)
+    def __init__(self, field: str, message: str, **fields: object) -> None:
+        super().__init__(message.format_map(fields))
         self.field = field
+        #: With named fields, as catalogues have it.
         self.message = message
+        self.fields = fields
 
 
 def reference(dispatch: Dispatch, connection: Connection) -> Reference:
@@ -318,7 +320,7 @@ def checked_content(content: Mapping[str, Any], *, complete: bool) -> dict[str, 
         ("permanence", ("temporary", "permanent", "unknown")),
     ):
         if name in done and done[name] not in allowed:
-            raise ReferenceProblem(name, f"Choose one of: {', '.join(allowed)}.")
+            raise ReferenceProblem(name, "Choose one of: {choices}.", choices=", ".join(allowed))
     if complete:
         if not any(done.get(f"short.{language}") for language in LANGUAGES):
             raise ReferenceProblem("short", "Write the note that stands beside the message.")
@@ -337,7 +339,7 @@ def _text(name: str, value: str) -> str:
     cleaned = "".join(c for c in value if c == "\n" or c >= " ").strip()
     cleaned = cleaned.encode("utf-8", "replace").decode()
     if len(cleaned) > limit:
-        raise ReferenceProblem(name, f"At most {limit} characters.")
+        raise ReferenceProblem(name, "At most {limit} characters.", limit=limit)
     return cleaned
 
 
@@ -354,14 +356,18 @@ def _policy_value(name: str, field: str, value: Any) -> Any:
         raise ReferenceProblem(name, "Give a number.") from None
     limits = {"tries": (1, 50), "pause_share": (0, 1)}.get(field, (0, 30 * 86_400))
     if not limits[0] <= number <= limits[1]:
-        raise ReferenceProblem(name, f"Give a number from {limits[0]} to {limits[1]}.")
+        raise ReferenceProblem(
+            name, "Give a number from {lowest} to {highest}.", lowest=limits[0], highest=limits[1]
+        )
     return int(number) if field == "tries" else number
 
 
 def _check_pattern(field: str, pattern: str) -> None:
     if len(pattern) > PATTERN_LIMIT:
-        raise ReferenceProblem(field, f"At most {PATTERN_LIMIT} characters.")
+        raise ReferenceProblem(field, "At most {limit} characters.", limit=PATTERN_LIMIT)
     try:
         compile_pattern(pattern)
     except ValueError as error:
-        raise ReferenceProblem(field, f"This pattern cannot be used: {error}") from None
+        raise ReferenceProblem(
+            field, "This pattern cannot be used: {reason}", reason=str(error)
+        ) from None

@@ -114,7 +114,7 @@ def save_entry(entry_id: int) -> AnyResponse:
         try:
             service.change_entry(current_dispatch(), entry_id, content=form.content, by=_who())
         except ReferenceProblem as problem:
-            form.errors[problem.field] = _(problem.message)
+            form.errors[problem.field] = _(problem.message, **problem.fields)
         except LookupError:
             abort(404)
         else:
@@ -296,7 +296,7 @@ def _add(form: NewEntryForm) -> int | None:
             by=_who(),
         )
     except ReferenceProblem as problem:
-        form.errors[problem.field] = _(problem.message)
+        form.errors[problem.field] = _(problem.message, **problem.fields)
         return None
     forget_badge()
     return entry.id

@@ -31,7 +31,6 @@ _SURVEYS_KEPT = 16
 
 NOTICES = {
     "kept": N_("The draft was saved."),
-    "file": N_("The file was read. Some of its rows cannot be used; the others are kept."),
     "list_gone": N_("The list of recipients is not there any more. Choose it again."),
     "template": N_("The text of the template was taken over."),
     "trial": N_("The trial is on its way to your own address."),
@@ -134,7 +133,7 @@ def _choose(draft: Draft) -> ResponseReturnValue:
         channel=channel,
     )
     if survey.bad_rows.count:
-        return redirect(url("mailing_who", mailing_id=draft.id, said="file"), 303)
+        return redirect(url("mailing_who", mailing_id=draft.id), 303)
     return on
 
 

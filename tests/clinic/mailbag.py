@@ -109,6 +109,8 @@ class Mailbag:
                 "sent_at": now if state in ("sent", "delivered") else None,
                 "final_at": None if state in ("queued", "leased", "sending") else now,
                 "lost_runs": 0,
+                "run_id": 1 if state == "leased" else None,
+                "attempt_id": 0 if state == "sending" else None,
             }
             done = connection.execute(insert(Message).values(**{**usual, **values}))
             assert done.inserted_primary_key is not None

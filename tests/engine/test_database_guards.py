@@ -18,29 +18,27 @@ from tests.engine.dispatching import Desk
 from tests.engine.test_runs import expire
 
 
-@pytest.mark.parametrize(
-    ("table", "values"),
-    [
-        (Message, {"state": "lost_in_space"}),
-        (Message, {"state": "sending", "attempt_id": None}),
-        (Message, {"state": "leased", "run_id": None}),
-        (Attempt, {"state": "maybe"}),
-        (Mailing, {"state": "stuck"}),
-        (AccountRow, {"state": "sleepy"}),
-        (Run, {"state": "undead"}),
-        (Message, {"mailing_id": 4_711}),
-        (Message, {"account_id": 4_711}),
-        (Attempt, {"message_id": 4_711}),
-    ],
-    ids=lambda value: value.__name__ if isinstance(value, type) else "-".join(map(str, value)),
-)
-def test_a_state_that_must_not_be_is_refused(
-    desk: Desk, table: Any, values: dict[str, Any]
-) -> None:
+IMPOSSIBLE: list[tuple[Any, dict[str, Any]]] = [
+    (Message, {"state": "lost_in_space"}),
+    (Message, {"state": "sending", "attempt_id": None}),
+    (Message, {"state": "leased", "run_id": None}),
+    (Message, {"mailing_id": 4_711}),
+    (Message, {"account_id": 4_711}),
+    (Attempt, {"state": "maybe"}),
+    (Attempt, {"message_id": 4_711}),
+    (Mailing, {"state": "stuck"}),
+    (AccountRow, {"state": "sleepy"}),
+    (Run, {"state": "undead"}),
+]
+
+
+def test_states_that_must_not_be_are_refused(desk: Desk) -> None:
     desk.mailing(1)
     desk.pump()
-    with pytest.raises(DBAPIError):
-        desk.change(table, **values)
+    for table, values in IMPOSSIBLE:
+        with pytest.raises(DBAPIError):
+            desk.change(table, **values)
+            pytest.fail(f"{table.__name__} took {values}")
 
 
 def test_two_attempts_of_a_message_have_two_numbers(desk: Desk) -> None:
