@@ -68,6 +68,11 @@ class Listed:
         """Whether an answer ever led to it."""
         return self.last_seen_at is not None
 
+    @property
+    def stands_out(self) -> bool:
+        """Whether the list shows it before the many that never happened here."""
+        return self.occurred or self.entry.changed
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overview:

@@ -1,0 +1,1 @@
+"""Benchmarks: figures as ratios, so that they mean the same on every machine."""
