@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 
 #: Seconds a result waits at most before it is recorded.
 RECORD_WITHIN = 0.05
+#: Seconds to wait at most after a failed connection that did not make the account rest.
+PAUSE_AFTER_FAILURE = 1.0
 
 
 class Stream:
@@ -148,7 +150,8 @@ def account_trouble(
         lambda connection: accounts.failed(dispatch, connection, account_id, answer)
     )
     if not rests:
-        time.sleep(random.uniform(0.2, 1.0) * min(1.0, dispatch.settings.retry_scale * 10))
+        pause = random.uniform(0.2, 1.0) * PAUSE_AFTER_FAILURE
+        time.sleep(pause * min(1.0, dispatch.settings.retry_scale * 10))
 
 
 def channel_failed(error: Exception) -> ConnectionFailed:

@@ -11,6 +11,7 @@ from typing import IO, Any
 from sqlalchemy import RowMapping
 
 from clinic_dispatch_plugin.channels.types import Purpose
+from clinic_dispatch_plugin.database.connection import now
 from clinic_dispatch_plugin.host.types import Action, Actor, Audience
 from clinic_dispatch_plugin.mailings import store, uploads
 from clinic_dispatch_plugin.mailings.content import MailingContent, checked_content
@@ -29,6 +30,7 @@ from clinic_dispatch_plugin.registry import Dispatch
 
 LONGEST_NAME = 200
 LONGEST_FILTER = 500
+PASSED = "This time has passed already: enter a later one or leave the field empty."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -372,7 +374,13 @@ def checked_draft(dispatch: Dispatch, draft: Draft) -> MailingContent:
 
 
 def set_deadline(dispatch: Dispatch, draft: Draft, not_after: datetime | None) -> None:
-    """Step three: the moment after which nothing goes out any more."""
+    """Step three: the moment after which nothing goes out any more.
+
+    :raises MailingProblem: it has passed already.
+    """
+    with dispatch.database.begin() as connection:
+        if not_after is not None and not_after <= now(connection):
+            raise MailingProblem(Problem(field="not_after", message=PASSED))
     _save(dispatch, draft.id, {"not_after": not_after})
 
 

@@ -90,7 +90,8 @@ def filters_sent(audience: str) -> dict[str, str]:
     """The values of one group's filters."""
     prefix = f"filter.{audience}."
     form = Form()
-    names = [name for name in request.form if name.startswith(prefix)]
+    # A part of a broken body may come without a name.
+    names = [name for name in request.form if name and name.startswith(prefix)]
     return {name.removeprefix(prefix): form.raw(name) for name in names}
 
 

@@ -16,6 +16,7 @@ from clinic_dispatch_plugin.error_reference.service import note_answer
 from clinic_dispatch_plugin.host.types import Actor
 from clinic_dispatch_plugin.mailings import store
 from clinic_dispatch_plugin.mailings.drafts import (
+    PASSED,
     checked_draft,
     load,
 )
@@ -90,10 +91,7 @@ def start(dispatch: Dispatch, mailing_id: int, actor: Actor) -> bool:
         if moved:
             _refuse_haste(connection, actor)
             if draft.not_after is not None and draft.not_after <= now(connection):
-                message = (
-                    "This time has passed already: enter a later one or leave the field empty."
-                )
-                raise MailingProblem(Problem(field="not_after", message=message))
+                raise MailingProblem(Problem(field="not_after", message=PASSED))
             freeze(connection, mailing_id, draft.channel, content, actor)
         return moved
 

@@ -23,6 +23,7 @@ from clinic_dispatch_plugin.messages.lists import Cursor, MessageFilter, list_me
 from clinic_dispatch_plugin.registry import Dispatch
 from tests.clinic.host import make_clinic
 from tests.clinic.mailbag import STRANGE, UNKNOWN_USER, Mailbag
+from tests.store.letters import LetterPlugin
 
 MESSAGES = 1_000_000
 MAILINGS = 20
@@ -93,7 +94,9 @@ def main() -> None:
     """Fill a database, open pages, print ratios."""
     with tempfile.TemporaryDirectory() as folder:
         config = {"SQLALCHEMY_DATABASE_URI": sys.argv[1]} if len(sys.argv) > 1 else {}
-        clinic = make_clinic(Path(folder), config=config, host=HostAdapter())
+        clinic = make_clinic(
+            Path(folder), config=config, host=HostAdapter(), plugins=[LetterPlugin()]
+        )
         dispatch = clinic.dispatch
         start = time.perf_counter()
         mailing = fill(dispatch)

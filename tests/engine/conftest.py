@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
+from clinic_dispatch_plugin.engine import stream
 from clinic_dispatch_plugin.messages.rules import MOVES, MessageState
 from tests.engine.dispatching import Desk, open_desk
 
@@ -33,11 +34,12 @@ TRIGGERS = {
 
 
 @pytest.fixture
-def desk(database_url: str, tmp_path: Path) -> Iterator[Desk]:
+def desk(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
     """A dispatch with a fake channel and a fake host, on each kind of database.
 
     After the test every move that any statement made must stand in the one table of moves.
     """
+    monkeypatch.setattr(stream, "PAUSE_AFTER_FAILURE", 0.0)
     made = open_desk(database_url, tmp_path)
     name = made.dispatch.database.engine.dialect.name
     with made.dispatch.database.begin() as connection:

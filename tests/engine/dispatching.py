@@ -27,9 +27,6 @@ from clinic_dispatch_plugin.messages.tables import Attempt, Message
 from clinic_dispatch_plugin.registry import Dispatch
 from clinic_dispatch_plugin.testing import FakeChannel, FakeHost, FakePlugin
 
-#: Waiting times of the retry policies are multiplied by this: a minute is 60 ms.
-SCALE = 0.001
-
 
 def make_dispatch(
     url: str,
@@ -48,7 +45,6 @@ def make_dispatch(
     config = {
         "DATABASE_URL": url,
         "DATA_DIR": str(folder / "data"),
-        "RETRY_SCALE": SCALE,
         "BLOCKED_PLUGINS": "email",
         "REDIS_URL": "unix:///nowhere.sock",
         **settings,

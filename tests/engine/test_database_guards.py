@@ -17,7 +17,6 @@ from tests.engine.conftest import moves_seen
 from tests.engine.dispatching import Desk
 from tests.engine.test_runs import expire
 
-
 IMPOSSIBLE: list[tuple[Any, dict[str, Any]]] = [
     (Message, {"state": "lost_in_space"}),
     (Message, {"state": "sending", "attempt_id": None}),
