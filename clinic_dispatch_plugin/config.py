@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 from zoneinfo import ZoneInfo
 
 import click
@@ -26,6 +27,8 @@ class ConfigurationError(click.ClickException):
 
     def __init__(self, name: str, value: object, advice: str, *, secret: bool = False) -> None:
         shown = "set to a value that is not shown" if secret else f"{str(value)[:200]!r}"
+        if value is None or value == "":
+            shown = "not set"
         super().__init__(f"{name} is {shown}: {advice}")
         self.name = name
 
@@ -102,15 +105,20 @@ def load_settings(config: Mapping[str, Any], *, instance_path: str) -> Settings:
         queue_prefix=read("QUEUE_PREFIX", _word, defaults.queue_prefix),
         url_prefix=read("URL_PREFIX", _url_prefix, defaults.url_prefix),
         base_template=read("BASE_TEMPLATE", _text, None),
-        base_block=read("BASE_BLOCK", _text, defaults.base_block),
+        base_block=read("BASE_BLOCK", _block, defaults.base_block),
         locale=read("LOCALE", _language, defaults.locale),
         timezone=read("TIMEZONE", _zone, defaults.timezone),
         region=read("REGION", _region, defaults.region),
         unknown_consent=read("UNKNOWN_CONSENT", _purposes, defaults.unknown_consent),
         blocked_plugins=read("BLOCKED_PLUGINS", _words, defaults.blocked_plugins),
-        retry_scale=read("RETRY_SCALE", _seconds, defaults.retry_scale),
+        retry_scale=read("RETRY_SCALE", _factor, defaults.retry_scale),
         retention_days=read("RETENTION_DAYS", _days, defaults.retention_days),
     )
+
+
+def known_names() -> frozenset[str]:
+    """The variables of the core; those of channels are the channels' own."""
+    return frozenset(PREFIX + item.name.upper() for item in fields(Settings))
 
 
 def _text(name: str, value: Any) -> str:
@@ -118,89 +126,166 @@ def _text(name: str, value: Any) -> str:
 
 
 def _path(name: str, value: Any) -> Path:
-    return Path(str(value)).expanduser().absolute()
+    path = Path(str(value)).expanduser().absolute()
+    if "\0" in str(value) or (path.exists() and not path.is_dir()):
+        advice = "this is no folder; name one, such as /var/lib/clinic-dispatch."
+        raise ConfigurationError(name, value, advice)
+    return path
 
 
 def _seconds(name: str, value: Any) -> float:
+    return _above_0(name, value, "give a number of seconds above 0, such as 10.")
+
+
+def _factor(name: str, value: Any) -> float:
+    return _above_0(name, value, "give a number above 0, such as 1.")
+
+
+def _above_0(name: str, value: Any, advice: str) -> float:
     try:
         number = float(value)
     except (TypeError, ValueError):
-        raise ConfigurationError(name, value, "give a number of seconds, such as 10.") from None
+        number = 0.0
     if not 0 < number < 10_000_000:
-        raise ConfigurationError(name, value, "give a number of seconds above 0, such as 10.")
+        raise ConfigurationError(name, value, advice)
     return number
 
 
 def _days(name: str, value: Any) -> int:
-    if not str(value).isdigit() or not 1 <= int(value) <= 36_500:
+    if not re.fullmatch("[0-9]{1,5}", str(value)) or not 1 <= int(value) <= 36_500:
         raise ConfigurationError(name, value, "give a whole number of days, such as 180.")
     return int(value)
 
 
-def _database_url(name: str, value: Any) -> str | None:
+def _database_url(name: str, value: Any) -> str:
     from sqlalchemy.engine import make_url
     from sqlalchemy.exc import ArgumentError
 
     examples = "sqlite:////srv/clinic/dispatch.db or postgresql+psycopg://user:password@host/name"
     try:
         url = make_url(str(value))
-    except ArgumentError:
-        raise ConfigurationError(
-            name, value, f"write a database URL such as {examples}.", secret=True
-        ) from None
-    backend = url.get_backend_name()
+        backend = url.get_backend_name()
+    except (ArgumentError, ValueError):
+        advice = f"write a database URL such as {examples}."
+        raise ConfigurationError(name, value, advice, secret=True) from None
     if backend not in {"sqlite", "postgresql", "mysql", "mariadb"}:
-        advice = f"{backend} is not supported; use SQLite, PostgreSQL or MariaDB, such as {examples}."
+        advice = (
+            f"{backend} is not supported; use SQLite, PostgreSQL or MariaDB, such as {examples}."
+        )
         raise ConfigurationError(name, value, advice, secret=True)
     if backend == "postgresql" and url.drivername == "postgresql":
         url = url.set(drivername="postgresql+psycopg")
     if backend in {"mysql", "mariadb"} and "+" not in url.drivername:
         url = url.set(drivername=f"{backend}+pymysql")
+    _need_driver(name, value, url)
     return url.render_as_string(hide_password=False)
 
 
-def _redis_url(name: str, value: Any) -> str | None:
-    if urlsplit(str(value)).scheme not in {"redis", "rediss", "unix"}:
-        advice = "write redis://host:6379/0, rediss://… or unix:///path/to/socket, or leave it unset for the embedded server."
+def _need_driver(name: str, value: Any, url: Any) -> None:
+    """A driver that is not installed is found here and not by the first statement."""
+    from sqlalchemy.exc import ArgumentError
+
+    extra = "postgresql" if url.get_backend_name() == "postgresql" else "mariadb"
+    try:
+        url.get_dialect().import_dbapi()
+    except (ArgumentError, ImportError):
+        advice = (
+            f"the driver of {url.drivername}:// is not installed; run: "
+            f"pip install 'clinic-dispatch-plugin[{extra}]', or install that driver."
+        )
+        raise ConfigurationError(name, value, advice, secret=True) from None
+
+
+def _split(value: Any) -> SplitResult | None:
+    """A URL's parts; None where it is none. Blanks and control characters have no place in one."""
+    text = str(value)
+    if not text.isprintable() or " " in text:
+        return None
+    try:
+        parts = urlsplit(text)
+        _ = parts.port  # reading it is what finds a wrong one
+    except ValueError:
+        return None
+    return parts
+
+
+def _redis_url(name: str, value: Any) -> str:
+    parts = _split(value)
+    place = "" if parts is None else parts.path.strip("/")
+    by_network = parts is not None and parts.scheme in {"redis", "rediss"}
+    wrong_number = by_network and place and not re.fullmatch("[0-9]{1,5}", place)
+    no_socket = parts is not None and parts.scheme == "unix" and not place
+    if parts is None or parts.scheme not in {"redis", "rediss", "unix"} or wrong_number or no_socket:
+        advice = (
+            "write redis://host:6379/0, rediss://host:6379/0 or unix:///path/to/socket, "
+            "or leave it unset for the embedded server."
+        )
         raise ConfigurationError(name, value, advice, secret="@" in str(value))
     return str(value)
 
 
-def _base_url(name: str, value: Any) -> str | None:
-    parts = urlsplit(str(value))
-    if parts.scheme not in {"http", "https"} or not parts.netloc:
-        raise ConfigurationError(name, value, "write an address such as https://clinic.example.")
+def _base_url(name: str, value: Any) -> str:
+    parts = _split(value)
+    if (
+        parts is None
+        or parts.scheme not in {"http", "https"}
+        or not parts.hostname
+        or "@" in parts.netloc
+        or parts.query
+        or parts.fragment
+    ):
+        secret = "@" in str(value)
+        advice = "write an address such as https://clinic.example."
+        raise ConfigurationError(name, value, advice, secret=secret)
     return str(value).rstrip("/")
 
 
 def _word(name: str, value: Any) -> str:
     text = str(value)
-    if not text.replace("-", "").replace("_", "").isalnum() or len(text) > 40:
+    if not re.fullmatch("[A-Za-z0-9_-]{1,40}", text):
         raise ConfigurationError(name, value, "use at most 40 letters, digits, - and _.")
     return text
 
 
+def _block(name: str, value: Any) -> str:
+    text = str(value).strip()
+    if not text.isidentifier():
+        advice = "write the name of a block of your base template, such as content."
+        raise ConfigurationError(name, value, advice)
+    return text
+
+
 def _words(name: str, value: Any) -> frozenset[str]:
-    parts = value.split(",") if isinstance(value, str) else value
-    return frozenset(str(part).strip() for part in parts if str(part).strip())
+    return frozenset(_parts(name, value, "write names separated by commas."))
+
+
+def _parts(name: str, value: Any, advice: str, *, secret: bool = False) -> tuple[str, ...]:
+    """Several values: separated by commas, or a list from the host's own configuration."""
+    if isinstance(value, str):
+        found: Iterable[object] = value.split(",")
+    elif isinstance(value, list | tuple | set | frozenset):
+        found = value
+    else:
+        raise ConfigurationError(name, value, advice, secret=secret)
+    return tuple(str(part).strip() for part in found if str(part).strip())
 
 
 def _secret_keys(name: str, value: Any) -> tuple[str, ...]:
-    parts = value.split(",") if isinstance(value, str) else value
-    keys = tuple(str(part).strip() for part in parts if str(part).strip())
+    advice = (
+        "give one or more keys of at least 32 characters, newest first, separated by commas; "
+        'make one with: python -c "import secrets; print(secrets.token_urlsafe(48))".'
+    )
+    keys = _parts(name, value, advice, secret=True)
     if not keys or any(len(key) < 32 for key in keys):
-        advice = (
-            "give one or more keys of at least 32 characters, newest first, separated by commas; "
-            'make one with: python -c "import secrets; print(secrets.token_urlsafe(48))".'
-        )
         raise ConfigurationError(name, value, advice, secret=True)
     return keys
 
 
 def _url_prefix(name: str, value: Any) -> str:
     text = str(value).rstrip("/")
-    if text and not text.startswith("/"):
-        raise ConfigurationError(name, value, "begin with a slash, such as /dispatch.")
+    if not re.fullmatch(r"(/[A-Za-z0-9._~-]+)+", text):
+        advice = "begin with a slash and use letters, digits and . _ ~ -, such as /dispatch."
+        raise ConfigurationError(name, value, advice)
     return text
 
 
@@ -220,13 +305,16 @@ def _zone(name: str, value: Any) -> ZoneInfo:
 
 def _region(name: str, value: Any) -> str:
     text = str(value).upper()
-    if len(text) != 2 or not text.isalpha():
+    if not re.fullmatch("[A-Z]{2}", text):
         raise ConfigurationError(name, value, "write a country's two letters, such as DE.")
     return text
 
 
 def _purposes(name: str, value: Any) -> frozenset[str]:
     words = _words(name, value)
+    if words == {"none"}:  # an environment variable cannot hold an empty list
+        return frozenset()
     if wrong := words - set(PURPOSES):
-        raise ConfigurationError(name, value, f"{sorted(wrong)[0]!r} is no purpose; use {', '.join(PURPOSES)}.")
+        advice = f"{sorted(wrong)[0]!r} is no purpose; use {', '.join(PURPOSES)} or none."
+        raise ConfigurationError(name, value, advice)
     return words

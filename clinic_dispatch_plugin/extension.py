@@ -56,7 +56,7 @@ class ClinicDispatch:
             ),
             plugins=manager,
             loaded=loaded,
-            channels=collect_channels(manager, app),
+            channels=collect_channels(manager, app, loaded),
         )
         app.extensions[EXTENSION] = dispatch
         app.register_blueprint(make_blueprint(), url_prefix=settings.url_prefix)

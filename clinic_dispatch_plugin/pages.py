@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Blueprint
 from flask.blueprints import BlueprintSetupState
 
+from clinic_dispatch_plugin.engine.tender import worker_is_seen
 from clinic_dispatch_plugin.error_reference import views as error_reference_views
 from clinic_dispatch_plugin.host.adapter import HostAdapter
 from clinic_dispatch_plugin.mailings import views as mailing_views
@@ -24,10 +25,11 @@ def make_blueprint() -> Blueprint:
 
 
 def _lend_counters(state: BlueprintSetupState) -> None:
-    """Let the reference say how often each entry occurred.
+    """Let pages say whether a worker is there, and the reference how often each entry occurred.
 
-    Not where the host hides single patients: a count would tell of messages the reader may not see.
+    The latter not where the host hides single patients: a count would tell of messages the reader may not see.
     """
     dispatch: Dispatch = state.app.extensions[EXTENSION]
+    dispatch.cache["workers_seen"] = lambda: worker_is_seen(dispatch)
     if type(dispatch.host).may_see is HostAdapter.may_see:
         dispatch.cache["count_by_answer"] = count_by_answer

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
@@ -33,6 +33,8 @@ class LoadedPlugin:
     name: str
     distribution: str
     problem: str = ""
+    #: Somebody wants it left out.
+    blocked: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -95,7 +97,8 @@ def load_plugins(
     for point in sorted(entry_points(group=GROUP), key=lambda point: point.name):
         if point.name in blocked:
             manager.set_blocked(point.name)
-            loaded.append(_described(point, "blocked by CLINIC_DISPATCH_BLOCKED_PLUGINS"))
+            problem = "blocked by CLINIC_DISPATCH_BLOCKED_PLUGINS"
+            loaded.append(replace(_described(point, problem), blocked=True))
         elif not manager.has_plugin(point.name):
             loaded.append(_load(manager, point))
     for plugin in more:
@@ -123,16 +126,45 @@ def _described(point: EntryPoint, problem: str = "") -> LoadedPlugin:
     )
 
 
-def collect_channels(manager: pluggy.PluginManager, app: Flask) -> dict[str, Channel]:
-    """Every channel of every plugin by its key.
+def collect_channels(
+    manager: pluggy.PluginManager, app: Flask, loaded: list[LoadedPlugin]
+) -> dict[str, Channel]:
+    """Every channel of every plugin by its key; a plugin that fails here is left out, and ``loaded`` says so.
 
     :raises ConfigurationError: a channel's setting is wrong, or two plugins bring the same channel.
     """
     channels: dict[str, Channel] = {}
-    for several in reversed(manager.hook.clinic_dispatch_channels(config=merged(app.config))):
-        for channel in several:
+    config = merged(app.config)
+    for name, plugin in manager.list_name_plugin():
+        if plugin is None:  # a blocked name
+            continue
+        for channel in _channels_of(manager, name, plugin, config, loaded):
             if channel.key in channels:
-                advice = f"two plugins bring the channel {channel.key!r}; block one of them here by its name."
+                advice = (
+                    f"two plugins bring the channel {channel.key!r}; write the name of one of them "
+                    f"here: {', '.join(each.name for each in loaded)}."
+                )
                 raise ConfigurationError("CLINIC_DISPATCH_BLOCKED_PLUGINS", "", advice)
             channels[channel.key] = channel
     return channels
+
+
+def _channels_of(
+    manager: pluggy.PluginManager,
+    name: str,
+    plugin: object,
+    config: Mapping[str, Any],
+    loaded: list[LoadedPlugin],
+) -> list[Channel]:
+    """One plugin's channels: asked alone, since an exception would end the call for all others."""
+    others = [other for other in manager.get_plugins() if other is not plugin]
+    ask = manager.subset_hook_caller("clinic_dispatch_channels", remove_plugins=others)
+    try:
+        return [channel for several in ask(config=config) for channel in several]
+    except ConfigurationError:
+        raise
+    except Exception as error:
+        log.exception("plugin %s cannot say its channels and is left out", name)
+        problem = f"its channels cannot be used: {type(error).__name__}: {error}"
+        loaded[:] = [replace(each, problem=problem) if each.name == name else each for each in loaded]
+        return []

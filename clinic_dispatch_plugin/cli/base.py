@@ -10,8 +10,8 @@ from datetime import datetime
 from typing import Any, NoReturn, ParamSpec, TypeVar
 
 import click
-from flask.cli import AppGroup
-from sqlalchemy.exc import SQLAlchemyError
+from flask.cli import AppGroup, ScriptInfo
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from clinic_dispatch_plugin.channels.reference import LANGUAGES
 from clinic_dispatch_plugin.database import migrate
@@ -26,6 +26,9 @@ dispatch = AppGroup("dispatch", help="Mailings to patients, and the reference of
 #: Who acts when a command is typed; the audit trail shows it.
 SYSTEM = CommandLine(name="command line")
 
+#: The largest id every database holds.
+ID = click.IntRange(1, 2**63 - 1)
+
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="One JSON object; for lists, one a line."
 )
@@ -39,25 +42,47 @@ def fail(text: str) -> NoReturn:
     raise click.ClickException(text)
 
 
+def typed(words: str) -> str:
+    """A command of ours as this person has to type it: with their application, or as the demo clinic's."""
+    context = click.get_current_context(silent=True)
+    info = context.find_object(ScriptInfo) if context else None
+    if context is not None and info is None:
+        return f"clinic-dispatch {words}"
+    name = info.app_import_path if info is not None else None
+    return f"flask{f' --app {name}' if name else ''} dispatch {words}"
+
+
 def ready() -> Dispatch:
     """The application's dispatch with its tables in place, or an end that says what to type."""
     found = current_dispatch()
     logging.getLogger("alembic").setLevel(logging.WARNING)
+    # Every command that rings says in its own words that nobody is there to hear it.
+    logging.getLogger("clinic_dispatch_plugin.queue.doorbell").setLevel(logging.ERROR)
     try:
         revision = migrate.current(found.database)
     except SQLAlchemyError as error:
-        fail(
-            f"The database cannot be used ({type(error).__name__}): check CLINIC_DISPATCH_DATABASE_URL or the "
-            "host's SQLALCHEMY_DATABASE_URI, and that the server is running."
-        )
+        fail(unusable(error))
     if revision is None:
-        fail("The database has no tables of ours yet: run `flask dispatch db upgrade` first.")
+        fail(f"The database has no tables of ours yet: run `{typed('db upgrade')}` first.")
     if revision != migrate.head():
         fail(
             f"The database is at revision {revision}, this version needs {migrate.head()}: "
-            "run `flask dispatch db upgrade` first."
+            f"run `{typed('db upgrade')}` first."
         )
     return found
+
+
+def unusable(error: SQLAlchemyError) -> str:
+    """What a database's error means, in words; never the statement, whose values could be patients' data."""
+    original = getattr(error, "orig", None)
+    said = type(original or error).__name__
+    if isinstance(error, DBAPIError) and error.statement is None:  # no connection: nothing of ours in it
+        said = f"{said}: {str(original).strip().splitlines()[0][:200]}" if str(original).strip() else said
+        return (
+            f"The database cannot be reached ({said}): check CLINIC_DISPATCH_DATABASE_URL or the host's "
+            "SQLALCHEMY_DATABASE_URI, and that the server is running."
+        )
+    return f"The database refused or went away ({said}): try again, or ask the doctor: {typed('check')}"
 
 
 def guarded(command: Callable[P, R]) -> Callable[P, R]:
@@ -68,8 +93,7 @@ def guarded(command: Callable[P, R]) -> Callable[P, R]:
         try:
             return command(*args, **kwargs)
         except SQLAlchemyError as error:
-            original = getattr(error, "orig", None)
-            fail(f"The database refused or went away: {type(original or error).__name__}. Try again.")
+            fail(unusable(error))
 
     return inside
 

@@ -8,7 +8,7 @@ import sys
 import click
 from flask.cli import AppGroup
 
-from clinic_dispatch_plugin.cli.base import fail, ready
+from clinic_dispatch_plugin.cli.base import fail, guarded, ready
 from clinic_dispatch_plugin.engine.worker import WorkerProblem, run_worker
 
 
@@ -19,7 +19,14 @@ def register(group: AppGroup) -> None:
 
 @click.command("worker")
 @click.option("--burst", is_flag=True, help="End when nothing is due any more.")
-@click.option("--concurrency", type=click.IntRange(1, 32), default=1, show_default=True)
+@click.option(
+    "--concurrency",
+    type=click.IntRange(1, 32),
+    default=1,
+    show_default=True,
+    help="How many send at once; on SQLite one is enough.",
+)
+@guarded
 def worker(burst: bool, concurrency: int) -> None:
     """Send what is due until SIGTERM or Ctrl-C; the first finishes what is open, the second ends at once."""
     dispatch = ready()
@@ -29,7 +36,8 @@ def worker(burst: bool, concurrency: int) -> None:
         format="%(asctime)s %(levelname)s %(name)s %(message)s",
     )
     if not burst:
-        click.echo(f"worker: queue at {'the embedded server' if dispatch.doorbell.embedded else 'Redis'}, {concurrency} at once", err=True)
+        place = "the embedded server" if dispatch.doorbell.embedded else "Redis"
+        click.echo(f"worker: queue at {place}, {concurrency} at once; Ctrl-C ends it", err=True)
     try:
         sys.exit(run_worker(dispatch, burst=burst, concurrency=concurrency))
     except WorkerProblem as error:

@@ -134,6 +134,8 @@ def _set_up_pages(app: Flask) -> None:
     app.add_template_filter(wording.clock_time)
     app.after_request(_protect)
     app.register_error_handler(HTTPException, _show_error)
+    # By its number too, so that whatever is mounted here finds the way to the sign-in.
+    app.register_error_handler(401, _show_error)
     app.register_error_handler(OperationalError, _show_outage)
 
 

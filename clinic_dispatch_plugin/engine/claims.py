@@ -39,7 +39,7 @@ class Claims:
 
     def next_ids(self) -> list[int] | None:
         """The messages of the next window; empty: the rate says not now; None: nothing is due, or another's turn."""
-        if not self._pool and not self._claim():
+        if time.monotonic() > self._run.deadline or not (self._pool or self._claim()):
             return None
         size = self._portion()
         ids, self._pool = self._pool[:size], self._pool[size:]
@@ -79,7 +79,7 @@ class Claims:
     def _claim(self) -> bool:
         """Lease the next messages; False: nothing is due, or another has its turn."""
         run = self._run
-        if not run.may_send or time.monotonic() > run.deadline:
+        if not run.may_send:
             return False
 
         def work(connection: Connection) -> list[int]:

@@ -100,7 +100,7 @@ def prepare(
     for row in rows:
         reason = _reason_not_to(dispatch, row, text, now_known)
         if digests[row["id"]] in blocked:
-            reason = Answer(system="dispatch", code="blocked")
+            reason = Answer(system="dispatch", code=blocked[digests[row["id"]]])
         if reason is not None:
             done.skipped.append((row, reason))
             continue

@@ -117,3 +117,9 @@ def _sign(dispatch: Dispatch, *, worker: str, host: str, concurrency: int) -> No
         store.forget_workers(connection, older_than=3_600)
 
     dispatch.database.run(work)
+
+
+def worker_is_seen(dispatch: Dispatch) -> bool:
+    """Whether some worker gave a sign of life lately."""
+    with dispatch.database.begin() as connection:
+        return bool(store.workers(connection, within=SILENT_SECONDS))

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import threading
 import time
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from flask import copy_current_request_context
 from sqlalchemy import RowMapping
 
 from clinic_dispatch_plugin.database.connection import now
@@ -21,7 +23,7 @@ from clinic_dispatch_plugin.mailings.judging import Judge
 from clinic_dispatch_plugin.mailings.planning import candidates_of, overruled
 from clinic_dispatch_plugin.mailings.problems import NotYours
 from clinic_dispatch_plugin.mailings.sources import BadRows, chunks
-from clinic_dispatch_plugin.messages.mailing_rules import PLAN_BATCH
+from clinic_dispatch_plugin.messages.mailing_rules import PLAN_AT_ONCE, PLAN_BATCH
 from clinic_dispatch_plugin.registry import Dispatch
 
 EXAMPLES = 20
@@ -79,14 +81,32 @@ class _Measured:
     groups: dict[Reason, Group] = field(default_factory=dict)
     bad_rows: BadRows = field(default_factory=lambda: BadRows(whole_rows_only=True))
     at: float = field(default_factory=time.monotonic)
+    #: Set when nothing more is counted.
+    done: threading.Event = field(default_factory=threading.Event)
+    error: Exception | None = None
 
 
-def check(dispatch: Dispatch, mailing_id: int, *, language: str = "en") -> CheckResult:
+class StillChecking(Exception):
+    """The check goes on beside the page.
+
+    :ivar looked_at: recipients so far.
+    """
+
+    def __init__(self, looked_at: int) -> None:
+        super().__init__(looked_at)
+        self.looked_at = looked_at
+
+
+def check(
+    dispatch: Dispatch, mailing_id: int, *, language: str = "en", patience: float | None = None
+) -> CheckResult:
     """Who would get a draft now, and who would not and why.
 
-    Takes as long as the plan does without writing: some seconds for 100,000 recipients; asked again within two
-    minutes for an unchanged draft it answers at once.
+    Asked again within two minutes for an unchanged draft it answers at once.
 
+    :param patience: in a web request: with more than 5,000 recipients wait only so many seconds; the check then goes
+        on in a thread, and the next call finds what it counted. None: wait until all are counted.
+    :raises StillChecking: the patience was not enough.
     :raises NotYours: there is no such mailing.
     :raises MailingProblem: the draft is not complete, or a filter of its audience is wrong.
     :raises HostFailed: the clinic's system did not answer.
@@ -99,12 +119,44 @@ def check(dispatch: Dispatch, mailing_id: int, *, language: str = "en") -> Check
     cached: OrderedDict[str, _Measured] = dispatch.cache.setdefault(_CACHE, OrderedDict())
     key = _state(row)
     found = cached.get(key)
-    if found is None or time.monotonic() - found.at > _FRESH_SECONDS:
-        found = _measure(dispatch, row, content)
+    if found is None or (found.done.is_set() and _is_old(found)):
+        found = _begin(dispatch, row, content, aside=patience is not None)
         cached[key] = found
         while len(cached) > _CACHED:
             cached.popitem(last=False)
+    if not found.done.wait(patience):
+        raise StillChecking(found.recipients)
+    if found.error is not None:
+        cached.pop(key, None)
+        raise found.error
     return _in_words(dispatch, found, language)
+
+
+def _is_old(found: _Measured) -> bool:
+    return time.monotonic() - found.at > _FRESH_SECONDS
+
+
+def _begin(
+    dispatch: Dispatch, row: RowMapping, content: MailingContent, *, aside: bool
+) -> _Measured:
+    found = _Measured()
+    if _measure(dispatch, row, content, found, most=PLAN_AT_ONCE if aside else None):
+        found.done.set()
+        return found
+    whole = _Measured()
+
+    def count() -> None:
+        try:
+            _measure(dispatch, row, content, whole)
+        except Exception as error:  # noqa: BLE001 - raised where the result is asked for
+            whole.error = error
+        whole.at = time.monotonic()
+        whole.done.set()
+
+    # The adapter may ask who acts, so the thread takes the request along.
+    work = copy_current_request_context(count)
+    threading.Thread(target=work, name=f"check-{row['id']}", daemon=True).start()
+    return whole
 
 
 def forget(dispatch: Dispatch, mailing_id: int) -> None:
@@ -121,7 +173,15 @@ def _state(row: RowMapping) -> str:
     return f"{row['id']}:{hashlib.sha256(said.encode()).hexdigest()}"
 
 
-def _measure(dispatch: Dispatch, row: RowMapping, content: MailingContent) -> _Measured:
+def _measure(
+    dispatch: Dispatch,
+    row: RowMapping,
+    content: MailingContent,
+    found: _Measured,
+    *,
+    most: int | None = None,
+) -> bool:
+    """Count; False: there are more than ``most``, and nothing is worth keeping."""
     with dispatch.database.begin() as connection:
         at = now(connection)
     channel = dispatch.channels[row["channel"]]
@@ -133,11 +193,12 @@ def _measure(dispatch: Dispatch, row: RowMapping, content: MailingContent) -> _M
             routed=dispatch.account(channel.key) is not None, not_after=row["not_after"], at=at
         ),
     )
-    found = _Measured()
     for batch in chunks(candidates_of(dispatch, row, bad_rows=found.bad_rows), PLAN_BATCH):
         with dispatch.database.begin() as connection:
             verdicts = judge.judge(connection, batch)
         found.recipients += len(verdicts)
+        if most is not None and found.recipients > most:
+            return False
         for verdict in verdicts:
             if verdict.reason is not None:
                 group = found.groups.setdefault(verdict.reason, Group(reason=verdict.reason))
@@ -152,7 +213,8 @@ def _measure(dispatch: Dispatch, row: RowMapping, content: MailingContent) -> _M
                             line=candidate.line,
                         )
                     )
-    return found
+    found.at = time.monotonic()
+    return True
 
 
 def _in_words(dispatch: Dispatch, found: _Measured, language: str) -> CheckResult:

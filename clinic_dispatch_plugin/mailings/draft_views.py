@@ -8,22 +8,18 @@ from flask import Blueprint, Response, abort, jsonify, redirect, request
 from flask.typing import ResponseReturnValue
 
 from clinic_dispatch_plugin.host.types import Action
-from clinic_dispatch_plugin.mailings import drafts, forms, service, texts, trial, uploads
-from clinic_dispatch_plugin.mailings.checking import CheckResult, check, forget
+from clinic_dispatch_plugin.mailings import drafts, forms, texts, trial, uploads
 from clinic_dispatch_plugin.mailings.drafts import Draft
 from clinic_dispatch_plugin.mailings.problems import MailingProblem, NotYours, Problem
 from clinic_dispatch_plugin.mailings.sources import FileSurvey, audiences, survey_file
-from clinic_dispatch_plugin.messages.access import Sight
 from clinic_dispatch_plugin.messages.mailing_rules import MailingState
 from clinic_dispatch_plugin.registry import current_dispatch
 from clinic_dispatch_plugin.web.auth import MIB, acting, allowed, requires
 from clinic_dispatch_plugin.web.headers import preview_response
-from clinic_dispatch_plugin.web.i18n import N_, _, format_number, language
+from clinic_dispatch_plugin.web.i18n import N_, _
 from clinic_dispatch_plugin.web.layout import render_page, render_part, said, url
 from clinic_dispatch_plugin.web.params import int_arg, number_in
 
-#: Above so many recipients the number has to be typed before anything goes.
-TYPED_ABOVE = 1_000
 #: Rows of a file that are shown at once.
 ROWS_SHOWN = 50
 _SURVEYS = "mailing_surveys"
@@ -46,13 +42,10 @@ def register(blueprint: Blueprint) -> None:
     blueprint.add_url_rule(f"{one}/what", "mailing_what", what, methods=both)
     blueprint.add_url_rule(f"{one}/draft", "keep_mailing", keep, methods=["POST"])
     blueprint.add_url_rule(f"{one}/preview", "mailing_preview", show_html)
-    blueprint.add_url_rule(f"{one}/check", "mailing_check", show_check, methods=both)
-    blueprint.add_url_rule(f"{one}/start", "start_mailing", start, methods=["POST"])
-    blueprint.add_url_rule(f"{one}/trial", "trial_mailing", send_trial, methods=["POST"])
     blueprint.add_url_rule(f"{one}/discard", "discard_mailing", discard, methods=["POST"])
 
 
-def _draft(mailing_id: int) -> Draft:
+def draft_of(mailing_id: int) -> Draft:
     """The draft of this actor.
 
     :raises NotYours: there is none; the page is 404.
@@ -60,7 +53,7 @@ def _draft(mailing_id: int) -> Draft:
     return drafts.load(current_dispatch(), mailing_id, acting())
 
 
-def _elsewhere(draft: Draft) -> ResponseReturnValue | None:
+def elsewhere(draft: Draft) -> ResponseReturnValue | None:
     """Where a mailing belongs that is no draft any more."""
     if draft.state is MailingState.DRAFT:
         return None
@@ -90,8 +83,8 @@ def new() -> ResponseReturnValue:
 @requires(Action.COMPOSE, max_body=65 * MIB)
 def who(mailing_id: int) -> ResponseReturnValue:
     """Step one: whom."""
-    draft = _draft(mailing_id)
-    if away := _elsewhere(draft):
+    draft = draft_of(mailing_id)
+    if away := elsewhere(draft):
         return away
     if request.method == "GET":
         return _who_page(draft)
@@ -192,12 +185,12 @@ def _survey(draft: Draft | None) -> FileSurvey | None:
 @requires(Action.COMPOSE)
 def what(mailing_id: int) -> ResponseReturnValue:
     """Step two: the text, with a real recipient's message beside it."""
-    draft = _draft(mailing_id)
-    if away := _elsewhere(draft) or _without_recipients(draft):
+    draft = draft_of(mailing_id)
+    if away := elsewhere(draft) or without_recipients(draft):
         return away
     if request.method == "GET":
-        return _what_page(draft)
-    draft = _write(draft)
+        return what_page(draft)
+    draft = write(draft)
     go = request.form.get("go", "")
     if go == "template":
         return _take_template(draft)
@@ -211,11 +204,12 @@ def what(mailing_id: int) -> ResponseReturnValue:
     try:
         drafts.checked_draft(current_dispatch(), draft)
     except MailingProblem as error:
-        return _what_page(draft, error)
+        return what_page(draft, error)
     return redirect(url("mailing_check", mailing_id=draft.id), 303)
 
 
-def _without_recipients(draft: Draft) -> ResponseReturnValue | None:
+def without_recipients(draft: Draft) -> ResponseReturnValue | None:
+    """Back to step one where nobody was chosen, or the list is gone."""
     if not draft.has_recipients:
         return redirect(url("mailing_who", mailing_id=draft.id), 303)
     try:
@@ -225,7 +219,8 @@ def _without_recipients(draft: Draft) -> ResponseReturnValue | None:
     return None
 
 
-def _write(draft: Draft) -> Draft:
+def write(draft: Draft) -> Draft:
+    """Keep what the form of step two holds, right or wrong."""
     return drafts.write(
         current_dispatch(),
         draft,
@@ -240,7 +235,7 @@ def _take_template(draft: Draft) -> ResponseReturnValue:
     chosen = forms.id_sent("template")
     if chosen is None:
         message = "Choose a template first."
-        return _what_page(draft, MailingProblem(Problem(field="template", message=message)))
+        return what_page(draft, MailingProblem(Problem(field="template", message=message)))
     found = texts.template(dispatch, chosen)
     if found.channel != draft.channel:
         raise NotYours(chosen)
@@ -248,7 +243,8 @@ def _take_template(draft: Draft) -> ResponseReturnValue:
     return redirect(url("mailing_what", mailing_id=draft.id, said="template"), 303)
 
 
-def _what_page(draft: Draft, error: MailingProblem | None = None) -> Response:
+def what_page(draft: Draft, error: MailingProblem | None = None) -> Response:
+    """The page of step two, with what is wrong beside its field."""
     dispatch = current_dispatch()
     found = texts.templates(dispatch, channel=draft.channel)
     position = int_arg("n", 0, most=trial.MOST_SHOWN)
@@ -261,13 +257,13 @@ def _what_page(draft: Draft, error: MailingProblem | None = None) -> Response:
         templates=[(each.id, each.name) for each in found],
         has_html=forms.has_html(draft.channel),
         has_subject=forms.has_subject(draft.channel),
-        shown=_preview(draft, position),
+        shown=preview_of(draft, position),
         errors=forms.faults(error) if error else {},
         notice=said(NOTICES, request.args.get("said")),
     )
 
 
-def _preview(draft: Draft, position: int) -> trial.Preview | None:
+def preview_of(draft: Draft, position: int) -> trial.Preview | None:
     """What one recipient would get; with invented values for whoever may not read messages."""
     if not draft.has_recipients:
         return None
@@ -296,10 +292,10 @@ def _preview(draft: Draft, position: int) -> trial.Preview | None:
 @requires(Action.COMPOSE)
 def keep(mailing_id: int) -> ResponseReturnValue:
     """Keep what is being typed and show how it looks, for the script of step two."""
-    draft = _draft(mailing_id)
+    draft = draft_of(mailing_id)
     if draft.state is not MailingState.DRAFT or not draft.has_recipients:
         abort(409)
-    draft = _write(draft)
+    draft = write(draft)
     errors: dict[str, str] = {}
     try:
         drafts.checked_draft(current_dispatch(), draft)
@@ -307,7 +303,7 @@ def keep(mailing_id: int) -> ResponseReturnValue:
         errors = forms.faults(error)
     position = number_in(request.form.get("n", ""), most=trial.MOST_SHOWN) or 0
     part = render_part(
-        "clinic_dispatch/mailings/preview_part.html", draft=draft, shown=_preview(draft, position)
+        "clinic_dispatch/mailings/preview_part.html", draft=draft, shown=preview_of(draft, position)
     )
     return jsonify(html=str(part), errors=errors, said=_("Saved"))
 
@@ -315,135 +311,16 @@ def keep(mailing_id: int) -> ResponseReturnValue:
 @requires(Action.VIEW_CONTENTS)
 def show_html(mailing_id: int) -> Response:
     """The HTML a recipient would get, alone, for a frame in which nothing runs and nothing is loaded."""
-    draft = _draft(mailing_id)
-    shown = _preview(draft, int_arg("n", 0, most=trial.MOST_SHOWN))
+    draft = draft_of(mailing_id)
+    shown = preview_of(draft, int_arg("n", 0, most=trial.MOST_SHOWN))
     return preview_response(shown.html if shown else "")
-
-
-# Step three.
-
-
-@requires(Action.COMPOSE)
-def show_check(mailing_id: int) -> ResponseReturnValue:
-    """Step three: who gets nothing and why, before anything goes."""
-    draft = _draft(mailing_id)
-    if away := _elsewhere(draft) or _without_recipients(draft):
-        return away
-    if request.method == "POST":
-        try:
-            drafts.set_deadline(current_dispatch(), draft, forms.deadline_sent())
-        except MailingProblem as error:
-            return _check_page(draft, error)
-        forget(current_dispatch(), draft.id)
-        return redirect(url("mailing_check", mailing_id=draft.id), 303)
-    return _check_page(draft)
-
-
-def _check_page(draft: Draft, error: MailingProblem | None = None) -> ResponseReturnValue:
-    dispatch = current_dispatch()
-    try:
-        found = check(dispatch, draft.id, language=language())
-    except MailingProblem as incomplete:
-        if request.method == "GET" and not draft.has_text:
-            return redirect(url("mailing_what", mailing_id=draft.id), 303)
-        return _what_page(draft, incomplete)
-    sight = Sight(dispatch, acting())
-    hidden = {
-        group.code: len(group.examples) - len(sight.of(group.examples, lambda one: one.ref))
-        for group in found.groups
-    }
-    return render_page(
-        "clinic_dispatch/mailings/check.html",
-        422 if error else 200,
-        active="new_mailing",
-        draft=draft,
-        found=found,
-        examples={
-            group.code: [
-                (one, dispatch.host.recipient_url(one.ref) if one.ref else None)
-                for one in sight.of(group.examples, lambda one: one.ref)
-            ]
-            for group in found.groups
-        },
-        hidden=hidden,
-        bad_rows=[(row, *forms.row_in_words(row)) for row in found.bad_rows.rows[:ROWS_SHOWN]],
-        not_after=request.form.get("not_after", "")
-        if error
-        else forms.deadline_shown(draft.not_after),
-        must_type=found.will_get > TYPED_ABOVE,
-        shown=_preview(draft, int_arg("n", 0, most=trial.MOST_SHOWN)),
-        errors=forms.faults(error) if error else {},
-        notice=said(NOTICES, request.args.get("said")),
-    )
-
-
-@requires(Action.SEND)
-def start(mailing_id: int) -> ResponseReturnValue:
-    """Send. Pressed twice it starts once: the second lands on the progress page as well."""
-    dispatch, actor = current_dispatch(), acting()
-    draft = _draft(mailing_id)
-    if away := _elsewhere(draft) or _without_recipients(draft):
-        return away
-    try:
-        deadline = forms.deadline_sent()
-        if deadline != draft.not_after:
-            drafts.set_deadline(dispatch, draft, deadline)
-            draft = _draft(mailing_id)
-        _refuse_surprise(check(dispatch, draft.id, language=language()))
-        service.start(dispatch, mailing_id, actor)
-    except MailingProblem as error:
-        return _check_page(draft, error)
-    return redirect(url("mailing_progress", mailing_id=mailing_id), 303)
-
-
-def _refuse_surprise(found: CheckResult) -> None:
-    """Nobody sends to more or fewer people than the page said, or to a thousand by a slip of the finger."""
-    shown = number_in(request.form.get("expected", ""))
-    if shown is not None and shown != found.will_get:
-        message = "Meanwhile {now} get the message instead of {shown}. Please look once more."
-        counted = {"now": format_number(found.will_get), "shown": format_number(shown)}
-        raise MailingProblem(Problem(field="", message=message, fields=counted))
-    if found.will_get == 0:
-        message = "Nobody would get this message. Put right what stands below, or choose others."
-        raise MailingProblem(Problem(field="", message=message))
-    typed = "".join(filter(str.isdigit, request.form.get("typed", "")[:40]))
-    if found.will_get > TYPED_ABOVE and typed != str(found.will_get):
-        message = "Type the number of recipients, {count}, so that nothing goes by mistake."
-        counted = {"count": format_number(found.will_get)}
-        raise MailingProblem(Problem(field="typed", message=message, fields=counted))
-
-
-@requires(Action.COMPOSE)
-def send_trial(mailing_id: int) -> ResponseReturnValue:
-    """Send the text to whoever writes it."""
-    dispatch, actor = current_dispatch(), acting()
-    draft = _draft(mailing_id)
-    if away := _elsewhere(draft) or _without_recipients(draft):
-        return away
-    from_text = request.form.get("from") == "what"
-    if from_text:
-        draft = _write(draft)
-    position = number_in(request.form.get("n", ""), most=trial.MOST_SHOWN) or 0
-    try:
-        found = None
-        if allowed(Action.VIEW_CONTENTS):
-            found = trial.sample(dispatch, draft, actor, position)
-        candidate = found[0] if found else trial.invented(dispatch, draft)
-        if found:
-            trial.note_looking(dispatch, draft, actor, candidate)
-        name = _("Trial: {name}", name=draft.name)
-        trial.send_trial(dispatch, draft, actor, candidate, name=name)
-    except MailingProblem as error:
-        return _what_page(draft, error) if from_text else _check_page(draft, error)
-    back = "mailing_what" if from_text else "mailing_check"
-    return redirect(url(back, mailing_id=draft.id, said="trial", n=position), 303)
 
 
 @requires(Action.COMPOSE)
 def discard(mailing_id: int) -> ResponseReturnValue:
     """Throw a draft away."""
-    draft = _draft(mailing_id)
-    if away := _elsewhere(draft):
+    draft = draft_of(mailing_id)
+    if away := elsewhere(draft):
         return away
     drafts.discard_draft(current_dispatch(), draft)
     return redirect(url("mailings", said="discarded"), 303)

@@ -12,9 +12,10 @@ from sqlalchemy import RowMapping
 
 from clinic_dispatch_plugin.channels.types import Purpose
 from clinic_dispatch_plugin.database.connection import now
-from clinic_dispatch_plugin.host.types import Action, Actor, Audience
+from clinic_dispatch_plugin.host.types import Action, Actor
 from clinic_dispatch_plugin.mailings import store, uploads
 from clinic_dispatch_plugin.mailings.content import MailingContent, checked_content
+from clinic_dispatch_plugin.mailings.filters import checked_filters
 from clinic_dispatch_plugin.mailings.problems import MailingProblem, NotYours, Problem
 from clinic_dispatch_plugin.mailings.recipient_file import RecipientFileError
 from clinic_dispatch_plugin.mailings.sources import (
@@ -29,7 +30,6 @@ from clinic_dispatch_plugin.messages.mailing_rules import MailingState
 from clinic_dispatch_plugin.registry import Dispatch
 
 LONGEST_NAME = 200
-LONGEST_FILTER = 500
 PASSED = "This time has passed already: enter a later one or leave the field empty."
 
 
@@ -166,7 +166,7 @@ def choose_audience(
     audience = next((each for each in audiences(dispatch.host) if each.key == key), None)
     if audience is None:
         raise MailingProblem(Problem(field="whom", message="Choose who gets the message."))
-    kept = _filters(audience, filters)
+    kept = checked_filters(audience, filters)
     values = {
         "source": "audience",
         "selection": {"audience": key, "filters": kept, "label": one_line(str(audience.label))},
@@ -176,43 +176,6 @@ def choose_audience(
     }
     _save(dispatch, draft.id, values)
     uploads.remove(dispatch, draft.selection.get("upload"))
-
-
-def _filters(audience: Audience, given: Mapping[str, str]) -> dict[str, str]:
-    problems, kept = [], {}
-    for each in audience.filters:
-        value = one_line(given.get(each.key, ""))
-        name = f"filter.{audience.key}.{each.key}"
-        if each.kind == "bool":
-            value = "1" if value else ""
-        if not value and each.required:
-            problems.append(Problem(field=name, message="Fill this in."))
-        elif (
-            value and each.kind == "choice" and value not in {choice for choice, _ in each.choices}
-        ):
-            problems.append(Problem(field=name, message="Choose one of the list."))
-        elif value and each.kind == "date" and not _is_day(value):
-            problems.append(Problem(field=name, message="Enter a day, such as 2026-11-24."))
-        elif len(value) > LONGEST_FILTER:
-            problems.append(
-                Problem(
-                    field=name,
-                    message="At most {limit} characters.",
-                    fields={"limit": LONGEST_FILTER},
-                )
-            )
-        kept[each.key] = value
-    if problems:
-        raise MailingProblem(*problems)
-    return kept
-
-
-def _is_day(value: str) -> bool:
-    try:
-        datetime.strptime(value, "%Y-%m-%d")  # noqa: DTZ007 - only whether it is one
-    except ValueError:
-        return False
-    return True
 
 
 def _first_name(draft: Draft, proposed: str) -> dict[str, str]:

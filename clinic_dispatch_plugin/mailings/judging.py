@@ -75,7 +75,7 @@ class Judge:
             connection, self._channel.key, digests.values(), self._text.purpose
         )
         return [
-            self._verdict(candidate, address, fault, blocked=digests.get(address) in blocked)
+            self._verdict(candidate, address, fault, blocked=blocked.get(digests.get(address, "")))
             for candidate, (address, fault) in zip(candidates, addresses, strict=True)
         ]
 
@@ -99,19 +99,20 @@ class Judge:
         return kept, None if kept == address else Reason.MALFORMED_ADDRESS
 
     def _verdict(
-        self, candidate: Candidate, address: str, fault: Reason | None, *, blocked: bool
+        self, candidate: Candidate, address: str, fault: Reason | None, *, blocked: str | None
     ) -> Verdict:
         person = person_key(candidate.ref, address) if candidate.ref else ""
         facts = Facts(
             active=candidate.active and len(candidate.ref) <= LONGEST_REF,
-            agreed=consent_allows(
+            agreed=blocked != Reason.NOT_AGREED
+            and consent_allows(
                 self._text.purpose,
                 candidate.consent,
                 unknown_goes=self._settings.unknown_consent,
             ),
             address=None if fault else address,
             address_fault=fault,
-            blocked=blocked,
+            blocked=blocked == Reason.BLOCKED,
             repeated=bool(person) and person in self.seen,
         )
         reason = self._overruled or reason_not_to(facts)

@@ -9,7 +9,13 @@ from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import NotFound
 
 from clinic_dispatch_plugin.host.types import Action, Actor
-from clinic_dispatch_plugin.mailings import draft_views, problems, service, template_views
+from clinic_dispatch_plugin.mailings import (
+    check_views,
+    draft_views,
+    problems,
+    service,
+    template_views,
+)
 from clinic_dispatch_plugin.mailings.lists import drafts_of, list_mailings
 from clinic_dispatch_plugin.mailings.planning import PLAN_FAILED
 from clinic_dispatch_plugin.mailings.problems import NotYours
@@ -46,6 +52,7 @@ def register(blueprint: Blueprint) -> None:
     for name, view in (("pause", pause), ("resume", resume), ("cancel", cancel)):
         blueprint.add_url_rule(f"{one}/{name}", f"{name}_mailing", view, methods=["POST"])
     draft_views.register(blueprint)
+    check_views.register(blueprint)
     template_views.register(blueprint)
 
 

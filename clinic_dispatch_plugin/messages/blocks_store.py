@@ -14,15 +14,19 @@ from clinic_dispatch_plugin.messages.tables import Audit, Block
 
 def blocked(
     connection: Connection, channel: str, digests: Iterable[str], purpose: str
-) -> dict[str, int | None]:
-    """Which of these addresses we do not write to, and the answer that says why."""
-    query = select(Block.address_digest, Block.answer_id).where(
+) -> dict[str, str]:
+    """Which of these addresses we do not write to, and the code of ours that says why.
+
+    ``not_agreed`` where the recipient said so themselves for this purpose, else ``blocked``.
+    """
+    query = select(Block.address_digest, Block.scope).where(
         Block.channel == channel,
         Block.address_digest.in_(list(digests)),
         Block.scope.in_(["", purpose]),
         or_(Block.until.is_(None), Block.until > db_now()),
     )
-    return {row.address_digest: row.answer_id for row in connection.execute(query)}
+    rows = sorted((row.scope, row.address_digest) for row in connection.execute(query))
+    return {digest: "not_agreed" if scope else "blocked" for scope, digest in rows}
 
 
 def block(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from urllib.parse import urlencode
@@ -32,40 +32,45 @@ STATES = ("undelivered", "uncertain", "queued", "sending", "skipped", "sent", "d
 #: A joined cause names each of its entries.
 LONGEST_CAUSE = 1_000
 
-REFUSED: Mapping[Refusal, tuple[str, str]] = {
-    Refusal.CANCELLED: (
-        N_("{n} belongs to a cancelled mailing list: start a new one for it."),
-        N_("{n} belong to a cancelled mailing list: start a new one for them."),
+REFUSED: Mapping[Refusal, Callable[[int], str]] = {
+    Refusal.CANCELLED: lambda n: n_(
+        "{n} belongs to a cancelled mailing list: start a new one for it.",
+        "{n} belong to a cancelled mailing list: start a new one for them.",
+        n,
     ),
-    Refusal.SUPERSEDED: (
-        N_("{n} is not needed: an earlier try arrived after all."),
-        N_("{n} are not needed: an earlier try arrived after all."),
+    Refusal.SUPERSEDED: lambda n: n_(
+        "{n} is not needed: an earlier try arrived after all.",
+        "{n} are not needed: an earlier try arrived after all.",
+        n,
     ),
-    Refusal.DUPLICATE: (
-        N_("{n} is a repetition within its mailing list."),
-        N_("{n} are repetitions within their mailing list."),
+    Refusal.DUPLICATE: lambda n: n_(
+        "{n} is a repetition within its mailing list.",
+        "{n} are repetitions within their mailing list.",
+        n,
     ),
-    Refusal.EXPIRED: (
-        N_("{n} is too late: the mailing list's last moment has passed."),
-        N_("{n} are too late: the mailing list's last moment has passed."),
+    Refusal.EXPIRED: lambda n: n_(
+        "{n} is too late: the mailing list's last moment has passed.",
+        "{n} are too late: the mailing list's last moment has passed.",
+        n,
     ),
-    Refusal.NO_ROUTE: (
-        N_("{n} has no way out: no account is configured for its channel."),
-        N_("{n} have no way out: no account is configured for their channel."),
+    Refusal.NO_ROUTE: lambda n: n_(
+        "{n} has no way out: no account is configured for its channel.",
+        "{n} have no way out: no account is configured for their channel.",
+        n,
     ),
-    Refusal.NO_ADDRESS: (
-        N_("{n} needs a right address first."),
-        N_("{n} need a right address first."),
+    Refusal.NO_ADDRESS: lambda n: n_(
+        "{n} needs a right address first.", "{n} need a right address first.", n
     ),
-    Refusal.MOVED_ON: (
-        N_("{n} has changed meanwhile and stays as it is."),
-        N_("{n} have changed meanwhile and stay as they are."),
+    Refusal.MOVED_ON: lambda n: n_(
+        "{n} has changed meanwhile and stays as it is.",
+        "{n} have changed meanwhile and stay as they are.",
+        n,
     ),
 }
-DONE: Mapping[str, tuple[str, str]] = {
-    "resent": (N_("{n} message is sent again."), N_("{n} messages are sent again.")),
-    "settled": (N_("{n} message was decided."), N_("{n} messages were decided.")),
-    "retried": (N_("{n} message is tried now."), N_("{n} messages are tried now.")),
+DONE: Mapping[str, Callable[[int], str]] = {
+    "resent": lambda n: n_("{n} message is sent again.", "{n} messages are sent again.", n),
+    "settled": lambda n: n_("{n} message was decided.", "{n} messages were decided.", n),
+    "retried": lambda n: n_("{n} message is tried now.", "{n} messages are tried now.", n),
 }
 SAID: Mapping[str, str] = {
     "corrected_saved": N_("The address is on the patient's card, and the message is sent again."),
@@ -201,8 +206,8 @@ def notice() -> tuple[str, str]:
 
 def outcome_text(what: str, outcome: Outcome) -> tuple[str, str]:
     """How many moved and why others did not, in words, and the notice's kind."""
-    parts = [n_(*DONE[what], outcome.done)] if outcome.done or not outcome.left else []
-    parts += [n_(*REFUSED[refusal], count) for refusal, count in outcome.refused.items()]
+    parts = [DONE[what](outcome.done)] if outcome.done or not outcome.left else []
+    parts += [REFUSED[refusal](count) for refusal, count in outcome.refused.items()]
     return " ".join(parts), "ok" if outcome.done and not outcome.left else "wait"
 
 

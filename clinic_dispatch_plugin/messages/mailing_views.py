@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Response, abort, jsonify
+from flask import Response, abort, jsonify, redirect
+from werkzeug.wrappers import Response as AnyResponse
 
 from clinic_dispatch_plugin.host.types import Action
 from clinic_dispatch_plugin.messages import forms, showing
@@ -12,7 +13,7 @@ from clinic_dispatch_plugin.messages.causes import Remedy, Summary, mailing_summ
 from clinic_dispatch_plugin.messages.list_views import page_links
 from clinic_dispatch_plugin.messages.lists import list_messages
 from clinic_dispatch_plugin.registry import current_dispatch
-from clinic_dispatch_plugin.web.auth import acting, requires
+from clinic_dispatch_plugin.web.auth import acting, allowed, requires
 from clinic_dispatch_plugin.web.i18n import language
 from clinic_dispatch_plugin.web.layout import render_page, render_part, url
 from clinic_dispatch_plugin.web.params import choice_arg
@@ -22,9 +23,12 @@ LIVE = ("planning", "running", "scheduled")
 
 
 @requires(Action.VIEW)
-def show_mailing(mailing_id: int) -> Response:
-    """A mailing's own page."""
+def show_mailing(mailing_id: int) -> AnyResponse:
+    """A mailing's own page; of one that is still being written, the page to go on with."""
     summary = _summary(mailing_id)
+    go_on = showing.link("mailing_who", mailing_id=mailing_id)
+    if summary.mailing["state"] == "draft" and go_on and allowed(Action.COMPOSE):
+        return redirect(go_on, 303)
     query = forms.read_list_query(mailing_id)
     page = list_messages(
         current_dispatch(), acting(), query.wanted, cursor=query.cursor, newer=query.newer

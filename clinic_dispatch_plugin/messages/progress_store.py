@@ -85,6 +85,9 @@ def mailing_finished(connection: Connection, mailing_id: int) -> bool:
 def _mark(
     connection: Connection, mailing_id: int, unfinished: Any, also: Any, **values: Any
 ) -> bool:
+    if connection.dialect.name != "sqlite":
+        # Whoever queues a message again holds this row: its messages are counted only after that.
+        connection.execute(select(Mailing.id).where(Mailing.id == mailing_id).with_for_update())
     done = connection.execute(
         update(Mailing)
         .where(Mailing.id == mailing_id, Mailing.state == MailingState.RUNNING.value)

@@ -97,6 +97,12 @@ function sendOnce(form) {
   window.addEventListener("pageshow", () => { gone = false; });
 }
 
+/** A page that is not ready yet comes again by itself. */
+function comeAgain(box) {
+  setTimeout(() => window.location.replace(box.dataset.comeAgain), 1000);
+}
+
+document.querySelectorAll("[data-come-again]").forEach(comeAgain);
 document.querySelectorAll("[data-whom]").forEach(proposePurpose);
 document.querySelectorAll("[data-chips]").forEach(insertPlaceholders);
 document.querySelectorAll("[data-live]").forEach(showLive);

@@ -23,7 +23,7 @@ class How(StrEnum):
     RUBBISH = "rubbish"
     #: Accepted, after a pause that is well within the channel's own patience.
     SLOW = "slow"
-    #: The connection ends while the message is on its way, not yet whole.
+    #: The connection ends before the channel has written the whole message.
     LOST_BEFORE = "lost_before"
     #: The connection ends after the message was read to its end, without an answer.
     LOST_AFTER = "lost_after"

@@ -353,42 +353,18 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    op.drop_index("ix_dispatch_attempt_run_id", table_name="dispatch_attempt")
-    op.drop_index("ix_dispatch_attempt_provider_id", table_name="dispatch_attempt")
+    # Indexes go with their tables: MariaDB lets none go that a foreign key needs.
     op.drop_table("dispatch_attempt")
-    op.drop_index("ix_dispatch_message_state", table_name="dispatch_message")
-    op.drop_index(
-        "ix_dispatch_message_run",
-        table_name="dispatch_message",
-        postgresql_where=sa.text("run_id IS NOT NULL"),
-        sqlite_where=sa.text("run_id IS NOT NULL"),
-    )
-    op.drop_index("ix_dispatch_message_ref", table_name="dispatch_message")
-    op.drop_index("ix_dispatch_message_mailing", table_name="dispatch_message")
-    op.drop_index(
-        "ix_dispatch_message_due",
-        table_name="dispatch_message",
-        postgresql_where=sa.text("state = 'queued'"),
-        sqlite_where=sa.text("state = 'queued'"),
-    )
-    op.drop_index("ix_dispatch_message_cause", table_name="dispatch_message")
-    op.drop_index("ix_dispatch_message_answer", table_name="dispatch_message")
     op.drop_table("dispatch_message")
-    op.drop_index("ix_dispatch_mailing_state", table_name="dispatch_mailing")
     op.drop_table("dispatch_mailing")
     op.drop_table("dispatch_block")
     op.drop_table("dispatch_account")
     op.drop_table("dispatch_revision")
-    op.drop_index("ix_dispatch_answer_entry_id", table_name="dispatch_answer")
-    op.drop_index("ix_dispatch_answer_code", table_name="dispatch_answer")
     op.drop_table("dispatch_answer")
     op.drop_table("dispatch_worker")
     op.drop_table("dispatch_template")
-    op.drop_index("ix_dispatch_run_state", table_name="dispatch_run")
     op.drop_table("dispatch_run")
     op.drop_table("dispatch_reference_state")
     op.drop_table("dispatch_lock")
     op.drop_table("dispatch_entry")
-    op.drop_index("ix_dispatch_audit_message_id", table_name="dispatch_audit")
-    op.drop_index("ix_dispatch_audit_mailing_id", table_name="dispatch_audit")
     op.drop_table("dispatch_audit")

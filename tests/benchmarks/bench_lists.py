@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
@@ -60,7 +61,7 @@ def fill(dispatch: Dispatch) -> int:
         with dispatch.database.begin() as connection:
             connection.execute(
                 text(
-                    f"INSERT INTO dispatch_message ({_quoted(dispatch)}, {COLUMNS}) "  # noqa: S608
+                    f"INSERT INTO dispatch_message ({_quoted(dispatch)}, {COLUMNS}) "
                     f"SELECT {_new_key(dispatch)}, {COLUMNS} FROM dispatch_message "
                     f"WHERE id <= {more} ORDER BY mailing_id, id"
                 )
@@ -124,9 +125,11 @@ def main() -> None:
             ),
         ]
         for case in cases:
-            first = seconds(lambda case=case: _open(dispatch, case.wanted, case.near))
-            deep = seconds(lambda case=case: _open(dispatch, case.wanted, case.far))
-            print(f"{case.name:15} first page {first * 1000:6.2f} ms, deep page {deep / first:5.2f} x")
+            first = seconds(partial(_open, dispatch, case.wanted, case.near))
+            deep = seconds(partial(_open, dispatch, case.wanted, case.far))
+            print(
+                f"{case.name:15} first page {first * 1000:6.2f} ms, deep page {deep / first:5.2f} x"
+            )
 
 
 def _open(dispatch: Dispatch, wanted: MessageFilter, cursor: Cursor | None) -> None:

@@ -1,4 +1,4 @@
-"""Stands between a channel and the relay simulator and swallows or delays answers, as a bad network does."""
+"""Stands between a channel and the relay simulator and cuts, swallows or delays, as a bad network does."""
 
 from __future__ import annotations
 
@@ -22,6 +22,8 @@ class Muffler:
         self.silent: set[str] = set()
         #: Recipients after whose final dot the answer takes its time.
         self.slow: set[str] = set()
+        #: Recipients whose envelope ends the connection.
+        self.cut: set[str] = set()
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=50)
         self._sockets: list[socket.socket] = []
 
@@ -59,13 +61,21 @@ class Muffler:
     def way_of(self, text: bytes) -> str:
         """What is to happen after this message's final dot."""
         for way, addresses in (("silent", self.silent), ("slow", self.slow)):
-            if any(f"TO:<{address}>".encode() in text for address in addresses):
+            if _names(text, addresses):
                 return way
         return ""
+
+    def cuts(self, text: bytes) -> bool:
+        """Whether the connection ends at this point of an envelope."""
+        return _names(text, self.cut)
 
     @property
     def slow_seconds(self) -> float:
         return self._slow_seconds
+
+
+def _names(text: bytes, addresses: set[str]) -> bool:
+    return any(f"TO:<{address}>".encode() in text for address in addresses)
 
 
 class _Line:
@@ -82,6 +92,9 @@ class _Line:
         with contextlib.suppress(OSError):
             while data := self._client.recv(65_536):
                 self._listen(data)
+                if self._muffler.cuts(self._since_dot):
+                    self._close(self._client)
+                    break
                 self._relay.sendall(data)
         self._close(self._relay)
 

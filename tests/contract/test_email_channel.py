@@ -30,7 +30,6 @@ CONNECTIONS = 2
 SCENARIOS = {
     How.REFUSE: Scenario.UNKNOWN,
     How.REFUSE_FOR_NOW: Scenario.FULL_TEMPORARY,
-    How.LOST_BEFORE: Scenario.LOST_BEFORE_DOT,
     How.LOST_AFTER: Scenario.LOST,
 }
 
@@ -69,6 +68,8 @@ class RelayUnderTest:
             self._muffler.silent.add(address)
         elif how is How.SLOW:
             self._muffler.slow.add(address)
+        elif how is How.LOST_BEFORE:
+            self._muffler.cut.add(address)
         elif how is How.RUBBISH:
             self._table.verdicts[address] = Verdict(after_data="<html>It works!</html>")
         elif how in SCENARIOS:

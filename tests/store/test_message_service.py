@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
 from clinic_dispatch_plugin.accounts import service as accounts
 from clinic_dispatch_plugin.channels.types import Answer
@@ -25,6 +26,7 @@ from clinic_dispatch_plugin.messages.correction import (
     correct_address,
 )
 from clinic_dispatch_plugin.messages.lists import Line, MessageFilter, Page, list_messages
+from clinic_dispatch_plugin.messages.lists_store import Segment, page_query
 from clinic_dispatch_plugin.messages.report import support_report
 from clinic_dispatch_plugin.messages.rules import (
     MessageState,
@@ -47,6 +49,7 @@ from tests.clinic.host import Clinic, TinyHost, make_clinic
 from tests.clinic.mailbag import LOST, MAILBOX_FULL, STRANGE, UNKNOWN_USER, Mailbag
 from tests.store.letters import LetterPlugin
 
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 LANG = Actor(ref="reception", name="B. Lang")
 
 
@@ -571,6 +574,30 @@ def test_filters_narrow_by_state_cause_channel_and_period(given: Given) -> None:
     assert every_line(given, MessageFilter(until=old)) == []
     assert every_line(given, MessageFilter(cause="smtp:no-such-code")) == []
     assert every_line(given, MessageFilter(channel="pigeon")) == []
+
+
+@pytest.mark.parametrize(
+    ("segment", "index"),
+    [
+        (Segment(), "INTEGER PRIMARY KEY"),
+        (Segment(since=LONG_AGO), "INTEGER PRIMARY KEY"),
+        (Segment(state="undelivered"), "ix_dispatch_message_state"),
+        (Segment(state="undelivered", mailing_id=1), "ix_dispatch_message_mailing"),
+        (Segment(answer_ids=(1,)), "ix_dispatch_message_answer"),
+    ],
+)
+def test_every_page_is_found_by_an_index_in_its_own_order(
+    tmp_path: Path, segment: Segment, index: str
+) -> None:
+    config = {"CLINIC_DISPATCH_BLOCKED_PLUGINS": "email"}
+    dispatch = make_clinic(tmp_path, config=config, plugins=[LetterPlugin()]).dispatch
+    for newer in (False, True):
+        query = page_query(segment, beyond=1_000, limit=51, newer=newer)
+        with dispatch.database.begin() as connection:
+            said = str(query.compile(connection, compile_kwargs={"literal_binds": True}))
+            plan = connection.execute(text(f"EXPLAIN QUERY PLAN {said}")).all()
+        (step,) = [row.detail for row in plan]
+        assert step.startswith("SEARCH") and index in step and "TEMP" not in step
 
 
 def test_what_may_not_be_seen_is_in_no_list_count_or_action(given: Given) -> None:

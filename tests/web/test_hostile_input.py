@@ -15,7 +15,7 @@ from flask.testing import FlaskClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from werkzeug.datastructures import MultiDict
-from werkzeug.test import TestResponse
+from werkzeug.test import TestResponse, encode_multipart
 
 from clinic_dispatch_plugin.host.types import Action
 from clinic_dispatch_plugin.web.layout import MARKER
@@ -517,7 +517,9 @@ def upload(full: FullClinic, content: bytes, file_name: str = "liste.csv") -> Te
         "purpose": "service",
         "file": (io.BytesIO(content), file_name),
     }
-    return client.post("/dispatch/mailings/new", data=data, content_type="multipart/form-data")
+    boundary, body = encode_multipart(data)
+    type_ = f"multipart/form-data; boundary={boundary}"
+    return client.post("/dispatch/mailings/new", data=body, content_type=type_)
 
 
 def is_taken_or_refused(full: FullClinic, answer: TestResponse, files: list[str]) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +35,8 @@ def clinic(tmp_path: Path) -> Clinic:
 
 
 @pytest.fixture
-def bag(clinic: Clinic) -> Iterator[Mailbag]:
-    yield Mailbag(clinic.dispatch)
+def bag(clinic: Clinic) -> Mailbag:
+    return Mailbag(clinic.dispatch)
 
 
 @pytest.fixture
@@ -324,7 +323,9 @@ def test_the_file_for_spreadsheets_holds_no_formula(
     bag.message(mailing, name='Berger; "Anna"')
     answer = client.get("/dispatch/messages.csv")
     assert answer.mimetype == "text/csv" and answer.data.startswith("\ufeff".encode())
-    rows = list(csv.reader(io.StringIO(answer.text.removeprefix("\ufeff"), newline=""), delimiter=";"))
+    rows = list(
+        csv.reader(io.StringIO(answer.text.removeprefix("\ufeff"), newline=""), delimiter=";")
+    )
     assert len(rows) == 8 and rows[0][2] == "Empfänger"
     cells = [cell for row in rows for cell in row]
     assert not [cell for cell in cells if cell.startswith(("=", "+", "-", "@", "\t", "\r"))]
@@ -362,21 +363,28 @@ def test_everybody_may_unsubscribe_and_learns_nothing(
     assert "Klinik am Park" not in asked.text
     with clinic.dispatch.database.begin() as connection:
         assert store.blocked(connection, "email", [digest], "promotion") == {}
-    done = client.post(
-        f"/dispatch/unsubscribe/{path}", data={"List-Unsubscribe": "One-Click"}
-    )
+    done = client.post(f"/dispatch/unsubscribe/{path}", data={"List-Unsubscribe": "One-Click"})
     assert done.status_code == 200 and "Erledigt" in done.text
     with clinic.dispatch.database.begin() as connection:
         found = store.blocked(connection, "email", [digest], "promotion")
     assert (digest in found) is (kind == "known")
 
 
-RUBBISH = ["\x00", "'; DROP TABLE dispatch_message; --", "<script>", "\ud800", "9" * 40, "-1", "ä" * 5000]
+RUBBISH = [
+    "\x00",
+    "'; DROP TABLE dispatch_message; --",
+    "<script>",
+    "\ud800",
+    "9" * 40,
+    "-1",
+    "ä" * 5000,
+]
 
 
 @pytest.mark.parametrize("value", RUBBISH)
 @pytest.mark.parametrize(
-    "name", ["q", "channel", "state", "cause", "mailing", "from", "to", "after", "before", "correct"]
+    "name",
+    ["q", "channel", "state", "cause", "mailing", "from", "to", "after", "before", "correct"],
 )
 def test_rubbish_in_an_address_is_a_clear_page(
     client: FlaskClient, bag: Mailbag, mailing: int, name: str, value: str
@@ -410,7 +418,7 @@ def test_rubbish_in_a_form_moves_nothing_and_leads_nowhere_else(
     bag.message(mailing, "undelivered", answer=UNKNOWN_USER)
     answer = submit(client, f"/dispatch/mailings/{mailing}", data, to="/dispatch/messages/resend")
     assert answer.status_code in (303, 400, 413)
-    assert answer.location is None or answer.location.startswith("/dispatch/")
+    assert answer.headers.get("Location", "/dispatch/").startswith("/dispatch/")
     assert bag.row(2)["state"] == "undelivered"
 
 

@@ -1,0 +1,1 @@
+"""What people do with the pages, in a real browser, against the whole demo clinic."""

@@ -1,0 +1,118 @@
+"""Workers that are asked to end, lose their head, or freeze."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import DATABASES
+from tests.crash.workers import IN_FLIGHT, Clinic
+
+MANY = 400
+#: Seconds the relay takes for each answer, so that a signal finds it at work.
+LATENCY = 0.03
+
+
+def begin(clinic: Clinic) -> int:
+    """A worker in the middle of a mailing; gives its process id."""
+    clinic.desk.mailing(MANY)
+    process = clinic.command("worker")
+    clinic.wait_until(lambda: len(clinic.ledger()) >= 20, "the first messages are out")
+    return process.pid
+
+
+def test_sigterm_finishes_what_is_open_and_gives_the_rest_back(
+    make_clinic: Callable[..., Clinic],
+) -> None:
+    clinic = make_clinic(latency=LATENCY)
+    pid = begin(clinic)
+    process = clinic.started[-1]
+    os.kill(pid, signal.SIGTERM)
+    assert process.wait(60) == 0, clinic.logs()
+    assert clinic.family(pid) == []
+    states = clinic.desk.states()
+    assert set(states) == {"sent", "queued"}, "nothing in doubt, nothing leased"
+    assert states["sent"] == len(clinic.ledger())
+    assert [run["state"] for run in clinic.desk.runs()] == ["ended"]
+    clinic.finish()
+    clinic.check(uncertain=0)
+
+
+def test_a_signal_to_every_process_at_once_drains_too(make_clinic: Callable[..., Clinic]) -> None:
+    """As a service manager does, and Ctrl-C in a terminal."""
+    clinic = make_clinic(latency=LATENCY)
+    pid = begin(clinic)
+    for member in (pid, *clinic.family(pid)):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(member, signal.SIGTERM)
+    assert clinic.started[-1].wait(60) == 0, clinic.logs()
+    assert set(clinic.desk.states()) == {"sent", "queued"}
+    clinic.finish()
+    clinic.check(uncertain=0)
+
+
+def test_when_the_supervisor_is_killed_alone_its_children_finish_and_end(
+    make_clinic: Callable[..., Clinic],
+) -> None:
+    clinic = make_clinic(latency=LATENCY)
+    pid = begin(clinic)
+    assert clinic.family(pid)
+    os.kill(pid, signal.SIGKILL)
+    clinic.started[-1].wait()
+    clinic.wait_until(lambda: clinic.family(pid) == [], "the children have ended")
+    assert len(clinic.ledger()) < MANY, "they did not wait for the end of the mailing"
+    assert set(clinic.desk.states()) == {"sent", "queued"}
+    clinic.finish()
+    clinic.check(uncertain=0)
+
+
+def test_a_workhorse_killed_alone_costs_no_more_than_what_it_had_in_flight(
+    make_clinic: Callable[..., Clinic],
+) -> None:
+    clinic = make_clinic(latency=LATENCY)
+    pid = begin(clinic)
+    run = clinic.desk.runs()[-1]
+    os.kill(int(run["worker"].rpartition(":")[2]), signal.SIGKILL)
+    clinic.wait_until(lambda: "queued" not in clinic.desk.states(), "its worker goes on")
+    clinic.wait_until(lambda: set(clinic.desk.states()) <= {"sent", "uncertain"}, "all is decided")
+    os.kill(pid, signal.SIGTERM)
+    assert clinic.started[-1].wait(60) == 0
+    clinic.check(uncertain=IN_FLIGHT)
+
+
+@pytest.mark.parametrize("crash_url", DATABASES[1:2], indirect=True)
+def test_a_worker_frozen_past_its_lease_opens_nothing_when_it_wakes(
+    make_clinic: Callable[..., Clinic],
+) -> None:
+    """On SQLite a process frozen inside a transaction holds up every writer until it wakes: told in the documents."""
+    clinic = make_clinic(latency=LATENCY, lease=3.0)
+    pid = begin(clinic)
+    frozen = [member for member in (pid, *clinic.family(pid)) if _is_worker(member)]
+    for member in frozen:
+        os.kill(member, signal.SIGSTOP)
+    try:
+        clinic.run("worker", "--burst")
+        after = len(clinic.ledger())
+        assert clinic.desk.runs()[0]["state"] == "lost"
+    finally:
+        for member in frozen:
+            os.kill(member, signal.SIGCONT)
+    clinic.wait_until(lambda: set(clinic.desk.states()) <= {"sent", "uncertain"}, "all is decided")
+    os.kill(pid, signal.SIGTERM)
+    assert clinic.started[0].wait(60) == 0
+    clinic.check(uncertain=IN_FLIGHT)
+    assert len(clinic.ledger()) <= after + IN_FLIGHT
+
+
+def _is_worker(pid: int) -> bool:
+    """The embedded server and its watchdog are nobody's workers."""
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return False
+    return b"flask" in words
