@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -10,17 +11,21 @@ from sqlalchemy import select
 
 from clinic_dispatch_plugin.accounts import service as accounts
 from clinic_dispatch_plugin.cli.base import (
+    ID,
+    fail,
     guarded,
     json_option,
     language_option,
     print_json,
     print_table,
     ready,
+    typed,
 )
 from clinic_dispatch_plugin.database.base import db_now
 from clinic_dispatch_plugin.engine import store as engine
 from clinic_dispatch_plugin.engine.tender import SILENT_SECONDS
 from clinic_dispatch_plugin.error_reference.answers import Explained, explained
+from clinic_dispatch_plugin.mailings import service as mailings
 from clinic_dispatch_plugin.messages import store as messages
 from clinic_dispatch_plugin.messages.commands import messages_for_command
 from clinic_dispatch_plugin.messages.rules import MessageState
@@ -34,8 +39,13 @@ def register(group: AppGroup) -> None:
 
 
 @click.command("messages")
-@click.option("--mailing", type=int, help="Only of this mailing.")
-@click.option("--status", "state", type=click.Choice([state.value for state in MessageState]))
+@click.option("--mailing", type=ID, help="Only of this mailing.")
+@click.option(
+    "--status",
+    "state",
+    type=click.Choice([state.value for state in MessageState]),
+    help="Only in this state.",
+)
 @json_option
 @language_option
 @guarded
@@ -43,6 +53,8 @@ def list_messages(mailing: int | None, state: str | None, as_json: bool, lang: s
     """List messages with what explains them, oldest first."""
     dispatch = ready()
     language = lang or dispatch.settings.locale
+    if mailing is not None:
+        _check_mailing(dispatch, mailing)
     rows = messages_for_command(
         dispatch,
         mailing_id=mailing,
@@ -59,6 +71,13 @@ def list_messages(mailing: int | None, state: str | None, as_json: bool, lang: s
     )
 
 
+def _check_mailing(dispatch: Dispatch, mailing_id: int) -> None:
+    try:
+        mailings.summary(dispatch, mailing_id)
+    except LookupError:
+        fail(f"There is no mailing {mailing_id}.")
+
+
 @click.command("status")
 @json_option
 @guarded
@@ -68,13 +87,25 @@ def status(as_json: bool) -> None:
     if as_json:
         print_json(found)
         return
-    click.echo(f"queue      {'reachable' if found['queue']['reachable'] else 'NOT reachable'}")
-    click.echo(f"workers    {len(found['workers'])}")
+    _print_status(found)
+
+
+def _print_status(found: Mapping[str, Any]) -> None:
+    queue = found["queue"]
+    kind = "embedded server" if queue["embedded"] else "Redis"
+    answers = "answers" if queue["reachable"] else "does not answer"
+    if queue["embedded"] and not queue["reachable"]:
+        answers = "not running (it lives while a worker does)"
+    click.echo(f"queue      {kind}: {answers}")
+    none = "" if found["workers"] else f": start one with {typed('worker')}"
+    click.echo(f"workers    {len(found['workers'])}{none}")
     for worker in found["workers"]:
         click.echo(f"           {worker['name']}, version {worker['version']}")
     click.echo(f"waiting    {found['waiting']} due now, {found['running']} mailings running")
     for account in found["accounts"]:
-        click.echo(f"account    {account['channel']}/{account['key']}: {account['state']} {account['note']}")
+        why = f": {account['note']}" if account["note"] else ""
+        name = f"{account['channel']}/{account['key']}"
+        click.echo(f"account    {name} {account['state']}{why}")
 
 
 def _status(dispatch: Dispatch) -> dict[str, Any]:
@@ -109,10 +140,11 @@ def _status(dispatch: Dispatch) -> dict[str, Any]:
         }
         for row in rows
     ]
-    found["queue"] = {"reachable": dispatch.doorbell.answers(), "embedded": dispatch.doorbell.embedded}
+    found["queue"] = {
+        "reachable": dispatch.doorbell.answers(),
+        "embedded": dispatch.doorbell.embedded,
+    }
     return found
-
-
 
 
 def _note(answer: Explained | None, state: str, language: str) -> str:

@@ -17,6 +17,7 @@ from clinic_dispatch_plugin.cli.base import (
     print_json,
     ready,
 )
+from clinic_dispatch_plugin.error_reference.answers import answers_of_cause
 from clinic_dispatch_plugin.host.types import Actor
 from clinic_dispatch_plugin.mailings import service as mailings
 from clinic_dispatch_plugin.messages import service as messages
@@ -137,9 +138,13 @@ def _check_cause(dispatch: Dispatch, mailing_id: int, cause: str | None) -> None
         known = [str(each["key"]) for each in causes_json(dispatch, mailing_id, "en")]
     except LookupError:
         fail(f"There is no mailing {mailing_id}.")
-    if cause is not None and cause not in known:
-        there = f"there are: {', '.join(known)}" if known else "nothing of it failed"
-        fail(f"--cause {cause!r}: mailing {mailing_id} has no such cause now; {there}.")
+    if cause is None or cause in known:
+        return
+    with dispatch.database.begin() as connection:
+        found = answers_of_cause(dispatch, connection, cause)
+    if not found:
+        there = f"use one of: {', '.join(known)}" if known else "nothing of it failed"
+        fail(f"--cause {cause!r}: mailing {mailing_id} has no such cause; {there}.")
 
 
 def _resent(dispatch: Dispatch, actor: Actor, chosen: Chosen) -> messages.Outcome:

@@ -9,21 +9,29 @@ from pathlib import Path
 import click
 from flask.cli import AppGroup
 
-from clinic_dispatch_plugin.cli.base import SYSTEM, fail, guarded, json_option, print_json, ready
+from clinic_dispatch_plugin.cli.base import (
+    SYSTEM,
+    fail,
+    guarded,
+    json_option,
+    print_json,
+    ready,
+    typed,
+)
 from clinic_dispatch_plugin.config import PURPOSES
 from clinic_dispatch_plugin.engine import store as engine
 from clinic_dispatch_plugin.engine.tender import SILENT_SECONDS
 from clinic_dispatch_plugin.mailings import service as mailings
 from clinic_dispatch_plugin.mailings.content import MailingContent
+from clinic_dispatch_plugin.mailings.planning import PLAN_FAILED
 from clinic_dispatch_plugin.mailings.problems import HostFailed, MailingProblem, NoRoute
 from clinic_dispatch_plugin.mailings.recipient_file import RecipientFileError
-from clinic_dispatch_plugin.mailings.sources import AudienceSource, FileSource
+from clinic_dispatch_plugin.mailings.sending import StartedMailing
+from clinic_dispatch_plugin.mailings.sources import AudienceSource, FileSource, audiences
+from clinic_dispatch_plugin.messages.mailing_rules import MailingState
 from clinic_dispatch_plugin.registry import Dispatch
 
 _POLL_SECONDS = 0.2
-_NO_WORKER = (
-    "No worker is running, so nothing goes out yet; nothing is lost. Start one with: flask dispatch worker"
-)
 
 
 def register(group: AppGroup) -> None:
@@ -59,7 +67,13 @@ class _Moment(click.ParamType):
 @click.option("--text", "text", required=True, type=click.Path(path_type=Path), help="File with the text.")
 @click.option("--html", "html", type=click.Path(path_type=Path), help="File with the HTML text.")
 @click.option("--name", default="", help="Name of the mailing; the subject by default.")
-@click.option("--purpose", type=click.Choice(PURPOSES), default="service", show_default=True)
+@click.option(
+    "--purpose",
+    type=click.Choice(PURPOSES),
+    default="service",
+    show_default=True,
+    help="What it is for; all but service ask for consent.",
+)
 @click.option("--not-after", type=_Moment(), help="ISO 8601 with a zone: not sent later than this.")
 @click.option("--idempotency-key", help="The same key twice sends once.")
 @click.option("--wait", type=click.FloatRange(min=0), metavar="SECONDS", help="Wait for the first pass.")
@@ -86,8 +100,11 @@ def send(
     placeholder {{ column }}. Rows that cannot be used are named with line, cell and what to do; the others are sent.
     """
     dispatch = ready()
-    source = _source(to, audience, filters)
-    content = MailingContent(subject=subject, text=_read(text), html=_read(html) if html else "")
+    _check_channel(dispatch, channel)
+    source = _source(dispatch, to, audience, filters)
+    content = MailingContent(
+        subject=subject, text=_read("--text", text), html=_read("--html", html) if html else ""
+    )
     try:
         started = mailings.send_now(
             dispatch,
@@ -104,41 +121,88 @@ def send(
         fail(f"{to}: {error.message.format_map(error.fields)} {error.advice.format_map(error.fields)}")
     except (MailingProblem, NoRoute, HostFailed) as error:
         fail(str(error))
+    _say_bad_rows(started)
+    _check_plan(dispatch, started.mailing_id)
+    if not worker_is_seen(dispatch):
+        click.echo(
+            "No worker is running, so nothing goes out yet; nothing is lost. "
+            f"Start one with: {typed('worker')}",
+            err=True,
+        )
+    _wait(dispatch, started.mailing_id, wait or 0.0)
+    _report(dispatch, started, as_json=as_json)
+
+
+def _check_channel(dispatch: Dispatch, channel: str) -> None:
+    if channel not in dispatch.channels:
+        known = ", ".join(sorted(dispatch.channels)) or "none"
+        fail(f"--channel {channel!r}: there is no such channel; there are: {known}.")
+
+
+def _say_bad_rows(started: StartedMailing) -> None:
     for row in started.bad_rows:
         said = f"{row.message.format_map(row.fields)} {row.advice.format_map(row.fields)}"
-        click.echo(f"line {row.line}: {said}", err=True)
+        click.echo(said, err=True)
     hidden = started.bad_row_count - len(started.bad_rows)
     if hidden > 0:
         click.echo(f"… and {hidden} more rows that cannot be used", err=True)
-    if not worker_is_seen(dispatch):
-        click.echo(_NO_WORKER, err=True)
-    _wait(dispatch, started.mailing_id, wait or 0.0)
-    _report(dispatch, started.mailing_id, bad_rows=started.bad_row_count, as_json=as_json)
+
+
+def _check_plan(dispatch: Dispatch, mailing_id: int) -> None:
+    """End with the reason where the messages could not be written."""
+    found = mailings.summary(dispatch, mailing_id)
+    if found.state is MailingState.PAUSED and found.pause_reason == PLAN_FAILED:
+        fail(
+            f"Mailing {mailing_id} could not be prepared and stands still: {found.pause_text} "
+            f"Mend that and go on with `{typed(f'resume {mailing_id}')}`, or end it with "
+            f"`{typed(f'cancel {mailing_id}')}`."
+        )
 
 
 def _source(
-    to: Path | None, audience: str | None, filters: tuple[str, ...]
+    dispatch: Dispatch, to: Path | None, audience: str | None, filters: tuple[str, ...]
 ) -> AudienceSource | FileSource:
     if (to is None) == (audience is None):
         fail("Say whom: either --to FILE.csv or --audience NAME.")
     if audience is not None:
-        wrong = [item for item in filters if "=" not in item]
-        if wrong:
-            fail(f"--filter {wrong[0]!r}: write NAME=VALUE.")
-        return AudienceSource(key=audience, filters=dict(item.split("=", 1) for item in filters))
+        return AudienceSource(key=audience, filters=_filters(dispatch, audience, filters))
     assert to is not None
+    if filters:
+        fail("--filter belongs to --audience; a file has no filters.")
+    if to.is_dir():
+        fail(f"--to {to}: this is a folder; name a CSV file.")
     if not to.is_file():
         fail(f"--to {to}: there is no such file.")
     return FileSource(path=to, file_name=to.name)
 
 
-def _read(path: Path) -> str:
+def _filters(dispatch: Dispatch, audience: str, given: tuple[str, ...]) -> dict[str, str]:
+    """The audience's filters, with what the host offers where nothing was said, as on the page."""
+    wrong = [item for item in given if "=" not in item]
+    if wrong:
+        fail(f"--filter {wrong[0]!r}: write NAME=VALUE.")
+    said = dict(item.split("=", 1) for item in given)
+    found = next((each for each in audiences(dispatch.host) if each.key == audience), None)
+    if found is None:
+        return said  # the sending itself says that there is none
+    known = {each.key: each for each in found.filters}
+    if unknown := sorted(set(said) - set(known)):
+        there = f"there are: {', '.join(known)}" if known else "there is none"
+        fail(f"--filter {unknown[0]!r}: the audience {audience} has no such filter; {there}.")
+    values = {key: said.get(key, each.default) for key, each in known.items()}
+    for key, each in known.items():
+        if each.required and not values[key]:
+            fail(f"The audience {audience} needs --filter {key}=VALUE ({each.label}).")
+    return {key: value for key, value in values.items() if value}
+
+
+def _read(option: str, path: Path) -> str:
     try:
         return path.read_bytes().decode("utf-8-sig")
     except OSError as error:
-        fail(f"{path}: {error.strerror}.")
+        fail(f"{option} {path}: {(error.strerror or 'it cannot be read').lower()}.")
     except UnicodeDecodeError:
-        fail(f"{path} is not UTF-8: save it as UTF-8.")
+        fail(f"{option} {path}: this is not UTF-8; save the file as UTF-8.")
 
 
 def _wait(dispatch: Dispatch, mailing_id: int, seconds: float) -> None:
@@ -150,13 +214,15 @@ def _wait(dispatch: Dispatch, mailing_id: int, seconds: float) -> None:
         time.sleep(min(_POLL_SECONDS, max(0.0, end - time.monotonic())))
 
 
-def _report(dispatch: Dispatch, mailing_id: int, *, bad_rows: int, as_json: bool) -> None:
-    found = mailings.summary(dispatch, mailing_id)
+def _report(dispatch: Dispatch, started: StartedMailing, *, as_json: bool) -> None:
+    found = mailings.summary(dispatch, started.mailing_id)
+    # A worker writes a large mailing: until it has, the file's rows are what is known.
+    recipients = found.recipients if started.planned else max(found.recipients, started.recipients or 0)
     result = {
-        "mailing": mailing_id,
-        "recipients": found.recipients,
+        "mailing": started.mailing_id,
+        "recipients": recipients,
         "skipped": found.skipped,
-        "bad_rows": bad_rows,
+        "bad_rows": started.bad_row_count,
         "first_pass": found.first_pass_at is not None,
         "finished": found.finished_at is not None,
         "counts": found.counts,
@@ -164,6 +230,7 @@ def _report(dispatch: Dispatch, mailing_id: int, *, bad_rows: int, as_json: bool
     if as_json:
         print_json(result)
         return
-    click.echo(f"mailing {mailing_id}: {found.recipients} recipients, {found.skipped} skipped")
+    again = " (this key was used before: nothing was sent now)" if started.existed else ""
+    click.echo(f"mailing {started.mailing_id}: {recipients} recipients, {found.skipped} skipped{again}")
     for state, count in found.counts.items():
         click.echo(f"  {state:12} {count}")

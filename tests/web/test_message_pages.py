@@ -14,6 +14,7 @@ from flask.testing import FlaskClient
 from clinic_dispatch_plugin.channels.types import Answer
 from clinic_dispatch_plugin.error_reference.service import add_entry
 from clinic_dispatch_plugin.host.types import Action
+from clinic_dispatch_plugin.engine.store import sign_of_life
 from clinic_dispatch_plugin.messages import store
 from clinic_dispatch_plugin.messages.rules import address_digest, unsubscribe_token
 from tests.clinic.browsing import submit, token_in
@@ -244,13 +245,15 @@ def test_a_mailing_on_hold_says_why(client: FlaskClient, bag: Mailbag) -> None:
     assert "zu viele Nachrichten aus derselben Ursache" in html and "Angehalten" in html
 
 
-def test_no_worker_is_said_only_where_somebody_knows(
+def test_that_no_worker_is_there_is_said_until_one_gives_a_sign_of_life(
     client: FlaskClient, clinic: Clinic, mailing: int
 ) -> None:
-    assert "läuft kein Worker" not in page_of(client, f"/mailings/{mailing}")
-    clinic.dispatch.cache["workers_seen"] = lambda: False
     assert "läuft kein Worker" in page_of(client, f"/mailings/{mailing}")
-    clinic.dispatch.cache["workers_seen"] = lambda: True
+    clinic.dispatch.database.run(
+        lambda connection: sign_of_life(
+            connection, name="here:1", host="here", version="0", concurrency=1
+        )
+    )
     assert "läuft kein Worker" not in page_of(client, f"/mailings/{mailing}")
 
 
