@@ -14,6 +14,18 @@ from zoneinfo import ZoneInfo
 import click
 
 PREFIX = "CLINIC_DISPATCH_"
+#: Variables that are no settings: what tests and workers tell their own processes.
+OTHER_NAMES = frozenset(
+    PREFIX + name
+    for name in (
+        "FAIL_AT",
+        "FAIL_SLEEP",
+        "TESTING_FAULTS",
+        "WORKER_PIDS",
+        "SCREENSHOTS",
+        "TEST_ALL",
+    )
+)
 PURPOSES = ("service", "reminder", "results", "promotion", "greeting")
 
 T = TypeVar("T")
@@ -215,7 +227,12 @@ def _redis_url(name: str, value: Any) -> str:
     by_network = parts is not None and parts.scheme in {"redis", "rediss"}
     wrong_number = by_network and place and not re.fullmatch("[0-9]{1,5}", place)
     no_socket = parts is not None and parts.scheme == "unix" and not place
-    if parts is None or parts.scheme not in {"redis", "rediss", "unix"} or wrong_number or no_socket:
+    if (
+        parts is None
+        or parts.scheme not in {"redis", "rediss", "unix"}
+        or wrong_number
+        or no_socket
+    ):
         advice = (
             "write redis://host:6379/0, rediss://host:6379/0 or unix:///path/to/socket, "
             "or leave it unset for the embedded server."

@@ -65,7 +65,9 @@ class Dispatch:
         for several in reversed(self.plugins.hook.clinic_dispatch_reference_packs()):
             for pack in several:
                 if pack.key in packs:
-                    log.warning("two plugins bring the reference pack %s; the last one holds", pack.key)
+                    log.warning(
+                        "two plugins bring the reference pack %s; the last one holds", pack.key
+                    )
                 packs[pack.key] = pack
         return list(packs.values())
 
@@ -166,5 +168,7 @@ def _channels_of(
     except Exception as error:
         log.exception("plugin %s cannot say its channels and is left out", name)
         problem = f"its channels cannot be used: {type(error).__name__}: {error}"
-        loaded[:] = [replace(each, problem=problem) if each.name == name else each for each in loaded]
+        loaded[:] = [
+            replace(each, problem=problem) if each.name == name else each for each in loaded
+        ]
         return []

@@ -5,6 +5,7 @@ from __future__ import annotations
 from clinic_dispatch_plugin.cli import (
     database,
     doctor,
+    exchange,
     listing,
     mailings,
     reference,
@@ -19,6 +20,7 @@ mailings.register(dispatch)
 listing.register(dispatch)
 worker.register(dispatch)
 reference.register(dispatch)
+exchange.register(dispatch)
 doctor.register(dispatch)
 
 __all__ = ["dispatch"]

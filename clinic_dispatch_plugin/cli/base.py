@@ -76,8 +76,14 @@ def unusable(error: SQLAlchemyError) -> str:
     """What a database's error means, in words; never the statement, whose values could be patients' data."""
     original = getattr(error, "orig", None)
     said = type(original or error).__name__
-    if isinstance(error, DBAPIError) and error.statement is None:  # no connection: nothing of ours in it
-        said = f"{said}: {str(original).strip().splitlines()[0][:200]}" if str(original).strip() else said
+    if (
+        isinstance(error, DBAPIError) and error.statement is None
+    ):  # no connection: nothing of ours in it
+        said = (
+            f"{said}: {str(original).strip().splitlines()[0][:200]}"
+            if str(original).strip()
+            else said
+        )
         return (
             f"The database cannot be reached ({said}): check CLINIC_DISPATCH_DATABASE_URL or the host's "
             "SQLALCHEMY_DATABASE_URI, and that the server is running."
@@ -109,7 +115,9 @@ def print_table(rows: Iterable[Iterable[object]], headings: Iterable[str]) -> No
     heads = list(headings)
     widths = [max([len(head), *(len(line[i]) for line in lines)]) for i, head in enumerate(heads)]
     for line in [heads, *lines]:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+        click.echo(
+            "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        )
 
 
 def _plain(value: object) -> str:

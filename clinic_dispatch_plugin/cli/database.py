@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
+
 import click
+from alembic.util import CommandError
 from flask.cli import AppGroup
 
-from clinic_dispatch_plugin.cli.base import fail, guarded
+from clinic_dispatch_plugin.cli.base import fail, guarded, typed
 from clinic_dispatch_plugin.database import migrate
+from clinic_dispatch_plugin.database.connection import Database
 from clinic_dispatch_plugin.error_reference.service import install_packs
-from clinic_dispatch_plugin.registry import current_dispatch
+from clinic_dispatch_plugin.registry import Dispatch, current_dispatch
 
 
 def register(group: AppGroup) -> None:
@@ -25,7 +30,7 @@ db = AppGroup("db", help="Tables of the plugin: make, change, check them.")
 def upgrade(revision: str) -> None:
     """Bring the tables to REVISION (the newest by default), and the shipped reference with them."""
     dispatch = current_dispatch()
-    migrate.upgrade(dispatch.database, revision)
+    _run(migrate.upgrade, dispatch, revision)
     click.echo(f"tables: revision {migrate.current(dispatch.database)}")
     if migrate.current(dispatch.database) == migrate.head():
         for pack, count in install_packs(dispatch).items():
@@ -39,16 +44,29 @@ def upgrade(revision: str) -> None:
 def downgrade(revision: str, yes: bool) -> None:
     """Take the tables back to REVISION; `base` removes them with all they hold."""
     if not yes:
-        click.confirm("Messages and reference entries in removed tables are lost. Go on?", abort=True)
-    migrate.downgrade(current_dispatch().database, revision)
+        click.confirm(
+            "Messages and reference entries in removed tables are lost. Go on?", abort=True
+        )
+    _run(migrate.downgrade, current_dispatch(), revision)
     click.echo(f"tables: revision {migrate.current(current_dispatch().database) or 'none'}")
+
+
+def _run(move: Callable[[Database, str], None], dispatch: Dispatch, revision: str) -> None:
+    # Alembic tells each step; the line below says where it ended.
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    try:
+        move(dispatch.database, revision)
+    except CommandError as error:
+        fail(f"{revision!r}: {error}. Write head, base, or a revision such as {migrate.head()}.")
 
 
 @db.command("current")
 @guarded
 def current() -> None:
     """Say which revision the tables have, and which this version needs."""
-    click.echo(f"{migrate.current(current_dispatch().database) or 'none'} (needed: {migrate.head()})")
+    click.echo(
+        f"{migrate.current(current_dispatch().database) or 'none'} (needed: {migrate.head()})"
+    )
 
 
 @db.command("check")
@@ -59,5 +77,5 @@ def check() -> None:
     for difference in found:
         click.echo(str(difference), err=True)
     if found:
-        fail("The tables differ: run `flask dispatch db upgrade`.")
+        fail(f"The tables differ: run `{typed('db upgrade')}`.")
     click.echo("tables are as this version expects them")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,14 +14,15 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from clinic_dispatch_plugin.accounts import service as accounts
 from clinic_dispatch_plugin.channels.errors import ChannelError
-from clinic_dispatch_plugin.cli.base import json_option, print_json
+from clinic_dispatch_plugin.cli.base import json_option, print_json, typed, unusable
+from clinic_dispatch_plugin.config import OTHER_NAMES, PREFIX, known_names, merged
 from clinic_dispatch_plugin.database import migrate
 from clinic_dispatch_plugin.engine import store as engine
 from clinic_dispatch_plugin.engine.journal import Journal
 from clinic_dispatch_plugin.engine.tender import SILENT_SECONDS
 from clinic_dispatch_plugin.error_reference import service as error_reference
 from clinic_dispatch_plugin.registry import Dispatch, current_dispatch
-from clinic_dispatch_plugin.web.layout import layout_marker_found
+from clinic_dispatch_plugin.web.layout import layout_problem
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +49,8 @@ def check(connect: bool, as_json: bool) -> None:
     """Look whether everything is in place; exit status 1 when something is wrong."""
     dispatch = current_dispatch()
     findings = [finding for look in _LOOKS for finding in _looked(look, dispatch)]
+    if not any(each.subject == "database" and each.state == "wrong" for each in findings):
+        findings += [finding for look in _IN_TABLES for finding in _looked(look, dispatch)]
     if connect:
         findings += _looked(_gateways, dispatch)
     wrong = any(finding.state == "wrong" for finding in findings)
@@ -65,39 +69,81 @@ def check(connect: bool, as_json: bool) -> None:
 
 
 def _looked(look: Callable[[Dispatch], Iterator[Finding]], dispatch: Dispatch) -> list[Finding]:
-    subject = (look.__doc__ or "").rstrip(".")
+    subject = (look.__doc__ or "").rstrip(".").lower()
     try:
         return list(look(dispatch))
     except SQLAlchemyError as error:
-        text = f"cannot be looked at: the database fails ({type(error).__name__})"
-        return [Finding(subject=subject, state="wrong", text=text, advice="mend the database first")]
+        return [Finding(subject=subject, state="wrong", text=unusable(error))]
+    except Exception as error:  # noqa: BLE001 - whatever it is, the doctor tells it and goes on
+        text = f"cannot be looked at: {type(error).__name__}: {error}"
+        return [Finding(subject=subject, state="wrong", text=text[:300])]
 
 
 def _configuration(dispatch: Dispatch) -> Iterator[Finding]:
     """Configuration."""
+    findings = list(_settings(dispatch))
+    yield from findings or [Finding(subject="configuration", state="ok", text="read and in order")]
+
+
+def _settings(dispatch: Dispatch) -> Iterator[Finding]:
+    def warning(text: str, advice: str) -> Finding:
+        return Finding(subject="configuration", state="warning", text=text, advice=advice)
+
     settings = dispatch.settings
     if not settings.secret_keys:
-        yield Finding(
-            subject="configuration",
-            state="warning",
-            text="CLINIC_DISPATCH_SECRET_KEYS is not set, so mails carry no unsubscribe links",
-            advice='set it; make a key with: python -c "import secrets; print(secrets.token_urlsafe(48))"',
+        yield warning(
+            "CLINIC_DISPATCH_SECRET_KEYS is not set, so mails carry no unsubscribe links",
+            'set it; make a key with: python -c "import secrets; print(secrets.token_urlsafe(48))"',
         )
     if settings.base_url is None:
-        yield Finding(
-            subject="configuration",
-            state="warning",
-            text="CLINIC_DISPATCH_BASE_URL is not set, so messages cannot hold links to this application",
-            advice="set it to the address patients reach, such as https://clinic.example",
+        yield warning(
+            "CLINIC_DISPATCH_BASE_URL is not set, so messages cannot hold links to this application",
+            "set it to the address patients reach, such as https://clinic.example",
         )
-    if settings.secret_keys and settings.base_url:
-        yield Finding(subject="configuration", state="ok", text="read and in order")
+    engine_url = dispatch.database.engine.url.render_as_string(hide_password=False)
+    if settings.database_url not in (None, engine_url):
+        yield warning(
+            "CLINIC_DISPATCH_DATABASE_URL is set and not used: the host gave its own database",
+            "unset it, or mount with init_app(app, db=None, …)",
+        )
+    if lost := sorted(settings.blocked_plugins - {plugin.name for plugin in dispatch.loaded}):
+        yield warning(
+            f"CLINIC_DISPATCH_BLOCKED_PLUGINS names {lost[0]!r}, and no such plugin is installed",
+            "correct the name; the installed ones are listed below",
+        )
+    for name, like in _unknown_names(dispatch):
+        meant = f"did you mean {like}?" if like else "see the README's table"
+        yield warning(f"{name} is no setting and is ignored", meant)
+
+
+def _unknown_names(dispatch: Dispatch) -> Iterator[tuple[str, str]]:
+    """Variables nobody reads, each with the one that was probably meant."""
+    ours = known_names()
+    theirs = tuple(f"{PREFIX}{key.upper()}_" for key in dispatch.channels)
+    for name in sorted(merged(current_app.config)):
+        if name in ours or name in OTHER_NAMES or name.startswith(theirs):
+            continue
+        yield name, next(iter(difflib.get_close_matches(name, sorted(ours), n=1, cutoff=0.85)), "")
+
+
+def _plugins(dispatch: Dispatch) -> Iterator[Finding]:
+    """Plugins."""
     for plugin in dispatch.loaded:
+        broken = plugin.problem and not plugin.blocked
+        advice = (
+            f"repair or remove {plugin.distribution}, or block it: "
+            f"CLINIC_DISPATCH_BLOCKED_PLUGINS={plugin.name}"
+        )
         yield Finding(
             subject=f"plugin {plugin.name}",
-            state="warning" if plugin.problem else "ok",
+            state="wrong" if broken else "ok",
             text=f"{plugin.distribution}{', ' + plugin.problem if plugin.problem else ''}",
+            advice=advice if broken else "",
         )
+
+
+def _channels(dispatch: Dispatch) -> Iterator[Finding]:
+    """Channels."""
     for key, channel in dispatch.channels.items():
         found = channel.accounts()
         yield Finding(
@@ -114,11 +160,13 @@ def _database(dispatch: Dispatch) -> Iterator[Finding]:
     if revision != needed:
         text = f"revision {revision or 'none'}, this version needs {needed}"
         yield Finding(
-            subject="database", state="wrong", text=text, advice="run `flask dispatch db upgrade`"
+            subject="database", state="wrong", text=text, advice=f"run `{typed('db upgrade')}`"
         )
         return
     yield Finding(
-        subject="database", state="ok", text=f"{dispatch.database.engine.dialect.name}, revision {revision}"
+        subject="database",
+        state="ok",
+        text=f"{dispatch.database.engine.dialect.name}, revision {revision}",
     )
     with dispatch.database.begin() as connection:
         if not error_reference.packs_are_current(dispatch, connection):
@@ -126,7 +174,7 @@ def _database(dispatch: Dispatch) -> Iterator[Finding]:
                 subject="reference",
                 state="wrong",
                 text="newer entries are installed than the database holds",
-                advice="run `flask dispatch db upgrade`",
+                advice=f"run `{typed('db upgrade')}`",
             )
         if connection.dialect.name == "sqlite":
             mode = connection.exec_driver_sql("PRAGMA journal_mode").scalar()
@@ -149,7 +197,7 @@ def _queue(dispatch: Dispatch) -> Iterator[Finding]:
             subject="queue",
             state="warning",
             text="the embedded server is not running: it runs while a worker does",
-            advice="start one: flask dispatch worker",
+            advice=f"start one: {typed('worker')}",
         )
     else:
         yield Finding(
@@ -173,14 +221,14 @@ def _worker(dispatch: Dispatch) -> Iterator[Finding]:
             subject="worker",
             state="wrong",
             text="a plain RQ worker sends, but nobody tends: retries and what dead workers left stay lying",
-            advice="start at least one: flask dispatch worker",
+            advice=f"start at least one: {typed('worker')}",
         )
     else:
         yield Finding(
             subject="worker",
             state="wrong",
             text="none was seen in the last half minute: nothing goes out",
-            advice="start one: flask dispatch worker",
+            advice=f"start one: {typed('worker')}",
         )
 
 
@@ -194,12 +242,11 @@ def _host(dispatch: Dispatch) -> Iterator[Finding]:
             advice="pass host=YourAdapter() to ClinicDispatch().init_app",
         )
         return
-    found = layout_marker_found(current_app._get_current_object())  # type: ignore[attr-defined]
+    problem = layout_problem(current_app._get_current_object())  # type: ignore[attr-defined]
     yield Finding(
         subject="layout",
-        state="ok" if found else "wrong",
-        text="our pages appear in the host's layout" if found else "our pages would be empty",
-        advice="" if found else "correct the template or the block that layout() names",
+        state="wrong" if problem else "ok",
+        text=problem or "our pages appear in the host's layout",
     )
     rules = {rule.endpoint for rule in current_app.url_map.iter_rules()}
     menu = {"clinic_dispatch.messages", "clinic_dispatch.reference"} <= rules
@@ -223,7 +270,9 @@ def _migrations(dispatch: Dispatch) -> Iterator[Finding]:
     yield Finding(
         subject="migrations",
         state="ok" if safe else "wrong",
-        text="the host's leave our tables alone" if safe else "`flask db migrate` would drop our tables",
+        text="the host's leave our tables alone"
+        if safe
+        else "`flask db migrate` would drop our tables",
         advice="" if safe else "pass include_name=hosts_own to the host's Migrate(app, db, …)",
     )
 
@@ -241,7 +290,11 @@ def _folder(dispatch: Dispatch) -> Iterator[Finding]:
             advice="make it writable, on a local disk, or set CLINIC_DISPATCH_DATA_DIR",
         )
         return
-    yield Finding(subject="data folder", state="ok", text=f"{dispatch.settings.data_dir} can be written and locked")
+    yield Finding(
+        subject="data folder",
+        state="ok",
+        text=f"{dispatch.settings.data_dir} can be written and locked",
+    )
 
 
 def _accounts(dispatch: Dispatch) -> Iterator[Finding]:
@@ -268,11 +321,17 @@ def _gateways(dispatch: Dispatch) -> Iterator[Finding]:
                 channel.connect(account)
             except ChannelError as error:
                 found = error_reference.explain(dispatch, error.answer)
-                helps = found.entry.text("what_helps", dispatch.settings.locale) if found.entry else ""
+                language = dispatch.settings.locale
+                helps = found.entry.text("what_helps", language) if found.entry else ""
                 text = f"{account.label}: {error.answer.text or error.answer.code}"
                 yield Finding(subject=subject, state="wrong", text=text, advice=helps)
+            except Exception as error:  # noqa: BLE001 - a channel of anybody's may raise anything
+                text = f"{account.label}: {type(error).__name__}: {error}"
+                yield Finding(subject=subject, state="wrong", text=text[:300])
             else:
                 yield Finding(subject=subject, state="ok", text=f"{account.label}: signed in")
 
 
-_LOOKS = (_configuration, _folder, _database, _queue, _worker, _accounts, _host, _migrations)
+_LOOKS = (_configuration, _plugins, _channels, _folder, _database, _queue, _host, _migrations)
+#: What can only be looked at while the tables are as they must be.
+_IN_TABLES = (_worker, _accounts)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict
-from pathlib import Path
+from dataclasses import asdict, fields
 from typing import Any
 
 import click
 from flask.cli import AppGroup
+from sqlalchemy import RowMapping
 
+from clinic_dispatch_plugin.channels.reference import LANGUAGES
 from clinic_dispatch_plugin.channels.types import Answer
 from clinic_dispatch_plugin.cli.base import (
     SYSTEM,
@@ -22,9 +23,10 @@ from clinic_dispatch_plugin.cli.base import (
     print_json,
     print_table,
     ready,
+    typed,
 )
 from clinic_dispatch_plugin.error_reference import service, store
-from clinic_dispatch_plugin.error_reference.policy import policy_of
+from clinic_dispatch_plugin.error_reference.policy import Policy, PolicyAction, policy_of
 from clinic_dispatch_plugin.error_reference.rules import (
     GROUPS,
     WHO,
@@ -32,9 +34,12 @@ from clinic_dispatch_plugin.error_reference.rules import (
     KnownEntry,
     codes_of,
 )
+from clinic_dispatch_plugin.error_reference.wording import CATEGORIES, PERMANENCES
+from clinic_dispatch_plugin.messages.causes import count_by_answer
 from clinic_dispatch_plugin.registry import Dispatch
 
-_FORMAT = "clinic-dispatch-reference-1"
+_SWITCH = {"yes": True, "true": True, "no": False, "false": False}
+_LONGEST_CODE = 64
 
 
 def register(group: AppGroup) -> None:
@@ -42,13 +47,21 @@ def register(group: AppGroup) -> None:
     group.add_command(reference)
 
 
-reference = AppGroup("reference", help="What each provider's answer means, and what is done about it.")
+reference = AppGroup(
+    "reference", help="What each provider's answer means, and what is done about it."
+)
 
 
 def _entries(dispatch: Dispatch) -> list[KnownEntry]:
     with dispatch.database.begin() as connection:
         found = service.reference(dispatch, connection).entries.values()
     return sorted(found, key=lambda entry: (entry.system, entry.position, entry.code))
+
+
+def stored_entries(dispatch: Dispatch) -> list[RowMapping]:
+    """The entries as they are kept: the pack's content and the clinic's apart."""
+    with dispatch.database.begin() as connection:
+        return list(store.entries(connection))
 
 
 def _row(entry: KnownEntry, language: str) -> dict[str, Any]:
@@ -107,9 +120,14 @@ def show(system: str, code: str, as_json: bool, lang: str | None) -> None:
     row = _row(_find(dispatch, system, code, ""), lang or dispatch.settings.locale)
     if as_json:
         print_json(row)
-    else:
-        for name, value in row.items():
-            click.echo(f"{name:14} {value}")
+        return
+    policy = ", ".join(f"{name}={_plain(value)}" for name, value in row.pop("policy").items())
+    for name, value in [*row.items(), ("policy", policy)]:
+        click.echo(f"{name:14} {_plain(value)}")
+
+
+def _plain(value: object) -> str:
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
 
 
 def _find(dispatch: Dispatch, system: str, code: str, pattern: str) -> KnownEntry:
@@ -120,7 +138,8 @@ def _find(dispatch: Dispatch, system: str, code: str, pattern: str) -> KnownEntr
     ]
     found.sort(key=lambda entry: (bool(entry.pattern), entry.origin == "shipped"))
     if not found:
-        fail(f"The reference has no entry {system} {code}; add one with: reference add.")
+        add = typed(f"reference add --system {system} --code {code} --short TEXT")
+        fail(f"The reference has no entry {system} {code}; add one with: {add}")
     return found[0]
 
 
@@ -128,12 +147,19 @@ def _find(dispatch: Dispatch, system: str, code: str, pattern: str) -> KnownEntr
 @click.argument("system", required=False)
 @click.argument("code", required=False)
 @click.argument("text", default="")
-@click.option("--stdin", "from_stdin", is_flag=True, help='Lines {"system","code","text"} on standard input.')
+@click.option(
+    "--stdin", "from_stdin", is_flag=True, help='Lines {"system","code","text"} on standard input.'
+)
 @json_option
 @language_option
 @guarded
 def explain(
-    system: str | None, code: str | None, text: str, from_stdin: bool, as_json: bool, lang: str | None
+    system: str | None,
+    code: str | None,
+    text: str,
+    from_stdin: bool,
+    as_json: bool,
+    lang: str | None,
 ) -> None:
     """Say what an answer means, without gathering it."""
     dispatch = ready()
@@ -160,16 +186,17 @@ def _answer(line: str, number: int) -> Answer:
             system=str(said["system"]), code=str(said["code"]), text=str(said.get("text") or "")
         )
     except (ValueError, KeyError, TypeError, AttributeError):
-        fail(f'line {number} of standard input: write {{"system": "smtp", "code": "5.1.1", "text": "…"}}.')
+        fail(
+            f'line {number} of standard input: write {{"system": "smtp", "code": "5.1.1", "text": "…"}}.'
+        )
 
 
-def _explained(dispatch: Dispatch, answer: Answer, language: str) -> dict[str, Any]:
-    found = service.explain(dispatch, answer)
-    return {**explanation_json(found, answer, language)}
+def _explained(dispatch: Dispatch, answer: Answer, language: str) -> Mapping[str, Any]:
+    return explanation_json(service.explain(dispatch, answer), answer, language)
 
 
 def explanation_json(found: Explanation, answer: Answer, language: str) -> Mapping[str, Any]:
-    """An explanation as commands print it; an entry of unknown permanence takes it from the SMTP reply's first digit."""
+    """An explanation as commands print it; of unknown permanence: the SMTP reply's first digit decides."""
     entry = found.entry
     permanence = entry.permanence.value if entry else "unknown"
     if answer.system == "smtp" and permanence == "unknown":
@@ -195,17 +222,25 @@ def explanation_json(found: Explanation, answer: Answer, language: str) -> Mappi
 @click.option("--code", required=True)
 @click.option("--pattern", default="", help="RE2; only answers whose words match it.")
 @click.option("--unless", default="", help="RE2; not those whose words match this.")
-@click.option("--lang", type=click.Choice(["de", "en", "ru"]), help="Language of the texts given.")
+@click.option("--lang", type=click.Choice(LANGUAGES), help="Language of the texts given.")
 @click.option("--short", required=True, help="The note beside the message.")
 @click.option("--what-happened", default=None)
 @click.option("--what-helps", default=None)
-@click.option("--category", default=None)
+@click.option("--category", type=click.Choice(sorted(CATEGORIES)), default=None)
 @click.option("--group", type=click.Choice(GROUPS), default=None)
 @click.option("--who", type=click.Choice(WHO), default=None)
-@click.option("--permanence", type=click.Choice(["temporary", "permanent", "unknown"]), default=None)
+@click.option("--permanence", type=click.Choice(list(PERMANENCES)), default=None)
 @json_option
 @guarded
-def add(system: str, code: str, pattern: str, unless: str, lang: str | None, as_json: bool, **given: str | None) -> None:
+def add(
+    system: str,
+    code: str,
+    pattern: str,
+    unless: str,
+    lang: str | None,
+    as_json: bool,
+    **given: str | None,
+) -> None:
     """Add an entry of the clinic's own; it describes the draft of this answer, and explains all earlier messages."""
     dispatch = ready()
     try:
@@ -219,24 +254,47 @@ def add(system: str, code: str, pattern: str, unless: str, lang: str | None, as_
             by=SYSTEM.name,
         )
     except service.ReferenceProblem as error:
-        fail(f"{error.field}: {error}")
+        hint = ""
+        if error.field == "code" and len(code) <= _LONGEST_CODE and code.strip():
+            hint = f" Use: {typed(f'reference set {system} {code} …')}"
+        fail(f"{_option(error.field)}: {error}{hint}")
     _say(entry, lang or dispatch.settings.locale, as_json)
+
+
+def _option(field: str) -> str:
+    """The option a field of an entry is given by."""
+    head = field.partition(".")[0]
+    return (
+        f"--policy {field.partition('.')[2]}" if head == "policy" else f"--{head.replace('_', '-')}"
+    )
 
 
 @reference.command("set")
 @click.argument("system")
 @click.argument("code")
-@click.option("--pattern", default="", help="Where several entries have this code: the one with this pattern.")
-@click.option("--lang", type=click.Choice(["de", "en", "ru"]), help="Language of the texts given.")
+@click.option(
+    "--pattern", default="", help="Where several entries have this code: the one with this pattern."
+)
+@click.option("--lang", type=click.Choice(LANGUAGES), help="Language of the texts given.")
 @click.option("--short", default=None)
 @click.option("--what-happened", default=None)
 @click.option("--what-helps", default=None)
-@click.option("--category", default=None)
+@click.option("--category", type=click.Choice(sorted(CATEGORIES)), default=None)
 @click.option("--group", type=click.Choice(GROUPS), default=None)
 @click.option("--who", type=click.Choice(WHO), default=None)
-@click.option("--permanence", type=click.Choice(["temporary", "permanent", "unknown"]), default=None)
-@click.option("--policy", "policies", multiple=True, metavar="NAME=VALUE", help="Such as tries=3 or action=fail.")
-@click.option("--restore", is_flag=True, help="Back to the shipped text; an entry of the clinic's own is removed.")
+@click.option("--permanence", type=click.Choice(list(PERMANENCES)), default=None)
+@click.option(
+    "--policy",
+    "policies",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Such as tries=3 or action=fail.",
+)
+@click.option(
+    "--restore",
+    is_flag=True,
+    help="Back to the shipped text; an entry of the clinic's own is removed.",
+)
 @json_option
 @guarded
 def set_entry(
@@ -252,19 +310,45 @@ def set_entry(
     """Change an entry; what is not given stays."""
     dispatch = ready()
     entry = _find(dispatch, system, code, pattern)
+    content = {**_content(given, lang or dispatch.settings.locale), **_policies(policies)}
     if restore:
-        service.restore_entry(dispatch, entry.id, by=SYSTEM.name)
-        click.echo(f"{entry.key}: shipped text restored", err=as_json)
+        if content:
+            fail("--restore takes back what the clinic wrote; give it alone.")
+        _restore(dispatch, entry, lang or dispatch.settings.locale, as_json)
         return
-    content = _content(given, lang or dispatch.settings.locale)
-    for item in policies:
-        name, _, value = item.partition("=")
-        content[f"policy.{name}"] = value
+    if not content:
+        fail("Say what to change, such as --short TEXT or --policy tries=3; or --restore.")
     try:
         changed = service.change_entry(dispatch, entry.id, content=content, by=SYSTEM.name)
     except service.ReferenceProblem as error:
-        fail(f"{error.field}: {error}")
+        fail(f"{_option(error.field)}: {error}")
     _say(changed, lang or dispatch.settings.locale, as_json)
+
+
+def _restore(dispatch: Dispatch, entry: KnownEntry, language: str, as_json: bool) -> None:
+    kept = service.restore_entry(dispatch, entry.id, by=SYSTEM.name)
+    if as_json:
+        found = {known.id: known for known in _entries(dispatch)}.get(entry.id)
+        print_json(_row(found, language) if found else {"id": entry.id, "removed": True})
+    else:
+        done = "shipped text restored" if kept else "the clinic's own entry is removed"
+        click.echo(f"{entry.key}: {done}")
+
+
+def _policies(given: tuple[str, ...]) -> dict[str, Any]:
+    """``NAME=VALUE`` as fields of an entry."""
+    names = [item.name for item in fields(Policy)]
+    content: dict[str, Any] = {}
+    for item in given:
+        name, sign, value = item.partition("=")
+        if not sign or name not in names:
+            fail(f"--policy {item!r}: write NAME=VALUE with one of: {', '.join(names)}.")
+        if name == "action" and value not in list(PolicyAction):
+            fail(f"--policy {item!r}: the action is one of: {', '.join(PolicyAction)}.")
+        if name == "block" and value not in _SWITCH:
+            fail(f"--policy {item!r}: write yes or no.")
+        content[f"policy.{name}"] = _SWITCH[value] if name == "block" else value
+    return content
 
 
 def _content(given: Mapping[str, str | None], language: str) -> dict[str, Any]:
@@ -287,92 +371,20 @@ def _say(entry: KnownEntry, language: str, as_json: bool) -> None:
 @json_option
 @guarded
 def drafts(as_json: bool) -> None:
-    """List answers nobody has described yet."""
+    """List answers nobody has described yet, and how many messages each explains, most first."""
     dispatch = ready()
     with dispatch.database.begin() as connection:
-        rows = store.drafts(connection)
+        rows = list(store.drafts(connection))
+        counts = count_by_answer(connection, [row["id"] for row in rows])
+    rows.sort(key=lambda row: (-counts.get(row["id"], 0), row["id"]))
     if as_json:
+        names = ("id", "system", "code", "sample", "channel", "matched")
+        times = ("first_seen_at", "last_seen_at")
         for row in rows:
-            print_json(
-                {
-                    "id": row["id"],
-                    "system": row["system"],
-                    "code": row["code"],
-                    "sample": row["sample"],
-                    "channel": row["channel"],
-                    "matched": row["matched"],
-                    "first_seen_at": row["first_seen_at"],
-                    "last_seen_at": row["last_seen_at"],
-                }
-            )
+            said = {name: row[name] for name in (*names, *times)}
+            print_json({**said, "count": counts.get(row["id"], 0)})
         return
-    print_table(([r["system"], r["code"], r["sample"]] for r in rows), ["system", "code", "sample"])
-
-
-@reference.command("export")
-@click.argument("file", type=click.Path(path_type=Path), default="-")
-@click.option("--all", "everything", is_flag=True, help="Shipped entries too, not only the clinic's words.")
-@guarded
-def export(file: Path, everything: bool) -> None:
-    """Write the clinic's entries and changes as JSON, to standard output by default."""
-    dispatch = ready()
-    with dispatch.database.begin() as connection:
-        rows = [
-            {
-                "origin": row["origin"],
-                "system": row["system"],
-                "code": row["code"],
-                "pattern": row["pattern"],
-                "unless": row["unless"],
-                "own": row["own"],
-                **({"shipped": row["shipped"]} if everything else {}),
-            }
-            for row in store.entries(connection)
-            if row["own"] or everything
-        ]
-    text = json.dumps({"format": _FORMAT, "entries": rows}, ensure_ascii=False, indent=1)
-    if str(file) == "-":
-        click.echo(text)
-    else:
-        file.write_text(text + "\n", encoding="utf-8")
-
-
-@reference.command("import")
-@click.argument("file", type=click.File("r", encoding="utf-8"))
-@guarded
-def import_entries(file: Any) -> None:
-    """Read what `export` wrote: entries that are there are changed, others added."""
-    dispatch = ready()
-    try:
-        said = json.load(file)
-        rows = said["entries"] if said["format"] == _FORMAT else None
-    except (ValueError, KeyError, TypeError):
-        rows = None
-    if not isinstance(rows, list):
-        fail("This is no file that `reference export` wrote.")
-    done = sum(_import_one(dispatch, row) for row in rows)
-    click.echo(f"{done} entries read")
-
-
-def _import_one(dispatch: Dispatch, row: Mapping[str, Any]) -> int:
-    wanted = (row.get("origin"), row.get("system"), row.get("code"), row.get("pattern") or "")
-    own = row.get("own") or {}
-    if not own:
-        return 0
-    try:
-        for entry in _entries(dispatch):
-            if (entry.origin, entry.system, entry.code, entry.pattern) == wanted:
-                service.change_entry(dispatch, entry.id, content=own, by=SYSTEM.name)
-                return 1
-        service.add_entry(
-            dispatch,
-            system=str(wanted[1]),
-            code=str(wanted[2]),
-            pattern=wanted[3],
-            unless=row.get("unless") or "",
-            content=own,
-            by=SYSTEM.name,
-        )
-    except service.ReferenceProblem as error:
-        fail(f"{wanted[1]} {wanted[2]}, {error.field}: {error}")
-    return 1
+    print_table(
+        ([counts.get(row["id"], 0), row["system"], row["code"], row["sample"]] for row in rows),
+        ["count", "system", "code", "sample"],
+    )

@@ -45,26 +45,31 @@ def worker_is_seen(dispatch: Dispatch) -> bool:
         return bool(engine.workers(connection, within=SILENT_SECONDS))
 
 
-class _Moment(click.ParamType):
-    name = "time"
-
-    def convert(self, value: object, param: object, ctx: object) -> datetime:
-        try:
-            moment = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
-        except ValueError:
-            fail(f"--not-after {value!r}: write ISO 8601 with a zone, such as 2026-11-24T07:00+01:00.")
-        if moment.tzinfo is None:
-            fail(f"--not-after {value!r} has no time zone: write 2026-11-24T07:00+01:00.")
-        return moment.astimezone(UTC)
+def _moment(_: click.Context, __: click.Parameter, value: str | None) -> datetime | None:
+    if value is None:
+        return None
+    example = "2026-11-24T07:00+01:00"
+    try:
+        moment = datetime.fromisoformat(value)
+        moment = moment.astimezone(UTC) if moment.tzinfo else moment
+    except (ValueError, OverflowError):
+        fail(f"--not-after {value!r}: write ISO 8601 with a zone, such as {example}.")
+    if moment.tzinfo is None:
+        fail(f"--not-after {value!r} has no time zone: write it as in {example}.")
+    return moment
 
 
 @click.command("send")
 @click.option("--channel", default="email", show_default=True, help="Channel to send through.")
 @click.option("--to", "to", type=click.Path(path_type=Path), help="CSV of recipients.")
 @click.option("--audience", help="Audience of the host, instead of --to.")
-@click.option("--filter", "filters", multiple=True, metavar="NAME=VALUE", help="Filter of the audience.")
+@click.option(
+    "--filter", "filters", multiple=True, metavar="NAME=VALUE", help="Filter of the audience."
+)
 @click.option("--subject", default="", help="Subject, placeholders allowed.")
-@click.option("--text", "text", required=True, type=click.Path(path_type=Path), help="File with the text.")
+@click.option(
+    "--text", "text", required=True, type=click.Path(path_type=Path), help="File with the text."
+)
 @click.option("--html", "html", type=click.Path(path_type=Path), help="File with the HTML text.")
 @click.option("--name", default="", help="Name of the mailing; the subject by default.")
 @click.option(
@@ -74,9 +79,16 @@ class _Moment(click.ParamType):
     show_default=True,
     help="What it is for; all but service ask for consent.",
 )
-@click.option("--not-after", type=_Moment(), help="ISO 8601 with a zone: not sent later than this.")
+@click.option(
+    "--not-after",
+    callback=_moment,
+    metavar="TIME",
+    help="ISO 8601 with a zone: not sent later than this.",
+)
 @click.option("--idempotency-key", help="The same key twice sends once.")
-@click.option("--wait", type=click.FloatRange(min=0), metavar="SECONDS", help="Wait for the first pass.")
+@click.option(
+    "--wait", type=click.FloatRange(min=0), metavar="SECONDS", help="Wait for the first pass."
+)
 @json_option
 @guarded
 def send(
@@ -101,11 +113,11 @@ def send(
     """
     dispatch = ready()
     _check_channel(dispatch, channel)
-    source = _source(dispatch, to, audience, filters)
     content = MailingContent(
         subject=subject, text=_read("--text", text), html=_read("--html", html) if html else ""
     )
     try:
+        source = _source(dispatch, to, audience, filters)
         started = mailings.send_now(
             dispatch,
             name=name or subject or text.stem,
@@ -118,7 +130,9 @@ def send(
             idempotency_key=idempotency_key,
         )
     except RecipientFileError as error:
-        fail(f"{to}: {error.message.format_map(error.fields)} {error.advice.format_map(error.fields)}")
+        fail(
+            f"{to}: {error.message.format_map(error.fields)} {error.advice.format_map(error.fields)}"
+        )
     except (MailingProblem, NoRoute, HostFailed) as error:
         fail(str(error))
     _say_bad_rows(started)
@@ -165,7 +179,9 @@ def _source(
     if (to is None) == (audience is None):
         fail("Say whom: either --to FILE.csv or --audience NAME.")
     if audience is not None:
-        return AudienceSource(key=audience, filters=_filters(dispatch, audience, filters))
+        source = AudienceSource(key=audience, filters=_filters(dispatch, audience, filters))
+        _try_audience(dispatch, source)
+        return source
     assert to is not None
     if filters:
         fail("--filter belongs to --audience; a file has no filters.")
@@ -174,6 +190,19 @@ def _source(
     if not to.is_file():
         fail(f"--to {to}: there is no such file.")
     return FileSource(path=to, file_name=to.name)
+
+
+def _try_audience(dispatch: Dispatch, source: AudienceSource) -> None:
+    """Ask for the first recipient, so that a wrong filter is found before anything is written."""
+    try:
+        next(iter(dispatch.host.recipients(source.key, source.filters)), None)
+    except ValueError as error:
+        fail(f"--audience {source.key}: {error}")
+    except Exception as error:
+        raise HostFailed(
+            f"The clinic's system could not say who is in the audience {source.key}: "
+            f"{type(error).__name__}. Nothing was sent."
+        ) from error
 
 
 def _filters(dispatch: Dispatch, audience: str, given: tuple[str, ...]) -> dict[str, str]:
@@ -217,7 +246,9 @@ def _wait(dispatch: Dispatch, mailing_id: int, seconds: float) -> None:
 def _report(dispatch: Dispatch, started: StartedMailing, *, as_json: bool) -> None:
     found = mailings.summary(dispatch, started.mailing_id)
     # A worker writes a large mailing: until it has, the file's rows are what is known.
-    recipients = found.recipients if started.planned else max(found.recipients, started.recipients or 0)
+    recipients = (
+        found.recipients if started.planned else max(found.recipients, started.recipients or 0)
+    )
     result = {
         "mailing": started.mailing_id,
         "recipients": recipients,
@@ -231,6 +262,8 @@ def _report(dispatch: Dispatch, started: StartedMailing, *, as_json: bool) -> No
         print_json(result)
         return
     again = " (this key was used before: nothing was sent now)" if started.existed else ""
-    click.echo(f"mailing {started.mailing_id}: {recipients} recipients, {found.skipped} skipped{again}")
+    click.echo(
+        f"mailing {started.mailing_id}: {recipients} recipients, {found.skipped} skipped{again}"
+    )
     for state, count in found.counts.items():
         click.echo(f"  {state:12} {count}")

@@ -8,9 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import click
+from flask import Flask
+from sqlalchemy.exc import SQLAlchemyError
 
 from clinic_dispatch_plugin import __version__
+from clinic_dispatch_plugin.channels.reference import LANGUAGES
 from clinic_dispatch_plugin.cli import dispatch
+from clinic_dispatch_plugin.cli.base import unusable
+from clinic_dispatch_plugin.config import ConfigurationError
 
 DATA_DIR = "CLINIC_DISPATCH_DATA_DIR"
 
@@ -22,19 +27,31 @@ class _WithDispatch(click.Group):
         return sorted({*super().list_commands(ctx), *dispatch.list_commands(ctx)})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        own = super().get_command(ctx, cmd_name)
-        if own is not None:
-            return own
-        found = dispatch.get_command(ctx, cmd_name)
-        if found is not None and not _asks_for_help():
-            from clinic_dispatch_plugin.demo import create_app
+        return super().get_command(ctx, cmd_name) or dispatch.get_command(ctx, cmd_name)
 
-            ctx.with_resource(create_app().app_context())
-        return found
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name, command, rest = super().resolve_command(ctx, args)
+        if command is not None and command.name not in self.commands and "--help" not in rest:
+            ctx.with_resource(_clinic().app_context())
+        return name, command, rest
 
 
-def _asks_for_help() -> bool:
-    return "--help" in sys.argv
+def _clinic() -> Flask:
+    from clinic_dispatch_plugin.demo import create_app
+
+    place = os.environ.get(DATA_DIR) or ".demo"
+    try:
+        return create_app()
+    except OSError as error:
+        raise unusable_folder(Path(place), error) from error
+
+
+def unusable_folder(folder: Path, error: OSError) -> ConfigurationError:
+    """The folder the clinic lives in cannot be used."""
+    advice = f"{(error.strerror or 'it cannot be used').lower()}; name a folder that you may write, on a local disk."
+    return ConfigurationError(DATA_DIR, folder, advice)
 
 
 @click.group(cls=_WithDispatch)
@@ -63,20 +80,25 @@ def main() -> None:
 )
 @click.option(
     "--lang",
-    type=click.Choice(["de", "en", "ru"]),
+    type=click.Choice(LANGUAGES),
     default="de",
     show_default=True,
     help="Language of notes.",
 )
 def demo(**options: Any) -> None:
-    """Open a small clinic: its application, a worker, a mail relay simulator, and a first mailing of about 200 messages."""
-    from clinic_dispatch_plugin.demo.run import DemoProblem, run_demo
+    """Open a small clinic: its application, a worker, a mail relay simulator, and a first mailing."""
+    from clinic_dispatch_plugin.demo.background import DemoProblem, FolderProblem
+    from clinic_dispatch_plugin.demo.run import run_demo
 
     data_dir = options.pop("data_dir") or Path(os.environ.get(DATA_DIR) or ".demo")
     try:
         sys.exit(run_demo(data_dir=data_dir.expanduser().absolute(), **options))
+    except FolderProblem as error:
+        raise unusable_folder(data_dir, error.reason) from error
     except DemoProblem as error:
         raise click.ClickException(str(error)) from error
+    except SQLAlchemyError as error:
+        raise click.ClickException(unusable(error)) from error
 
 
 @main.group("simulate")
@@ -138,11 +160,16 @@ def simulate_smtp(
         run_simulator,
     )
 
-    behaviour = (
-        ScriptedBehaviour.from_file(scenarios, greylist_seconds=greylist_seconds)
-        if scenarios
-        else ScriptedBehaviour(greylist_seconds=greylist_seconds)
-    )
+    if (user is None) != (password is None):
+        raise click.ClickException("--user and --password belong together.")
+    try:
+        behaviour = (
+            ScriptedBehaviour.from_file(scenarios, greylist_seconds=greylist_seconds)
+            if scenarios
+            else ScriptedBehaviour(greylist_seconds=greylist_seconds)
+        )
+    except (OSError, ValueError) as error:
+        raise click.ClickException(f"--scenarios {scenarios}: {error}") from error
     settings = RelaySettings(
         port=port,
         ledger=ledger,

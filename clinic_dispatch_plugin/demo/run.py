@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import fcntl
 import json
 import logging
@@ -11,7 +10,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -20,9 +18,17 @@ from typing import Any
 
 import click
 from flask import Flask
-from werkzeug.serving import WSGIRequestHandler, make_server
 
 from clinic_dispatch_plugin.demo import clock, create_app, scenarios
+from clinic_dispatch_plugin.demo.background import (
+    DemoProblem,
+    FolderProblem,
+    check_worker,
+    listen,
+    relay,
+    serving,
+    worker,
+)
 from clinic_dispatch_plugin.demo.text import HTML, NAME, SUBJECT, TEXT
 from clinic_dispatch_plugin.host.types import Actor
 from clinic_dispatch_plugin.mailings import service as mailings
@@ -30,20 +36,22 @@ from clinic_dispatch_plugin.mailings.content import MailingContent
 from clinic_dispatch_plugin.mailings.sources import AudienceSource
 from clinic_dispatch_plugin.messages.causes import causes_json
 from clinic_dispatch_plugin.registry import Dispatch, current_dispatch
-from clinic_dispatch_plugin.simulators.smtp import RelaySettings, ScriptedBehaviour, SmtpSimulator
-from clinic_dispatch_plugin.web.words import message_state
+from clinic_dispatch_plugin.simulators.smtp import Mode
+from clinic_dispatch_plugin.web.i18n import translate
+from clinic_dispatch_plugin.web.words import MESSAGE_STATES
 
 FIRST_MAILING = "demo-first-reminder"
 #: Seconds the first mailing gets; a few seconds are usual.
 PATIENCE_SECONDS = 180.0
 #: Retry pauses are multiplied by it: five minutes become a second and a half.
 RETRY_SCALE = "0.005"
-_STOP_SECONDS = 20.0
 _MARKS = ("session.key", "clinic.db")
-
-
-class DemoProblem(Exception):
-    """The demo cannot start; the text says what to do."""
+#: Loggers that would talk between the demo's own words; the bell rings before the worker starts the queue.
+_QUIET = {
+    "werkzeug": logging.ERROR,
+    "alembic": logging.WARNING,
+    "clinic_dispatch_plugin.queue.doorbell": logging.ERROR,
+}
 
 
 def run_demo(
@@ -51,37 +59,42 @@ def run_demo(
 ) -> int:
     """Run it; returns the exit status: 0 when every message is where its scenario says it must be.
 
-    :raises DemoProblem: the folder is in use or not ours, or the port is taken.
+    :raises DemoProblem: the folder is in use or not ours, the port is taken, or the worker does not start.
     """
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    logging.getLogger("alembic").setLevel(logging.WARNING)
+    for name, level in _QUIET.items():
+        logging.getLogger(name).setLevel(level)
     say = _Voice(quiet_stdout=as_json)
     with ExitStack() as stack, _ends_on_signals() as over:
         if fresh:
             _remove(data_dir)
         stack.enter_context(_alone(data_dir))
-        relay = stack.enter_context(_relay(data_dir))
-        _set_environment(data_dir, relay.url)
+        server = listen(port)
+        stack.callback(server.server_close)
         say("Preparing the clinic …")
-        server = _listen(port)
+        gateway = stack.enter_context(relay(data_dir))
         url = f"http://127.0.0.1:{server.port}"
-        os.environ.setdefault("CLINIC_DISPATCH_BASE_URL", url)
+        _set_environment(data_dir, gateway.url, url)
         app = create_app()
         server.app = app
-        stack.enter_context(_serving(server))
-        stack.enter_context(_worker())
+        stack.enter_context(serving(server))
+        hand = stack.enter_context(worker())
         with app.app_context():
             mailing_id = _first_mailing(app)
-            finished = _watch(current_dispatch(), mailing_id, say, over)
+            finished = _watch(current_dispatch(), mailing_id, hand, over)
             report = _report(current_dispatch(), mailing_id, url, lang)
             as_foreseen = finished and _as_foreseen(app, report["counts"])
+        if over.is_set():
+            return 1 if exit_when_done else 0
+        if not finished:
+            say(f"The first mailing is not through after {PATIENCE_SECONDS:g} seconds.")
         if as_json:
             click.echo(json.dumps(report, ensure_ascii=False))
         else:
             _print(report, lang)
         if exit_when_done:
             return 0 if as_foreseen else 1
-        _stay(url, data_dir, say, over)
+        _stay(url, data_dir, say, hand, over)
+        say("\nEnding …")
     return 0
 
 
@@ -118,9 +131,10 @@ class _End:
 
 @contextmanager
 def _ends_on_signals() -> Iterator[_End]:
-    """An event set by Ctrl-C or SIGTERM."""
+    """Set by Ctrl-C, SIGTERM, or the terminal that is closed."""
     over = _End()
-    old = {n: signal.signal(n, over.ask) for n in (signal.SIGINT, signal.SIGTERM)}
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    old = {n: signal.signal(n, over.ask) for n in numbers}
     try:
         yield over
     finally:
@@ -142,8 +156,11 @@ def _remove(data_dir: Path) -> None:
 @contextmanager
 def _alone(data_dir: Path) -> Iterator[None]:
     """Hold the folder for this demo."""
-    data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    descriptor = os.open(data_dir / "demo.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        descriptor = os.open(data_dir / "demo.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise FolderProblem(error) from error
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -157,102 +174,17 @@ def _alone(data_dir: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-@contextmanager
-def _relay(data_dir: Path) -> Iterator[SmtpSimulator]:
-    table = scenarios.write_scenarios(data_dir / "relay-scenarios.json")
-    settings = RelaySettings(
-        ledger=data_dir / "relay-ledger.jsonl",
-        mailbox=data_dir / "outbox",
-        mode_file=data_dir / "relay-mode",
-        behaviour=ScriptedBehaviour(table, greylist_seconds=1.0),
-    )
-    with SmtpSimulator(settings) as relay:
-        yield relay
-
-
-def _set_environment(data_dir: Path, relay_url: str) -> None:
+def _set_environment(data_dir: Path, relay_url: str, url: str) -> None:
     """What the clinic's application and the worker's process both read."""
     os.environ["CLINIC_DISPATCH_DATA_DIR"] = str(data_dir)
     os.environ["CLINIC_DISPATCH_EMAIL_URL"] = f"{relay_url}?connections=4"
-    os.environ.setdefault(
-        "CLINIC_DISPATCH_EMAIL_FROM", "Klinik am Park <praxis@klinik-am-park.example>"
-    )
-    os.environ.setdefault("CLINIC_DISPATCH_RETRY_SCALE", RETRY_SCALE)
-    os.environ.setdefault("FLASK_APP", "clinic_dispatch_plugin.demo")
-
-
-def _listen(port: int) -> Any:
-    def not_yet(environ: Any, start_response: Any) -> list[bytes]:
-        start_response("503 Service Unavailable", [("Content-Type", "text/plain")])
-        return [b"The clinic is being prepared."]
-
-    # werkzeug ends the process by itself when a port is taken; asked beforehand it can be said better.
-    import socket
-
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError as error:
-            raise DemoProblem(
-                f"Port {port} cannot be used ({error.strerror}): choose another with --port, or --port 0."
-            ) from None
-    return make_server("127.0.0.1", port, not_yet, threaded=True, request_handler=_Quiet)
-
-
-class _Quiet(WSGIRequestHandler):
-    """No line for each request: the terminal belongs to the demo's words."""
-
-    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        """Say nothing."""
-
-
-@contextmanager
-def _serving(server: Any) -> Iterator[None]:
-    thread = threading.Thread(target=server.serve_forever, name="demo-web", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        server.shutdown()
-        server.server_close()
-
-
-@contextmanager
-def _worker() -> Iterator[None]:
-    """One worker in a process of its own, as a clinic would run it."""
-    command = [sys.executable, "-m", "clinic_dispatch_plugin.demo.cli", "worker"]
-    process = subprocess.Popen(
-        command,
-        start_new_session=True,
-        stdin=subprocess.DEVNULL,
-        stderr=_log(),
-        stdout=_log(),
-        preexec_fn=_die_with_us,
-    )
-    try:
-        yield
-    finally:
-        process.terminate()
-        try:
-            process.wait(_STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGTERM)  # a second one ends it at once
-            try:
-                process.wait(_STOP_SECONDS / 4)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-
-
-def _log() -> Any:
-    return open(Path(os.environ["CLINIC_DISPATCH_DATA_DIR"]) / "worker.log", "ab")  # noqa: SIM115 the child keeps it
-
-
-def _die_with_us() -> None:
-    """On Linux the worker is told when this process is killed (prctl PR_SET_PDEATHSIG)."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGTERM, 0, 0, 0)
+    for name, value in (
+        ("CLINIC_DISPATCH_EMAIL_FROM", "Klinik am Park <praxis@klinik-am-park.example>"),
+        ("CLINIC_DISPATCH_BASE_URL", url),
+        ("CLINIC_DISPATCH_RETRY_SCALE", RETRY_SCALE),
+        ("FLASK_APP", "clinic_dispatch_plugin.demo"),
+    ):
+        os.environ[name] = os.environ.get(name) or value
 
 
 def _first_mailing(app: Flask) -> int:
@@ -270,8 +202,11 @@ def _first_mailing(app: Flask) -> int:
     return started.mailing_id
 
 
-def _watch(dispatch: Dispatch, mailing_id: int, say: _Voice, over: _End) -> bool:
-    """Show a bar until nothing of the mailing waits any more; False: that took too long."""
+def _watch(dispatch: Dispatch, mailing_id: int, hand: subprocess.Popen[bytes], over: _End) -> bool:
+    """Show a bar until nothing of the mailing waits any more; False: that took too long, or somebody ended it.
+
+    :raises DemoProblem: the worker ended by itself.
+    """
     found = mailings.summary(dispatch, mailing_id)
     label = f"Mailing {mailing_id}, {found.recipients} recipients"
     end = time.monotonic() + PATIENCE_SECONDS
@@ -282,6 +217,7 @@ def _watch(dispatch: Dispatch, mailing_id: int, say: _Voice, over: _End) -> bool
             bar.update(max(0, found.recipients - open_ones - bar.pos))
             if found.finished_at is not None:
                 return True
+            check_worker(hand)
             over.wait(0.2)
     return False
 
@@ -308,22 +244,29 @@ def _print(report: Mapping[str, Any], lang: str) -> None:
     click.echo("\nBy status")
     for state, count in report["counts"].items():
         if count:
-            click.echo(f"  {count:4}  {message_state(state, lang).label}")
+            click.echo(f"  {count:4}  {translate(MESSAGE_STATES[state][0], lang)}")
     click.echo("\nBy cause")
     for cause in report["causes"]:
         click.echo(f"  {cause['count']:4}  {cause['note']}  ({cause['key']})")
 
 
-def _stay(url: str, data_dir: Path, say: _Voice, over: _End) -> None:
+def _stay(url: str, data_dir: Path, say: _Voice, hand: subprocess.Popen[bytes], over: _End) -> None:
+    """Say where everything is, and wait for the end.
+
+    :raises DemoProblem: the worker ended by itself.
+    """
+    switch = data_dir / "relay-mode"
     say(
         f"\nOpen {url} and sign in, password demo:\n"
         "  empfang      reception: sees, writes, sends\n"
         "  marketing    promotions and greetings\n"
         "  verwaltung   administration: everything\n"
         "  gast         a colleague without rights\n"
-        f"What went out is in {data_dir / 'outbox'}. Make the relay behave otherwise: "
-        f"echo relaying_denied > {data_dir / 'relay-mode'} (wrong_password, slow, down, normal).\n"
-        "Ctrl-C ends everything."
+        f"\nWhat went out is in {data_dir / 'outbox'}\n"
+        f"Trouble for the whole relay: echo relaying_denied > {switch}\n"
+        f"  ({', '.join(Mode)})\n"
+        "\nCtrl-C ends everything."
     )
-    over.wait()
-    say("\nEnding …")
+    while not over.is_set():
+        check_worker(hand)
+        over.wait(1.0)

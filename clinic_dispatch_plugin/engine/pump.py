@@ -16,6 +16,7 @@ from clinic_dispatch_plugin.engine import drain, store
 from clinic_dispatch_plugin.engine.aftermath import settle
 from clinic_dispatch_plugin.engine.journal import Journal, boot_id
 from clinic_dispatch_plugin.engine.lease import Lease
+from clinic_dispatch_plugin.engine.leftovers import decide_cancelled
 from clinic_dispatch_plugin.engine.prepare import Text, load_text, unsubscribe_url
 from clinic_dispatch_plugin.engine.run import RunState
 from clinic_dispatch_plugin.engine.stream import Stream, account_trouble, channel_failed
@@ -119,6 +120,7 @@ class _Turns:
                     stream.run()
                     handled += stream.handled
                 self._served.append(turn.mailing_id)
+                decide_cancelled(run.dispatch)
                 mark_progress(run.dispatch, turn.mailing_id)
         return handled
 

@@ -5,14 +5,12 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Callable
 
 from sqlalchemy import Connection, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from clinic_dispatch_plugin import __version__
 from clinic_dispatch_plugin.accounts import service as accounts
-from clinic_dispatch_plugin.channels.types import Answer
 from clinic_dispatch_plugin.database.base import db_now
 from clinic_dispatch_plugin.engine import drain, store
 from clinic_dispatch_plugin.engine.aftermath import (
@@ -20,8 +18,8 @@ from clinic_dispatch_plugin.engine.aftermath import (
     close_quarantine,
     lose_expired_runs,
 )
+from clinic_dispatch_plugin.engine.leftovers import decide_leftovers
 from clinic_dispatch_plugin.engine.pump import mark_progress
-from clinic_dispatch_plugin.error_reference.service import note_answer
 from clinic_dispatch_plugin.messages import store as messages
 from clinic_dispatch_plugin.registry import Dispatch
 
@@ -39,26 +37,14 @@ def tend(dispatch: Dispatch) -> None:
     bury_dead_runs(dispatch)
     lose_expired_runs(dispatch)
     close_quarantine(dispatch)
-    _decide(dispatch, messages.overdue, "expired")
-    _decide(dispatch, messages.harmful, "harmful")
+    decide_leftovers(dispatch)
+    dispatch.database.run(messages.reopen_unfinished)
     dispatch.database.run(accounts.wake)
     with dispatch.database.begin() as connection:
         running = messages.mailings_at_work(connection)
     for mailing_id in running:
         mark_progress(dispatch, mailing_id)
     ring_for_work(dispatch)
-
-
-def _decide(dispatch: Dispatch, find: Callable[[Connection], object], code: str) -> None:
-    with dispatch.database.begin() as connection:
-        if not find(connection):
-            return
-
-    def work(connection: Connection) -> None:
-        answer_id, _ = note_answer(dispatch, connection, Answer(system="dispatch", code=code))
-        messages.decide_queued(connection, find(connection), answer_id)  # type: ignore[arg-type]
-
-    dispatch.database.run(work)
 
 
 def ring_for_work(dispatch: Dispatch) -> bool:

@@ -28,9 +28,10 @@ from clinic_dispatch_plugin.mailings.sources import (
 )
 from clinic_dispatch_plugin.messages.mailing_rules import MailingState
 from clinic_dispatch_plugin.registry import Dispatch
+from clinic_dispatch_plugin.web.i18n import N_
 
 LONGEST_NAME = 200
-PASSED = "This time has passed already: enter a later one or leave the field empty."
+PASSED = N_("This time has passed already: enter a later one or leave the field empty.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,16 +207,7 @@ def choose_file(
     try:
         survey = survey_file(uploads.path(dispatch, key), channel=through)
         if not survey.rows:
-            raise MailingProblem(
-                Problem(
-                    field="file",
-                    message="The file holds no recipients, only the line of column names."
-                    if not survey.bad_rows.count
-                    else "No row of this file can be used.",
-                    advice=_first_bad(survey),
-                    fields=survey.bad_rows.rows[0].fields if survey.bad_rows.count else {},
-                )
-            )
+            raise MailingProblem(_nobody(survey))
     except RecipientFileError as error:
         uploads.remove(dispatch, key)
         raise MailingProblem(file_problem(error)) from error
@@ -240,8 +232,17 @@ def choose_file(
     return survey
 
 
-def _first_bad(survey: FileSurvey) -> str:
-    return survey.bad_rows.rows[0].message if survey.bad_rows.count else ""
+def _nobody(survey: FileSurvey) -> Problem:
+    if not survey.bad_rows.count:
+        message = "The file holds no recipients, only the line of column names."
+        return Problem(field="file", message=message)
+    first = survey.bad_rows.rows[0]
+    return Problem(
+        field="file",
+        message="No row of this file can be used.",
+        advice=first.message,
+        fields=first.fields,
+    )
 
 
 def file_problem(error: RecipientFileError) -> Problem:

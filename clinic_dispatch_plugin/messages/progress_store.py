@@ -169,6 +169,28 @@ def harmful(connection: Connection, limit: int = 500) -> list[tuple[int, int]]:
     return [(row.id, row.attempts) for row in connection.execute(query)]
 
 
+def left_in_cancelled(connection: Connection, limit: int = 500) -> list[tuple[int, int]]:
+    """Waiting messages of cancelled mailings, ``(id, attempts)``: their windows were open when somebody cancelled."""
+    cancelled = select(Mailing.id).where(Mailing.state == MailingState.CANCELLED.value)
+    query = (
+        select(Message.id, Message.attempts)
+        .where(Message.state == MessageState.QUEUED.value, Message.mailing_id.in_(cancelled))
+        .limit(limit)
+    )
+    return [(row.id, row.attempts) for row in connection.execute(query)]
+
+
+def reopen_unfinished(connection: Connection) -> int:
+    """Finished mailings of which something waits again, because a late word proved it unsent, run again."""
+    waiting_in = select(Message.mailing_id).where(Message.state == MessageState.QUEUED.value)
+    done = connection.execute(
+        update(Mailing)
+        .where(Mailing.state == MailingState.FINISHED.value, Mailing.id.in_(waiting_in))
+        .values(state=MailingState.RUNNING.value, finished_at=None)
+    )
+    return done.rowcount
+
+
 def text_of(connection: Connection, mailing_id: int) -> RowMapping:
     """What a mailing says to whom: purpose, channel, ``not_after``, and the revision of its text."""
     query = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
@@ -23,7 +24,8 @@ def in_app(function: Callable[P, R]) -> Callable[P, R]:
         if has_app_context():
             return function(*args, **kwargs)
         if not _app:
-            _app.append(ScriptInfo().load_app())
+            # Only the command line's option reads the variable by itself.
+            _app.append(ScriptInfo(app_import_path=os.environ.get("FLASK_APP")).load_app())
         with _app[0].app_context():
             return function(*args, **kwargs)
 

@@ -85,6 +85,20 @@ def test_every_page_is_for_everybody(
     assert len(paths) > 25
 
 
+def test_what_shuts_people_out_would_be_found(browser: Browser, demo: DemoClinic) -> None:
+    with visitor(browser, size=PHONE, trusting=True) as page:
+        sign_in(page, demo)
+        page.goto(f"{demo.url}/dispatch/")
+        page.evaluate("""() => {
+          document.querySelector("h1").insertAdjacentHTML("afterend", '<img src="/static/clinic.svg"><input>');
+          document.querySelector("h1").insertAdjacentHTML("afterend", '<div>' + "x".repeat(200) + '</div>');
+          document.querySelector("h1 + div").style.cssText = "overflow-wrap: normal; width: 900px";
+        }""")
+        found = [each.partition(":")[0] for each in _axe(page)]
+        assert {"image-alt", "label"} <= set(found)
+        assert list(_too_wide(page)) != []
+
+
 def _axe(page: Page) -> Iterator[str]:
     options = {"runOnly": {"type": "tag", "values": RULES}, "resultTypes": ["violations"]}
     for one in Axe().run(page, options=options)["violations"]:

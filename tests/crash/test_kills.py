@@ -70,7 +70,8 @@ def test_a_plan_killed_midway_goes_on_and_nobody_is_written_twice(
     make_clinic: Callable[..., Clinic],
 ) -> None:
     people = 1_200
-    clinic = make_clinic(people=people)
+    # Whoever plans holds a lock, and a dead planner's lasts for its lease.
+    clinic = make_clinic(people=people, lease=10.0)
     mailing = clinic.desk.mailing(0, state="planning")
     clinic.desk.change(
         Mailing, source="audience", selection={"audience": "everybody", "filters": {}}

@@ -9,7 +9,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, text, update
 from sqlalchemy.exc import DBAPIError
 
 from clinic_dispatch_plugin.channels.text import Template
@@ -24,7 +24,7 @@ from clinic_dispatch_plugin.messages import store as messages
 from clinic_dispatch_plugin.messages.selection import Chosen
 from clinic_dispatch_plugin.messages.service import Settlement, settle_uncertain
 from clinic_dispatch_plugin.messages.tables import Attempt
-from clinic_dispatch_plugin.testing.fake_channel import refuse
+from clinic_dispatch_plugin.testing.fake_channel import break_off, refuse
 from tests.conftest import DATABASES
 from tests.engine.children import Gate, in_child, start, wait
 from tests.engine.dispatching import Desk
@@ -150,6 +150,25 @@ def test_a_run_whose_lease_ran_out_opens_nothing_and_its_results_heal(desk: Desk
     assert set(desk.channel.counts.values()) == {1}
 
 
+def test_a_mailing_that_finished_in_doubt_goes_on_when_a_message_proves_unsent(desk: Desk) -> None:
+    """Everything open became uncertain, so the mailing was over; then its frozen run woke."""
+    seen: list[str] = []
+
+    def freeze(message: object) -> None:
+        if not seen:
+            expire(desk)
+            seen.append(desk.state_of_mailing(mailing)["state"])
+
+    desk.channel.before = freeze
+    mailing = desk.mailing(30)
+    desk.channel.will("p5@example.org", break_off)
+    desk.pump()
+    assert seen == ["finished"]
+    desk.settle()
+    assert desk.states() == {"sent": 30}
+    assert desk.state_of_mailing(mailing)["state"] == "finished"
+
+
 def test_a_late_result_changes_nothing_once_another_attempt_is_current(desk: Desk) -> None:
     """A person sent it again meanwhile: the old answer stays on the old attempt."""
     # The second run asks while the first still waits for its answer.
@@ -174,6 +193,20 @@ def test_a_late_result_changes_nothing_once_another_attempt_is_current(desk: Des
     message = desk.message("p0@example.org")
     assert message["attempt_id"] == second["id"]
     assert (message["state"], message["code"]) == ("queued", "busy"), "the second one's word holds"
+
+
+@pytest.mark.parametrize("database_url", DATABASES[1:], indirect=True)
+def test_a_run_frozen_inside_a_transaction_does_not_hold_up_the_tender(desk: Desk) -> None:
+    run = desk.dispatch.database.run(
+        lambda c: store.start_run(c, worker="w", host="h", boot_id="b", lease=60)
+    )
+    desk.change(Run, live_until=db_now(-1.0))
+    with desk.dispatch.database.engine.connect() as frozen, frozen.begin():
+        frozen.execute(update(Run).where(Run.id == run).values(worker="frozen"))
+        tend(desk.dispatch)
+        assert desk.runs()[0]["state"] == "live"
+    tend(desk.dispatch)
+    assert desk.runs()[0]["state"] == "lost"
 
 
 CUT = {
