@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any, NoReturn, ParamSpec, TypeVar
 
 import click
-from flask.cli import AppGroup, ScriptInfo
+from flask.cli import AppGroup, ScriptInfo, with_appcontext
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from clinic_dispatch_plugin.channels.reference import LANGUAGES
@@ -92,8 +92,9 @@ def unusable(error: SQLAlchemyError) -> str:
 
 
 def guarded(command: Callable[P, R]) -> Callable[P, R]:
-    """Turn a database that went away into words instead of a traceback, which could show patients' data."""
+    """Give a command its application, and turn a database that went away into words: a traceback could show data."""
 
+    @with_appcontext
     @functools.wraps(command)
     def inside(*args: P.args, **kwargs: P.kwargs) -> R:
         try:

@@ -14,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from clinic_dispatch_plugin.accounts import service as accounts
 from clinic_dispatch_plugin.channels.errors import ChannelError
-from clinic_dispatch_plugin.cli.base import json_option, print_json, typed, unusable
+from clinic_dispatch_plugin.cli.base import guarded, json_option, print_json, typed, unusable
 from clinic_dispatch_plugin.config import OTHER_NAMES, PREFIX, known_names, merged
 from clinic_dispatch_plugin.database import migrate
 from clinic_dispatch_plugin.engine import store as engine
@@ -45,6 +45,7 @@ def register(group: AppGroup) -> None:
 @click.command("check")
 @click.option("--connect", is_flag=True, help="Sign in to every gateway as well.")
 @json_option
+@guarded
 def check(connect: bool, as_json: bool) -> None:
     """Look whether everything is in place; exit status 1 when something is wrong."""
     dispatch = current_dispatch()

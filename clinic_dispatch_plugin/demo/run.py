@@ -45,7 +45,7 @@ FIRST_MAILING = "demo-first-reminder"
 PATIENCE_SECONDS = 180.0
 #: Retry pauses are multiplied by it: five minutes become a second and a half.
 RETRY_SCALE = "0.005"
-_MARKS = ("session.key", "clinic.db")
+_MARKS = ("demo.lock", "session.key", "clinic.db")
 #: Loggers that would talk between the demo's own words; the bell rings before the worker starts the queue.
 _QUIET = {
     "werkzeug": logging.ERROR,

@@ -13,6 +13,8 @@ from clinic_dispatch_plugin.messages.mailing_tables import Mailing
 from clinic_dispatch_plugin.messages.tables import Message
 from tests.crash.workers import IN_FLIGHT, Clinic
 
+pytestmark = pytest.mark.slow
+
 MANY = 150
 #: Each point with how often it is passed before the kill, and how many messages may be in doubt then.
 POINTS = [

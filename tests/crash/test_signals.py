@@ -13,6 +13,8 @@ import pytest
 from tests.conftest import DATABASES
 from tests.crash.workers import IN_FLIGHT, Clinic
 
+pytestmark = pytest.mark.slow
+
 MANY = 400
 #: Seconds the relay takes for each answer, so that a signal finds it at work.
 LATENCY = 0.03
