@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from flask import Flask
@@ -15,6 +16,8 @@ from clinic_dispatch_plugin.database.base import TABLE_PREFIX
 from clinic_dispatch_plugin.database.connection import Database, HostDatabase
 from clinic_dispatch_plugin.error_reference.shipped import CorePacks
 from clinic_dispatch_plugin.host.adapter import HostAdapter
+from clinic_dispatch_plugin.mailings.sending import send
+from clinic_dispatch_plugin.mailings.uploads import remove_old_uploads
 from clinic_dispatch_plugin.pages import make_blueprint
 from clinic_dispatch_plugin.queue.doorbell import Doorbell
 from clinic_dispatch_plugin.registry import EXTENSION, Dispatch, collect_channels, load_plugins
@@ -58,6 +61,9 @@ class ClinicDispatch:
             loaded=loaded,
             channels=collect_channels(manager, app, loaded),
         )
+        dispatch.app_context = app.app_context
+        dispatch.send = partial(send, dispatch)
+        dispatch.housekeeping.append(partial(remove_old_uploads, dispatch))
         app.extensions[EXTENSION] = dispatch
         app.register_blueprint(make_blueprint(), url_prefix=settings.url_prefix)
         app.cli.add_command(cli.dispatch)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
@@ -37,6 +38,10 @@ class LoadedPlugin:
     blocked: bool = False
 
 
+def _not_mounted(*_: Any, **__: Any) -> int:
+    raise RuntimeError("ClinicDispatch().init_app has not built this object")
+
+
 @dataclass(slots=True, kw_only=True)
 class Dispatch:
     """Everything of one application: built once by ``init_app``, kept in ``app.extensions``."""
@@ -50,6 +55,12 @@ class Dispatch:
     channels: Mapping[str, Channel]
     #: Whether somebody gave an adapter; without one nobody may do anything.
     has_host: bool = True
+    #: An application context of this application.
+    app_context: Callable[[], AbstractContextManager[object]] = nullcontext
+    #: Work to be done now and then, by any worker.
+    housekeeping: list[Callable[[], object]] = field(default_factory=list)
+    #: Sends for host code, inside its own transaction: ``mailings.sending.send`` with this object in front.
+    send: Callable[..., int] = _not_mounted
     #: Caches of the concerns, by name.
     cache: dict[str, Any] = field(default_factory=dict)
 

@@ -153,7 +153,10 @@ def _epoch_now(dialect: str) -> ColumnElement[float]:
     if dialect == "postgresql":
         return cast(extract("epoch", func.clock_timestamp()), Float(53))
     if dialect in {"mysql", "mariadb"}:
-        return func.unix_timestamp(literal_column("current_timestamp(6)")) + 0.0
+        # Of UTC, for the local clock repeats an hour when summer time ends.
+        since = literal_column("'1970-01-01'")
+        unit = literal_column("MICROSECOND")
+        return func.timestampdiff(unit, since, func.utc_timestamp(6)) / 1_000_000.0
     return (func.julianday("now") - 2440587.5) * 86400.0
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from clinic_dispatch_plugin.cli import (
     database,
+    describing,
     doctor,
     exchange,
     listing,
@@ -20,6 +21,7 @@ mailings.register(dispatch)
 listing.register(dispatch)
 worker.register(dispatch)
 reference.register(dispatch)
+describing.register(dispatch)
 exchange.register(dispatch)
 doctor.register(dispatch)
 

@@ -5,17 +5,15 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from typing import Any
 
 import click
 from flask.cli import AppGroup
 from sqlalchemy import RowMapping
 
-from clinic_dispatch_plugin.channels.reference import LANGUAGES
 from clinic_dispatch_plugin.channels.types import Answer
 from clinic_dispatch_plugin.cli.base import (
-    SYSTEM,
     fail,
     guarded,
     json_option,
@@ -26,15 +24,12 @@ from clinic_dispatch_plugin.cli.base import (
     typed,
 )
 from clinic_dispatch_plugin.error_reference import service, store
-from clinic_dispatch_plugin.error_reference.policy import Policy, PolicyAction, policy_of
+from clinic_dispatch_plugin.error_reference.policy import policy_of
 from clinic_dispatch_plugin.error_reference.rules import (
-    GROUPS,
-    WHO,
     Explanation,
     KnownEntry,
     codes_of,
 )
-from clinic_dispatch_plugin.error_reference.wording import CATEGORIES, PERMANENCES
 from clinic_dispatch_plugin.messages.causes import count_by_answer
 from clinic_dispatch_plugin.registry import Dispatch
 
@@ -52,7 +47,7 @@ reference = AppGroup(
 )
 
 
-def _entries(dispatch: Dispatch) -> list[KnownEntry]:
+def entries(dispatch: Dispatch) -> list[KnownEntry]:
     with dispatch.database.begin() as connection:
         found = service.reference(dispatch, connection).entries.values()
     return sorted(found, key=lambda entry: (entry.system, entry.position, entry.code))
@@ -64,7 +59,7 @@ def stored_entries(dispatch: Dispatch) -> list[RowMapping]:
         return list(store.entries(connection))
 
 
-def _row(entry: KnownEntry, language: str) -> dict[str, Any]:
+def row(entry: KnownEntry, language: str) -> dict[str, Any]:
     return {
         "id": entry.id,
         "system": entry.system,
@@ -94,8 +89,8 @@ def list_entries(system: str | None, changed: bool, as_json: bool, lang: str | N
     dispatch = ready()
     language = lang or dispatch.settings.locale
     rows = [
-        _row(entry, language)
-        for entry in _entries(dispatch)
+        row(entry, language)
+        for entry in entries(dispatch)
         if (system is None or entry.system == system) and (entry.changed or not changed)
     ]
     if as_json:
@@ -117,7 +112,7 @@ def list_entries(system: str | None, changed: bool, as_json: bool, lang: str | N
 def show(system: str, code: str, as_json: bool, lang: str | None) -> None:
     """Show one entry in full."""
     dispatch = ready()
-    row = _row(_find(dispatch, system, code, ""), lang or dispatch.settings.locale)
+    row = row(find_entry(dispatch, system, code, ""), lang or dispatch.settings.locale)
     if as_json:
         print_json(row)
         return
@@ -130,10 +125,10 @@ def _plain(value: object) -> str:
     return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
 
 
-def _find(dispatch: Dispatch, system: str, code: str, pattern: str) -> KnownEntry:
+def find_entry(dispatch: Dispatch, system: str, code: str, pattern: str) -> KnownEntry:
     found = [
         entry
-        for entry in _entries(dispatch)
+        for entry in entries(dispatch)
         if (entry.system, entry.code) == (system, code) and pattern in ("", entry.pattern)
     ]
     found.sort(key=lambda entry: (bool(entry.pattern), entry.origin == "shipped"))
@@ -165,13 +160,13 @@ def explain(
     dispatch = ready()
     language = lang or dispatch.settings.locale
     if from_stdin:
-        for number, line in enumerate(sys.stdin, start=1):
+        for number, line in enumerate(sys.stdin.buffer, start=1):
             if line.strip():
                 print_json(_explained(dispatch, _answer(line, number), language))
         return
     if system is None or code is None:
         fail("Give SYSTEM and CODE, and the provider's words if there are any; or --stdin.")
-    found = _explained(dispatch, Answer(system=system, code=code, text=text), language)
+    found = _explained(dispatch, _answer_of(system, code, text), language)
     if as_json:
         print_json(found)
         return
@@ -179,16 +174,20 @@ def explain(
         click.echo(f"{name:14} {found[name]}")
 
 
-def _answer(line: str, number: int) -> Answer:
+def _answer(line: bytes, number: int) -> Answer:
     try:
-        said = json.loads(line)
-        return Answer(
-            system=str(said["system"]), code=str(said["code"]), text=str(said.get("text") or "")
-        )
-    except (ValueError, KeyError, TypeError, AttributeError):
-        fail(
-            f'line {number} of standard input: write {{"system": "smtp", "code": "5.1.1", "text": "…"}}.'
-        )
+        said = json.loads(line.decode("utf-8"))
+        found = (said["system"], said["code"], said.get("text") or "")
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        example = '{"system": "smtp", "code": "5.1.1", "text": "…"}'
+        fail(f"line {number} of standard input: write {example}.")
+    return _answer_of(*found)
+
+
+def _answer_of(*said: object) -> Answer:
+    """An answer of texts that can be looked up: half a character (a lone surrogate) is none."""
+    system, code, text = (str(each).encode("utf-8", "replace").decode() for each in said)
+    return Answer(system=system, code=code, text=text)
 
 
 def _explained(dispatch: Dispatch, answer: Answer, language: str) -> Mapping[str, Any]:
@@ -215,156 +214,6 @@ def explanation_json(found: Explanation, answer: Answer, language: str) -> Mappi
         "who": entry.who if entry else "administration",
         "policy": asdict(policy_of(entry.content if entry else {}, permanence=permanence)),
     }
-
-
-@reference.command("add")
-@click.option("--system", required=True)
-@click.option("--code", required=True)
-@click.option("--pattern", default="", help="RE2; only answers whose words match it.")
-@click.option("--unless", default="", help="RE2; not those whose words match this.")
-@click.option("--lang", type=click.Choice(LANGUAGES), help="Language of the texts given.")
-@click.option("--short", required=True, help="The note beside the message.")
-@click.option("--what-happened", default=None)
-@click.option("--what-helps", default=None)
-@click.option("--category", type=click.Choice(sorted(CATEGORIES)), default=None)
-@click.option("--group", type=click.Choice(GROUPS), default=None)
-@click.option("--who", type=click.Choice(WHO), default=None)
-@click.option("--permanence", type=click.Choice(list(PERMANENCES)), default=None)
-@json_option
-@guarded
-def add(
-    system: str,
-    code: str,
-    pattern: str,
-    unless: str,
-    lang: str | None,
-    as_json: bool,
-    **given: str | None,
-) -> None:
-    """Add an entry of the clinic's own; it describes the draft of this answer, and explains all earlier messages."""
-    dispatch = ready()
-    try:
-        entry = service.add_entry(
-            dispatch,
-            system=system,
-            code=code,
-            pattern=pattern,
-            unless=unless,
-            content=_content(given, lang or dispatch.settings.locale),
-            by=SYSTEM.name,
-        )
-    except service.ReferenceProblem as error:
-        hint = ""
-        if error.field == "code" and len(code) <= _LONGEST_CODE and code.strip():
-            hint = f" Use: {typed(f'reference set {system} {code} …')}"
-        fail(f"{_option(error.field)}: {error}{hint}")
-    _say(entry, lang or dispatch.settings.locale, as_json)
-
-
-def _option(field: str) -> str:
-    """The option a field of an entry is given by."""
-    head = field.partition(".")[0]
-    return (
-        f"--policy {field.partition('.')[2]}" if head == "policy" else f"--{head.replace('_', '-')}"
-    )
-
-
-@reference.command("set")
-@click.argument("system")
-@click.argument("code")
-@click.option(
-    "--pattern", default="", help="Where several entries have this code: the one with this pattern."
-)
-@click.option("--lang", type=click.Choice(LANGUAGES), help="Language of the texts given.")
-@click.option("--short", default=None)
-@click.option("--what-happened", default=None)
-@click.option("--what-helps", default=None)
-@click.option("--category", type=click.Choice(sorted(CATEGORIES)), default=None)
-@click.option("--group", type=click.Choice(GROUPS), default=None)
-@click.option("--who", type=click.Choice(WHO), default=None)
-@click.option("--permanence", type=click.Choice(list(PERMANENCES)), default=None)
-@click.option(
-    "--policy",
-    "policies",
-    multiple=True,
-    metavar="NAME=VALUE",
-    help="Such as tries=3 or action=fail.",
-)
-@click.option(
-    "--restore",
-    is_flag=True,
-    help="Back to the shipped text; an entry of the clinic's own is removed.",
-)
-@json_option
-@guarded
-def set_entry(
-    system: str,
-    code: str,
-    pattern: str,
-    lang: str | None,
-    policies: tuple[str, ...],
-    restore: bool,
-    as_json: bool,
-    **given: str | None,
-) -> None:
-    """Change an entry; what is not given stays."""
-    dispatch = ready()
-    entry = _find(dispatch, system, code, pattern)
-    content = {**_content(given, lang or dispatch.settings.locale), **_policies(policies)}
-    if restore:
-        if content:
-            fail("--restore takes back what the clinic wrote; give it alone.")
-        _restore(dispatch, entry, lang or dispatch.settings.locale, as_json)
-        return
-    if not content:
-        fail("Say what to change, such as --short TEXT or --policy tries=3; or --restore.")
-    try:
-        changed = service.change_entry(dispatch, entry.id, content=content, by=SYSTEM.name)
-    except service.ReferenceProblem as error:
-        fail(f"{_option(error.field)}: {error}")
-    _say(changed, lang or dispatch.settings.locale, as_json)
-
-
-def _restore(dispatch: Dispatch, entry: KnownEntry, language: str, as_json: bool) -> None:
-    kept = service.restore_entry(dispatch, entry.id, by=SYSTEM.name)
-    if as_json:
-        found = {known.id: known for known in _entries(dispatch)}.get(entry.id)
-        print_json(_row(found, language) if found else {"id": entry.id, "removed": True})
-    else:
-        done = "shipped text restored" if kept else "the clinic's own entry is removed"
-        click.echo(f"{entry.key}: {done}")
-
-
-def _policies(given: tuple[str, ...]) -> dict[str, Any]:
-    """``NAME=VALUE`` as fields of an entry."""
-    names = [item.name for item in fields(Policy)]
-    content: dict[str, Any] = {}
-    for item in given:
-        name, sign, value = item.partition("=")
-        if not sign or name not in names:
-            fail(f"--policy {item!r}: write NAME=VALUE with one of: {', '.join(names)}.")
-        if name == "action" and value not in list(PolicyAction):
-            fail(f"--policy {item!r}: the action is one of: {', '.join(PolicyAction)}.")
-        if name == "block" and value not in _SWITCH:
-            fail(f"--policy {item!r}: write yes or no.")
-        content[f"policy.{name}"] = _SWITCH[value] if name == "block" else value
-    return content
-
-
-def _content(given: Mapping[str, str | None], language: str) -> dict[str, Any]:
-    texts = ("short", "what_happened", "what_helps")
-    return {
-        f"{name}.{language}" if name in texts else name: value
-        for name, value in given.items()
-        if value is not None
-    }
-
-
-def _say(entry: KnownEntry, language: str, as_json: bool) -> None:
-    if as_json:
-        print_json(_row(entry, language))
-    else:
-        click.echo(f"{entry.key}: {entry.text('short', language)}")
 
 
 @reference.command("drafts")

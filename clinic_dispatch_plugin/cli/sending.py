@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from clinic_dispatch_plugin.cli.base import (
 from clinic_dispatch_plugin.config import PURPOSES
 from clinic_dispatch_plugin.engine import store as engine
 from clinic_dispatch_plugin.engine.tender import SILENT_SECONDS
+from clinic_dispatch_plugin.host.types import Audience
 from clinic_dispatch_plugin.mailings import service as mailings
 from clinic_dispatch_plugin.mailings.content import MailingContent
 from clinic_dispatch_plugin.mailings.planning import PLAN_FAILED
@@ -179,9 +181,7 @@ def _source(
     if (to is None) == (audience is None):
         fail("Say whom: either --to FILE.csv or --audience NAME.")
     if audience is not None:
-        source = AudienceSource(key=audience, filters=_filters(dispatch, audience, filters))
-        _try_audience(dispatch, source)
-        return source
+        return _audience(dispatch, audience, filters)
     assert to is not None
     if filters:
         fail("--filter belongs to --audience; a file has no filters.")
@@ -190,6 +190,32 @@ def _source(
     if not to.is_file():
         fail(f"--to {to}: there is no such file.")
     return FileSource(path=to, file_name=to.name)
+
+
+def _audience(dispatch: Dispatch, key: str, given: tuple[str, ...]) -> AudienceSource:
+    wrong = [item for item in given if "=" not in item]
+    if wrong:
+        fail(f"--filter {wrong[0]!r}: write NAME=VALUE.")
+    said = dict(item.split("=", 1) for item in given)
+    found = next((each for each in audiences(dispatch.host) if each.key == key), None)
+    if found is None:  # the sending itself says which there are
+        return AudienceSource(key=key, filters=said)
+    source = AudienceSource(key=key, filters=_filters(found, said))
+    _try_audience(dispatch, source)
+    return source
+
+
+def _filters(audience: Audience, said: Mapping[str, str]) -> dict[str, str]:
+    """The audience's filters, with what the host offers where nothing was said, as on the page."""
+    known = {each.key: each for each in audience.filters}
+    if unknown := sorted(set(said) - set(known)):
+        there = f"there are: {', '.join(known)}" if known else "there is none"
+        fail(f"--filter {unknown[0]!r}: the audience {audience.key} has no such filter; {there}.")
+    values = {key: said.get(key, each.default) for key, each in known.items()}
+    for key, each in known.items():
+        if each.required and not values[key]:
+            fail(f"The audience {audience.key} needs --filter {key}=VALUE ({each.label}).")
+    return {key: value for key, value in values.items() if value}
 
 
 def _try_audience(dispatch: Dispatch, source: AudienceSource) -> None:
@@ -203,26 +229,6 @@ def _try_audience(dispatch: Dispatch, source: AudienceSource) -> None:
             f"The clinic's system could not say who is in the audience {source.key}: "
             f"{type(error).__name__}. Nothing was sent."
         ) from error
-
-
-def _filters(dispatch: Dispatch, audience: str, given: tuple[str, ...]) -> dict[str, str]:
-    """The audience's filters, with what the host offers where nothing was said, as on the page."""
-    wrong = [item for item in given if "=" not in item]
-    if wrong:
-        fail(f"--filter {wrong[0]!r}: write NAME=VALUE.")
-    said = dict(item.split("=", 1) for item in given)
-    found = next((each for each in audiences(dispatch.host) if each.key == audience), None)
-    if found is None:
-        return said  # the sending itself says that there is none
-    known = {each.key: each for each in found.filters}
-    if unknown := sorted(set(said) - set(known)):
-        there = f"there are: {', '.join(known)}" if known else "there is none"
-        fail(f"--filter {unknown[0]!r}: the audience {audience} has no such filter; {there}.")
-    values = {key: said.get(key, each.default) for key, each in known.items()}
-    for key, each in known.items():
-        if each.required and not values[key]:
-            fail(f"The audience {audience} needs --filter {key}=VALUE ({each.label}).")
-    return {key: value for key, value in values.items() if value}
 
 
 def _read(option: str, path: Path) -> str:

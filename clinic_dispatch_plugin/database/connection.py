@@ -56,9 +56,15 @@ class Database:
 
     def _make(self) -> Engine:
         if self._url is not None or self._host is None:
-            engine = create_engine(self._url or "sqlite://", pool_pre_ping=True)
+            engine = create_engine(
+                self._url or "sqlite://", pool_pre_ping=True, hide_parameters=True
+            )
             own = True
-            if engine.dialect.name == "sqlite" and engine.url.database not in (None, "", ":memory:"):
+            if engine.dialect.name == "sqlite" and engine.url.database not in (
+                None,
+                "",
+                ":memory:",
+            ):
                 Path(engine.url.database).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         else:
             with self._app.app_context():
@@ -100,7 +106,9 @@ class Database:
 def is_repeatable(error: DBAPIError) -> bool:
     """Whether the same transaction may succeed when run again from its start."""
     original: Any = error.orig
-    state = getattr(original, "sqlstate", None) or str((getattr(original, "args", None) or ("",))[0])
+    state = getattr(original, "sqlstate", None) or str(
+        (getattr(original, "args", None) or ("",))[0]
+    )
     busy = isinstance(error, OperationalError) and "database is locked" in str(original)
     return busy or state in _REPEATABLE
 
@@ -117,5 +125,6 @@ def _sqlite_patience(connection: Any, _: Any) -> None:
 def _sqlite_wal(connection: Any, _: Any) -> None:
     _sqlite_patience(connection, _)
     connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = NORMAL")
+    # A commit that a power cut could take back would let a message go out twice.
+    connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")

@@ -26,6 +26,7 @@ from clinic_dispatch_plugin.engine.recorder import Result, record
 from clinic_dispatch_plugin.engine.rules import Facts
 from clinic_dispatch_plugin.messages import store as messages
 from clinic_dispatch_plugin.messages.rules import Mover
+from clinic_dispatch_plugin.queue.context import places
 from clinic_dispatch_plugin.registry import Dispatch
 
 log = logging.getLogger(__name__)
@@ -35,12 +36,16 @@ def bury_dead_runs(dispatch: Dispatch) -> int:
     """End the runs of this machine whose process is gone, without waiting for their leases; returns how many."""
     buried = 0
     for journal in dead_journals(dispatch.settings.spool_dir):
-        buried += _bury(dispatch, journal)
+        try:
+            buried += _bury(dispatch, journal, journal.read())
+        except (ValueError, ArithmeticError, LookupError) as error:
+            # One journal must not keep the others from being read: without it, all it held is in doubt.
+            log.error("journal %s cannot be used: %s", journal.path.name, places(error))
+            buried += _bury(dispatch, journal, None)
     return buried
 
 
-def _bury(dispatch: Dispatch, journal: DeadJournal) -> int:
-    content = journal.read()
+def _bury(dispatch: Dispatch, journal: DeadJournal, content: JournalContent | None) -> int:
     run_id = int(journal.path.stem)
 
     def work(connection: Connection) -> bool:

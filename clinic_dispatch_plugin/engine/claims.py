@@ -11,11 +11,13 @@ from clinic_dispatch_plugin.channels.faults import fail_point
 from clinic_dispatch_plugin.channels.types import Account
 from clinic_dispatch_plugin.engine import store
 from clinic_dispatch_plugin.engine.lease import clock
-from clinic_dispatch_plugin.engine.run import WINDOW, RunState
+from clinic_dispatch_plugin.engine.run import RunState
 from clinic_dispatch_plugin.messages import store as messages
 
 #: Messages one transaction leases.
 CLAIM = 500
+#: Seconds' worth of an account's rate that one transaction leases at most.
+CLAIM_SECONDS = 10.0
 #: Claims in a row before another mailing has its turn.
 TURN = 4
 #: Seconds until messages are looked at again whose host did not answer.
@@ -37,13 +39,17 @@ class Claims:
         self._pool: list[int] = []
         self._claims = 0
 
-    def next_ids(self) -> list[int] | None:
-        """The messages of the next window; empty: the rate says not now; None: nothing is due, or another's turn."""
+    def next_ids(self, most: int) -> list[int] | None:
+        """At most so many messages; empty: the rate says not now; None: nothing is due, or another's turn."""
         if time.monotonic() > self._run.deadline or not (self._pool or self._claim()):
             return None
-        size = self._portion()
+        size = self._portion(most)
         ids, self._pool = self._pool[:size], self._pool[size:]
         return ids
+
+    def put_back(self, ids: list[int]) -> None:
+        """These were taken for a window that could not be prepared; they come first next time."""
+        self._pool = [*ids, *self._pool]
 
     def give_back(self) -> None:
         """What was not put into a window waits again."""
@@ -63,12 +69,12 @@ class Claims:
             )
         )
 
-    def _portion(self) -> int:
+    def _portion(self, most: int) -> int:
         """How many may go into the next window; 0: the rate says not now."""
         rate = self._account.rate
         if rate is None:
-            return WINDOW
-        size = max(1, min(WINDOW, int(rate * RATE_PORTION)))
+            return most
+        size = max(1, min(most, int(rate * RATE_PORTION)))
         taken = self._run.dispatch.database.run(
             lambda connection: accounts.take_rate(
                 connection, self._account_id, number=size, rate=rate
@@ -100,7 +106,10 @@ class Claims:
         return bool(self._pool)
 
     def _claim_rows(self, connection: Connection) -> list[int]:
-        ids = self._lease_rows(connection, CLAIM, suspects=False)
+        rate = self._account.rate
+        # A slow account leases little, so that what is urgent need not wait behind it.
+        most = CLAIM if rate is None else max(1, min(CLAIM, int(rate * CLAIM_SECONDS)))
+        ids = self._lease_rows(connection, most, suspects=False)
         if not ids:  # those that died with a run before go one by one
             ids = self._lease_rows(connection, 1, suspects=True)
             if ids:

@@ -11,6 +11,8 @@ from clinic_dispatch_plugin.error_reference.service import note_answer
 from clinic_dispatch_plugin.messages import store as messages
 from clinic_dispatch_plugin.registry import Dispatch
 
+#: Portions decided in one go.
+ROUNDS = 200
 #: Finds waiting messages, ``(id, attempts)``, so many at a time.
 Find = Callable[[Connection], list[tuple[int, int]]]
 
@@ -28,12 +30,13 @@ def decide_cancelled(dispatch: Dispatch) -> None:
 
 
 def _decide(dispatch: Dispatch, find: Find, code: str) -> None:
-    with dispatch.database.begin() as connection:
-        if not find(connection):
+    def work(connection: Connection) -> int:
+        found = find(connection)
+        if found:
+            answer_id, _ = note_answer(dispatch, connection, Answer(system="dispatch", code=code))
+            messages.decide_queued(connection, found, answer_id)
+        return len(found)
+
+    for _ in range(ROUNDS):
+        if not dispatch.database.run(work):
             return
-
-    def work(connection: Connection) -> None:
-        answer_id, _ = note_answer(dispatch, connection, Answer(system="dispatch", code=code))
-        messages.decide_queued(connection, find(connection), answer_id)
-
-    dispatch.database.run(work)

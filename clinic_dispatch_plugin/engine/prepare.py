@@ -11,11 +11,14 @@ from typing import Any
 import nh3
 from sqlalchemy import Connection, RowMapping
 
+from clinic_dispatch_plugin.channels.html import clean_html
 from clinic_dispatch_plugin.channels.text import EmptyPlaceholder, Template, parse
 from clinic_dispatch_plugin.channels.types import Answer, Content, OutgoingMessage, Purpose
+from clinic_dispatch_plugin.engine.rules import EXPIRED
 from clinic_dispatch_plugin.host.types import Consent, Recipient
 from clinic_dispatch_plugin.messages import store as messages
 from clinic_dispatch_plugin.messages.rules import address_digest, new_key, unsubscribe_token
+from clinic_dispatch_plugin.queue.context import places
 from clinic_dispatch_plugin.registry import Dispatch
 
 log = logging.getLogger(__name__)
@@ -65,6 +68,11 @@ class Prepared:
         """What goes out."""
         return [message for _, message in self.outgoing]
 
+    def expired(self) -> Prepared:
+        """The same once the mailing's last moment has passed: nothing goes out."""
+        late = [(row, EXPIRED) for row, _ in self.outgoing]
+        return Prepared(skipped=[*self.skipped, *late])
+
 
 def load_text(connection: Connection, mailing_id: int) -> Text:
     """The text of a mailing; its revision never changes, so it may be kept."""
@@ -76,7 +84,7 @@ def load_text(connection: Connection, mailing_id: int) -> Text:
         not_after=row["not_after"],
         subject=parse(row["subject"]),
         body=parse(row["body"]),
-        html=parse(row["html"]) if row["html"] else None,
+        html=parse(clean_html(row["html"])) if row["html"] else None,
     )
 
 
@@ -111,7 +119,7 @@ def prepare(
             done.skipped.append((row, answer))
             continue
         except Exception as error:
-            log.exception("message %d cannot be made", row["id"])
+            log.error("message %d cannot be made: %s", row["id"], places(error))
             answer = Answer(system="dispatch", code="harmful", text=type(error).__name__)
             done.skipped.append((row, answer))
             continue
@@ -139,10 +147,13 @@ def _ask_host(dispatch: Dispatch, rows: Sequence[RowMapping]) -> Mapping[str, Re
     if not refs:
         return {}
     try:
-        return dispatch.host.recipients_now(refs)
+        # A context for each window: the host's own session ends with it, so that nothing stale is read the next time.
+        with dispatch.app_context():
+            found = dispatch.host.recipients_now(refs)
+            return {ref: found[ref] for ref in refs if isinstance(found.get(ref), Recipient)}
     except Exception as error:
-        log.exception("the host could not be asked about %d recipients", len(refs))
-        raise HostUnavailable from error
+        log.error("the host could not be asked about %d recipients: %s", len(refs), places(error))
+        raise HostUnavailable from None
 
 
 def _reason_not_to(

@@ -6,9 +6,10 @@ import logging
 import os
 import socket
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
 
 from clinic_dispatch_plugin.channels.channel import Sender
 from clinic_dispatch_plugin.channels.errors import AccountError, ConnectionFailed
@@ -22,6 +23,7 @@ from clinic_dispatch_plugin.engine.run import RunState
 from clinic_dispatch_plugin.engine.stream import Stream, account_trouble, channel_failed
 from clinic_dispatch_plugin.engine.turns import Turn, next_turn
 from clinic_dispatch_plugin.messages import store as messages
+from clinic_dispatch_plugin.queue.context import places
 from clinic_dispatch_plugin.registry import Dispatch
 
 log = logging.getLogger(__name__)
@@ -65,6 +67,11 @@ def pump(dispatch: Dispatch) -> int:
         lease.stop()
         _end(run)
         ended = True
+    except Exception:
+        # The process is well: what it only leased waits again, and is not counted as what a dead run held.
+        with suppress(SQLAlchemyError):
+            dispatch.database.run(lambda connection: messages.give_back(connection, run_id=run_id))
+        raise
     finally:
         lease.stop()
         journal.close(keep=not ended)  # one that stays is a dead run's, and the tender reads it
@@ -137,7 +144,7 @@ class _Turns:
             account_trouble(dispatch, turn.account_id, error)
             return None
         except Exception as error:
-            log.exception("channel %s cannot be opened", turn.account.channel)
+            log.error("channel %s cannot be opened: %s", turn.account.channel, places(error))
             account_trouble(dispatch, turn.account_id, channel_failed(error))
             return None
         self._senders[turn.account_id] = found
@@ -149,11 +156,24 @@ class _Turns:
             try:
                 with self._run.dispatch.database.begin() as connection:
                     self._texts[turn.mailing_id] = load_text(connection, turn.mailing_id)
-            except ValueError:
-                log.exception("the text of mailing %d cannot be used", turn.mailing_id)
+            except Exception as error:
+                if isinstance(error, SQLAlchemyError):
+                    raise
+                log.error(
+                    "the text of mailing %d cannot be used: %s", turn.mailing_id, places(error)
+                )
                 self._broken.add(turn.mailing_id)
+                self._pause(turn.mailing_id, type(error).__name__)
                 return None
         return self._texts[turn.mailing_id]
+
+    def _pause(self, mailing_id: int, text: str) -> None:
+        """A mailing whose text cannot be used stands still and says so, instead of being tried for ever."""
+        self._run.dispatch.database.run(
+            lambda connection: messages.pause_mailing(
+                connection, mailing_id, reason="text", text=text
+            )
+        )
 
 
 def mark_progress(dispatch: Dispatch, mailing_id: int) -> None:

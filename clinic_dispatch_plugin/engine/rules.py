@@ -22,6 +22,8 @@ EXPIRED = Answer(system="dispatch", code="expired")
 BROKEN_PAUSE = 0.2
 #: Breaks in a row of one message after which each counts as a try.
 BREAKS_FREE = 5
+#: Tries after which a message whose connection breaks every time is given up.
+BREAKS_IN_ALL = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,13 +143,14 @@ def _not_sent(facts: Facts, answer: Answer | None, *, now: datetime, scale: floa
     often = facts.number - facts.attempts if answer is not None else 0
     tries = facts.tries + (1 if often > BREAKS_FREE else 0)
     pause = min(900.0, BROKEN_PAUSE * 2 ** min(often, 12)) * scale if often > 1 else 0.0
+    gives_up = often > BREAKS_FREE and tries >= BREAKS_IN_ALL
     return Outcome(
         facts=facts,
         attempt=AttemptState.WITHDRAWN,
-        message=MessageState.QUEUED,
+        message=MessageState.UNDELIVERED if gives_up else MessageState.QUEUED,
         tries=tries,
         attempts=facts.attempts - 1,
-        due_at=now + timedelta(seconds=pause),
+        due_at=None if gives_up else now + timedelta(seconds=pause),
         answer=answer,
     )
 

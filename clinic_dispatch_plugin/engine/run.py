@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from sqlalchemy import RowMapping
@@ -17,6 +16,8 @@ from clinic_dispatch_plugin.registry import Dispatch
 
 #: Messages whose attempts one transaction opens: what a machine's death leaves uncertain at most.
 WINDOW = 50
+#: Bits of an attempt's id that number it within its run.
+NUMBER_BITS = 20
 #: Results of a mailing that are looked at when it may have to be paused.
 REMEMBERED = 100
 
@@ -36,15 +37,18 @@ class RunState:
     #: Monotonic time at which the run gives its turn to a fresh one.
     deadline: float
     unsubscribe_url: Callable[[RowMapping, Text], str | None]
-    numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+    #: Attempts this run has numbered.
+    numbered: int = 0
     #: Category of each of the last results by mailing; empty for an acceptance.
     causes: dict[int, deque[str]] = field(default_factory=_remembering)
 
     def next_attempt_id(self) -> int:
         """Run and number in one: no two runs make the same, and no database need count."""
-        return (self.run_id << 20) | next(self.numbers)
+        self.numbered += 1
+        return (self.run_id << NUMBER_BITS) | self.numbered
 
     @property
     def may_send(self) -> bool:
-        """Whether another message may go out: the lease holds, and nobody asked the worker to end."""
-        return self.lease.holds and not drain.requested()
+        """Whether another message may go out: the lease holds, nobody asked the worker to end, and numbers are left."""
+        numbers_left = self.numbered < (1 << NUMBER_BITS) - WINDOW
+        return numbers_left and self.lease.holds and not drain.requested()

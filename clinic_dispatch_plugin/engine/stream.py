@@ -20,6 +20,7 @@ from clinic_dispatch_plugin.engine.prepare import Text
 from clinic_dispatch_plugin.engine.rules import storable
 from clinic_dispatch_plugin.engine.run import WINDOW, RunState
 from clinic_dispatch_plugin.engine.windows import Windows
+from clinic_dispatch_plugin.queue.context import places
 from clinic_dispatch_plugin.registry import Dispatch
 
 log = logging.getLogger(__name__)
@@ -88,7 +89,7 @@ class Stream:
             trouble = error
             left = _not_sent
         except Exception as error:
-            log.exception("channel %s failed while sending", self._account.channel)
+            log.error("channel %s failed while sending: %s", self._account.channel, places(error))
             trouble = channel_failed(error)
         for attempt_id in sorted(self._feed.taken - answered):
             self._note(left(attempt_id))
@@ -103,7 +104,7 @@ class Stream:
             self._feed.fail(error)
         self._run.lease.progress()
         self._results.append(result)
-        if len(self._results) >= WINDOW or len(self._feed) < WINDOW // 2:
+        if len(self._results) >= WINDOW // 2 or len(self._feed) < WINDOW // 4:
             self._wake.set()
 
     # -- the recording side -----------------------------------------------------------------------
@@ -112,7 +113,7 @@ class Stream:
         try:
             while not self._sending_over:
                 opened = self._step()
-                if not opened or len(self._feed) >= WINDOW // 2:
+                if not opened or self._windows.room < WINDOW // 2:
                     self._wake.wait(RECORD_WITHIN)
                     self._wake.clear()
             untaken = [NotSent(attempt_id=each.attempt_id) for each in self._feed.untaken()]
@@ -123,7 +124,7 @@ class Stream:
 
     def _step(self) -> bool:
         """Record what came and open the next window; False: there was none to open."""
-        prepared = self._windows.prepare_next() if len(self._feed) < WINDOW else None
+        prepared = self._windows.prepare_next() if self._windows.room >= WINDOW // 2 else None
         results = self._drain_results()
         if results or prepared:
             self._windows.commit(results, prepared)

@@ -21,6 +21,7 @@ from clinic_dispatch_plugin.engine.aftermath import (
 from clinic_dispatch_plugin.engine.leftovers import decide_leftovers
 from clinic_dispatch_plugin.engine.pump import mark_progress
 from clinic_dispatch_plugin.messages import store as messages
+from clinic_dispatch_plugin.queue.context import places
 from clinic_dispatch_plugin.registry import Dispatch
 
 log = logging.getLogger(__name__)
@@ -28,23 +29,46 @@ log = logging.getLogger(__name__)
 #: Seconds between two rounds when nothing is due earlier.
 EVERY_SECONDS = 10.0
 _SHORTEST = 0.5
+HOUSEKEEPING_SECONDS = 3_600.0
 #: Seconds after which a silent worker is no worker any more.
 SILENT_SECONDS = 35.0
 
 
 def tend(dispatch: Dispatch) -> None:
     """One round; any number of tenders at once are only waste, since every move is conditional."""
-    bury_dead_runs(dispatch)
-    lose_expired_runs(dispatch)
-    close_quarantine(dispatch)
-    decide_leftovers(dispatch)
+    for step in (
+        bury_dead_runs,
+        lose_expired_runs,
+        close_quarantine,
+        decide_leftovers,
+        _mend_mailings,
+        ring_for_work,
+    ):
+        try:
+            step(dispatch)
+        except SQLAlchemyError:
+            raise  # the database is away: nothing else can be done either
+        except Exception as error:
+            log.error("%s failed: %s", step.__name__, places(error))
+
+
+def _mend_mailings(dispatch: Dispatch) -> None:
+    """Rested accounts work again, and mailings say how far they are."""
     dispatch.database.run(messages.reopen_unfinished)
     dispatch.database.run(accounts.wake)
     with dispatch.database.begin() as connection:
         running = messages.mailings_at_work(connection)
     for mailing_id in running:
         mark_progress(dispatch, mailing_id)
-    ring_for_work(dispatch)
+
+
+def keep_house(dispatch: Dispatch) -> None:
+    """Work to be done now and then, each piece on its own."""
+    for work in dispatch.housekeeping:
+        try:
+            work()
+        except Exception as error:
+            log.error("housekeeping failed: %s", places(error))
 
 
 def ring_for_work(dispatch: Dispatch) -> bool:
@@ -79,13 +103,16 @@ def tend_forever(
     dispatch: Dispatch, *, worker: str, host: str, concurrency: int, parent: int
 ) -> None:
     """The tender's process: rounds, and the worker's sign of life, until the worker drains or dies."""
-    last_sign = 0.0
+    last_sign, last_house = 0.0, 0.0
     while not drain.requested() and os.getppid() == parent:
         try:
             if time.monotonic() - last_sign > EVERY_SECONDS / 2:
                 _sign(dispatch, worker=worker, host=host, concurrency=concurrency)
                 last_sign = time.monotonic()
             tend(dispatch)
+            if time.monotonic() - last_house > HOUSEKEEPING_SECONDS:
+                keep_house(dispatch)
+                last_house = time.monotonic()
             pause = seconds_to_next(dispatch)
         except SQLAlchemyError as error:
             log.warning("the tender could not work: %s", type(error).__name__)

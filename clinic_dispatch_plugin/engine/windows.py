@@ -25,7 +25,7 @@ from clinic_dispatch_plugin.engine.lease import clock
 from clinic_dispatch_plugin.engine.prepare import HostUnavailable, Prepared, Text, prepare
 from clinic_dispatch_plugin.engine.recorder import Cause, Recorded, Result, record
 from clinic_dispatch_plugin.engine.rules import Facts
-from clinic_dispatch_plugin.engine.run import RunState
+from clinic_dispatch_plugin.engine.run import WINDOW, RunState
 from clinic_dispatch_plugin.error_reference.service import note_answer
 from clinic_dispatch_plugin.messages import store as messages
 from clinic_dispatch_plugin.messages.rules import MessageState
@@ -63,8 +63,15 @@ class Windows:
         self._facts: dict[int, tuple[RowMapping, Facts]] = {}
         #: Nothing more will be opened.
         self.over = False
+        #: Times the database failed while a window was prepared.
+        self._troubles = 0
         #: Messages that went out or were decided.
         self.handled = 0
+
+    @property
+    def room(self) -> int:
+        """How many more attempts may stand open."""
+        return WINDOW - len(self._facts)
 
     def prepare_next(self) -> Prepared | None:
         """The next window's messages with their texts, the host asked afresh; None: there is none now."""
@@ -73,13 +80,22 @@ class Windows:
         if self._feed.stopped or not self._run.may_send:
             self._end()
             return None
-        ids = self._claims.next_ids()
-        if ids is None:
-            self.over = True
-            self._feed.close()
+        ids: list[int] | None = []
+        try:
+            ids = self._claims.next_ids(self.room)
+            if ids is None:
+                self.over = True
+                self._feed.close()
+                return None
+            return self._prepare(ids) if ids else None
+        except (OperationalError, InterfaceError) as error:
+            # The process is well, the database is not: nothing is decided, and what was taken comes first again.
+            self._claims.put_back(ids or [])
+            self._troubles += 1
+            self._wait_for_database(error, self._troubles)
             return None
-        if not ids:
-            return None
+
+    def _prepare(self, ids: list[int]) -> Prepared | None:
         with self._dispatch.database.begin() as connection:
             rows = messages.leased(connection, run_id=self._run.run_id, ids=ids)
         try:
@@ -168,6 +184,8 @@ class Windows:
         fail_point("record.before_commit")
         if prepared is None:
             return done
+        if self._text.not_after is not None and self._text.not_after <= now:
+            prepared = prepared.expired()
         self._skip(connection, prepared)
         may_open = alive and runs and not done.stop
         if may_open and accounts.may_send(connection, self._account_id):

@@ -8,6 +8,7 @@ import logging
 import os
 import signal
 import socket
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -204,12 +205,21 @@ class Supervisor:
             self._reap(restart=False)
             time.sleep(0.05)
         for pid in self._children:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+            # An RQ worker's work-horse has a process group of its own, so no signal to ours reaches it.
+            for each in (*_children_of(pid), pid):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(each, signal.SIGKILL)
 
     def _sign_off(self) -> None:
         with contextlib.suppress(SQLAlchemyError):
             self._dispatch.database.run(lambda connection: store.sign_off(connection, self._name))
+
+
+def _children_of(pid: int) -> list[int]:
+    """The processes a process started, by what ``ps`` says (POSIX)."""
+    said = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=False)
+    pairs = (line.split() for line in said.stdout.splitlines())
+    return [int(pair[0]) for pair in pairs if len(pair) == 2 and pair[1] == str(pid)]
 
 
 @contextlib.contextmanager

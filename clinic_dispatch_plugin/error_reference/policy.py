@@ -9,6 +9,9 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
+#: Seconds a gateway may ask us to wait at most; more is rubbish.
+LONGEST_PAUSE = 30 * 86_400.0
+
 
 class PolicyAction(StrEnum):
     """The decision an entry carries."""
@@ -39,7 +42,8 @@ class Policy:
     def delay(self, tries: int, *, retry_after: float | None, scale: float) -> float:
         """Seconds to the next try after ``tries`` of them: at least floor and ``retry_after``, with full jitter."""
         spread = min(self.cap, self.base * 2 ** max(0, min(tries, 30) - 1))
-        return max((retry_after or 0.0), self.floor * scale) + random.uniform(0, spread) * scale
+        asked = min(retry_after or 0.0, LONGEST_PAUSE) if (retry_after or 0.0) > 0 else 0.0
+        return max(asked, self.floor * scale) + random.uniform(0, spread) * scale
 
     def next_try(
         self, tries: int, *, now: datetime, retry_after: float | None, scale: float
@@ -54,6 +58,9 @@ _SUSPECT = Policy(action=PolicyAction.SUSPECT_ACCOUNT, base=60.0, cap=900.0, tri
 _STOP = Policy(action=PolicyAction.STOP_ACCOUNT)
 
 _TEMPORARY: Mapping[str, Policy] = {
+    # Postfix's usual "Relay access denied" is a 454: temporary by its number, and still the account's matter.
+    "configuration": _SUSPECT,
+    "sender_identity": _SUSPECT,
     "balance": _STOP,
     "quota_or_rate": replace(_RETRY, floor=300.0, base=60.0, cap=14_400.0, tries=6),
     "recipient_full": replace(_RETRY, base=3_600.0, cap=43_200.0, tries=5),

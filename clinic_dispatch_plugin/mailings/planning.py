@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError
 
 from clinic_dispatch_plugin.accounts import service as accounts
 from clinic_dispatch_plugin.channels.faults import InjectedFault, fail_point
-from clinic_dispatch_plugin.database.connection import now
+from clinic_dispatch_plugin.database.connection import is_repeatable, now
 from clinic_dispatch_plugin.engine.prepare import load_text
 from clinic_dispatch_plugin.engine.store import take_lock
 from clinic_dispatch_plugin.error_reference.service import note_answer
@@ -38,6 +38,7 @@ from clinic_dispatch_plugin.mailings.sources import (
 from clinic_dispatch_plugin.messages import store as messages
 from clinic_dispatch_plugin.messages.mailing_rules import PLAN_BATCH, MailingState
 from clinic_dispatch_plugin.messages.rules import MessageState, new_key
+from clinic_dispatch_plugin.queue.context import places
 from clinic_dispatch_plugin.registry import Dispatch
 
 log = logging.getLogger(__name__)
@@ -74,10 +75,12 @@ def plan(dispatch: Dispatch, mailing_id: int, *, most: int | None = None) -> Pla
         outcome = _plan(dispatch, mailing_id, lease, most)
     except PlanLost:
         return PlanOutcome.NOT_OURS
-    except (DBAPIError, InjectedFault):
-        raise  # the rows so far are kept; the next call goes on
+    except InjectedFault:
+        raise
     except Exception as error:
-        log.exception("mailing %d could not be planned", mailing_id)
+        if isinstance(error, DBAPIError) and (error.connection_invalidated or is_repeatable(error)):
+            raise  # the rows so far are kept; the next call goes on
+        log.error("mailing %d could not be planned: %s", mailing_id, places(error))
         _pause(dispatch, mailing_id, error)
         return PlanOutcome.FAILED
     finally:
@@ -334,6 +337,8 @@ def _pause(dispatch: Dispatch, mailing_id: int, error: Exception) -> None:
     text = (
         "The list of recipients is not there any more."
         if isinstance(error, NotYours)
+        else type(error.orig).__name__
+        if isinstance(error, DBAPIError)
         else str(error)
     )
     values = {

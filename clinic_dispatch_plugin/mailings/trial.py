@@ -10,6 +10,7 @@ import nh3
 from sqlalchemy import Connection
 
 from clinic_dispatch_plugin.channels.errors import InvalidAddress
+from clinic_dispatch_plugin.channels.html import clean_html
 from clinic_dispatch_plugin.channels.text import (
     Template,
     TemplateSyntaxProblem,
@@ -19,7 +20,7 @@ from clinic_dispatch_plugin.channels.text import (
 from clinic_dispatch_plugin.channels.types import Purpose
 from clinic_dispatch_plugin.host.types import Actor, Recipient
 from clinic_dispatch_plugin.mailings import store
-from clinic_dispatch_plugin.mailings.content import MailingContent, clean_html
+from clinic_dispatch_plugin.mailings.content import MailingContent
 from clinic_dispatch_plugin.mailings.drafts import LONGEST_NAME, Draft, checked_draft, names_of
 from clinic_dispatch_plugin.mailings.planning import candidates_of
 from clinic_dispatch_plugin.mailings.problems import MailingProblem, Problem

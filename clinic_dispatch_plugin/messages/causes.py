@@ -261,7 +261,10 @@ def remedy(answer: Explained, state: MessageState, *, account_held: bool) -> Rem
         return Remedy.NONE
     if answer.draft:
         return Remedy.DESCRIBE
-    if answer.category in _ADDRESS or answer.is_ours(*_ADDRESS_CODES):
+    if answer.is_ours(*_ADDRESS_CODES):
+        return Remedy.CORRECT
+    # A closed card is no matter of its address, although the category is the same.
+    if answer.category in _ADDRESS and not answer.is_ours("inactive"):
         return Remedy.CORRECT
     return Remedy.RESEND
 

@@ -30,7 +30,8 @@ MOVES: Mapping[MailingState, frozenset[MailingState]] = {
     _M.SCHEDULED: frozenset({_M.PLANNING, _M.DRAFT, _M.CANCELLED}),
     _M.PLANNING: frozenset({_M.RUNNING, _M.PAUSED, _M.CANCELLED}),
     _M.RUNNING: frozenset({_M.PAUSED, _M.FINISHED, _M.CANCELLED}),
-    _M.PAUSED: frozenset({_M.RUNNING, _M.CANCELLED}),
+    # Back to planning: a plan that failed goes on.
+    _M.PAUSED: frozenset({_M.RUNNING, _M.PLANNING, _M.CANCELLED}),
     _M.FINISHED: frozenset({_M.RUNNING}),
     _M.CANCELLED: frozenset(),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -59,7 +60,13 @@ def first_pass_ended(connection: Connection, mailing_id: int) -> bool:
         ),
     )
     return _mark(
-        connection, mailing_id, unfinished, Mailing.first_pass_at.is_(None), first_pass_at=db_now()
+        connection,
+        mailing_id,
+        unfinished,
+        Mailing.first_pass_at.is_(None),
+        # Its last window may have paused it: nothing is left that a pause could hold.
+        states=(MailingState.RUNNING, MailingState.PAUSED),
+        first_pass_at=db_now(),
     )
 
 
@@ -83,14 +90,20 @@ def mailing_finished(connection: Connection, mailing_id: int) -> bool:
 
 
 def _mark(
-    connection: Connection, mailing_id: int, unfinished: Any, also: Any, **values: Any
+    connection: Connection,
+    mailing_id: int,
+    unfinished: Any,
+    also: Any,
+    *,
+    states: Iterable[MailingState] = (MailingState.RUNNING,),
+    **values: Any,
 ) -> bool:
     if connection.dialect.name != "sqlite":
         # Whoever queues a message again holds this row: its messages are counted only after that.
         connection.execute(select(Mailing.id).where(Mailing.id == mailing_id).with_for_update())
     done = connection.execute(
         update(Mailing)
-        .where(Mailing.id == mailing_id, Mailing.state == MailingState.RUNNING.value)
+        .where(Mailing.id == mailing_id, Mailing.state.in_([state.value for state in states]))
         .where(also, ~unfinished)
         .values(**values)
     )

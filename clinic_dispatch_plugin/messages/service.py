@@ -120,7 +120,13 @@ def _resend(
             moves_store.set_data(connection, row["id"], fresh.data)
         if fresh.address is not None:
             moves_store.set_address(connection, row["id"], fresh.address)
-    unblock_addresses(connection, rows)
+    unblock_addresses(
+        connection,
+        [
+            {**row, "address": facts.get(row["id"], Fresh()).address or row["address"]}
+            for row in rows
+        ],
+    )
     return queue_again(
         dispatch, connection, actor, rows, outcome, action="resend", states=RESENDABLE
     )

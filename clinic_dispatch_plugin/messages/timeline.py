@@ -63,7 +63,9 @@ def _events(detail: Detail) -> Iterator[Event]:
     for each in detail.tries:
         yield _tried(each)
     for deed in detail.trail:
-        yield _deed(deed)
+        # The frame with the HTML belongs to a page that was looked at; once is enough to read here.
+        if (deed["details"] or {}).get("reason") != "html":
+            yield _deed(deed)
     if line.final_at is not None and (ours := _decided(detail)):
         yield ours
 

@@ -21,6 +21,8 @@ log = logging.getLogger(__name__)
 
 #: A web request never waits longer for Redis, in seconds.
 PATIENCE_SECONDS = 1.0
+#: A pump works five minutes, and its slowest single call lasts ten; whoever needs longer hangs.
+JOB_SECONDS = 1_000
 #: More rings than this in the queue would only be answered by "nothing to do".
 MOST_RINGS = 16
 
@@ -69,7 +71,9 @@ class Doorbell:
         try:
             found = Queue(f"{self._prefix}-{queue}", connection=self.client(), serializer="json")
             if found.count < MOST_RINGS:
-                found.enqueue_call(function, args=args, timeout=3600, result_ttl=0, failure_ttl=300)
+                found.enqueue_call(
+                    function, args=args, timeout=JOB_SECONDS, result_ttl=0, failure_ttl=300
+                )
         except (RedisError, OSError) as error:
             if not self._complained:
                 log.warning("queue not reachable (%s); nothing is lost", type(error).__name__)

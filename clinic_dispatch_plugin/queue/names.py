@@ -12,5 +12,5 @@ PLAN_JOB = "clinic_dispatch_plugin.mailings.jobs.plan"
 
 
 def queue_names(prefix: str) -> list[str]:
-    """Every queue of ours, in the order a worker looks at them."""
-    return [f"{prefix}-{PUMP}", f"{prefix}-{PLAN}"]
+    """Every queue of ours, in the order a worker looks at them: a plan must not wait until all sending is over."""
+    return [f"{prefix}-{PLAN}", f"{prefix}-{PUMP}"]

@@ -18,6 +18,8 @@ class _TellingWorker(Worker):
     """Tells when it is asked to stop, for its work-horse sits in a process group that no signal of ours reaches."""
 
     on_stop: Callable[[], object] | None = None
+    #: Seconds between two looks for a Redis that went away: work goes on soon after its return.
+    max_connection_wait_time = 10.0
 
     def request_stop(self, signum: int, frame: Any) -> None:
         """The first SIGTERM or SIGINT."""

@@ -8,11 +8,12 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from playwright.sync_api import Browser, ConsoleMessage, Error, Page
+from playwright.sync_api import Browser, ConsoleMessage, Error, FilePayload, Page
 
 #: Seconds until the clinic is filled and its first mailing has ended; a few are usual.
 START_SECONDS = 120
@@ -71,7 +72,7 @@ def running(folder: Path) -> Iterator[DemoClinic]:
             process.wait()
 
 
-def _said(process: subprocess.Popen[bytes], output: Path, log: Path) -> dict[str, object]:
+def _said(process: subprocess.Popen[bytes], output: Path, log: Path) -> dict[str, Any]:
     deadline = time.monotonic() + START_SECONDS
     while process.poll() is None and time.monotonic() < deadline:
         lines = output.read_text(encoding="utf-8").splitlines()
@@ -87,12 +88,8 @@ def visitor(
     *,
     size: tuple[int, int] = DESK,
     scripts: bool = True,
-    trusting: bool = False,
 ) -> Iterator[Page]:
-    """A person's own browser; at the end it is complained about everything that went wrong in it.
-
-    :param trusting: the pages' security policy is not enforced, so that a test may add a script of its own.
-    """
+    """A person's own browser; at the end it complains about scripts that failed and policies that were broken."""
     complaints: list[str] = []
 
     def on_console(message: ConsoleMessage) -> None:
@@ -105,7 +102,6 @@ def visitor(
         timezone_id="Europe/Berlin",
         viewport={"width": size[0], "height": size[1]},
         java_script_enabled=scripts,
-        bypass_csp=trusting,
     )
     try:
         page = context.new_page()
@@ -131,17 +127,19 @@ def sign_in(page: Page, clinic: DemoClinic, username: str = "empfang") -> None:
 def list_of(*addresses: str, others: int = 0) -> bytes:
     """A CSV as a person uploads it: these addresses, and some whose mail arrives."""
     good = [f"gast{number}@example.org" for number in range(others)]
-    rows = [f"{address};Person {number};214" for number, address in enumerate([*addresses, *good], 1)]
+    rows = [
+        f"{address};Person {number};214" for number, address in enumerate([*addresses, *good], 1)
+    ]
     return ("email;name;raum\n" + "\n".join(rows) + "\n").encode()
 
 
-def compose(page: Page, name: str, recipients: bytes, *, go: Sequence[str] = ()) -> None:
+def compose(page: Page, name: str, recipients: bytes) -> None:
     """From the menu through the three steps to the last page before sending, with a list of one's own."""
     page.get_by_role("link", name="Versand", exact=True).click()
     page.get_by_role("link", name="Neue Mailingliste").first.click()
     page.get_by_label("Eine eigene Liste (CSV-Datei)").check()
-    file = {"name": f"{name}.csv", "mimeType": "text/csv", "buffer": recipients}
-    page.locator('input[type="file"]').set_input_files([file])  # type: ignore[list-item]
+    file: FilePayload = {"name": f"{name}.csv", "mimeType": "text/csv", "buffer": recipients}
+    page.locator('input[type="file"]').set_input_files(file)
     page.get_by_label("Wofür ist die Nachricht?").select_option("service")
     page.get_by_role("button", name="Weiter: der Text").click()
     page.get_by_label("Name der Mailingliste").fill(name)

@@ -1,19 +1,18 @@
-"""Every page for everybody: axe finds nothing, nothing is wider than a telephone, no script fails, in three languages."""
+"""Every page for everybody, in three languages: axe finds nothing, no page is too wide, no script fails."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from axe_core_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, FilePayload, Page
 
 from tests.browser.clinic import DESK, PHONE, DemoClinic, list_of, sign_in, visitor
 
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 #: A list with rows of every kind of trouble.
-BROKEN_LIST = "email;name;raum\nanna@example.org;Anna;1\n;Bert;2\nclara@example.org;Clara\n".encode()
+BROKEN_LIST = b"email;name;raum\nanna@example.org;Anna;1\n;Bert;2\nclara@example.org;Clara\n"
 
 LANGUAGES = {"de": "Deutsch", "en": "English", "ru": "Русский"}
 
@@ -28,7 +27,12 @@ def paths(browser: Browser, demo: DemoClinic) -> list[str]:
 
 def _paths(page: Page, demo: DemoClinic) -> Iterator[str]:
     mailing = f"/dispatch/mailings/{demo.mailing}"
-    yield from ("/dispatch/", "/dispatch/?state=undelivered", "/dispatch/?q=nobody", "/dispatch/mailings")
+    yield from (
+        "/dispatch/",
+        "/dispatch/?state=undelivered",
+        "/dispatch/?q=nobody",
+        "/dispatch/mailings",
+    )
     yield from (mailing, f"{mailing}?correct=1&state=undelivered")
     page.goto(demo.url + mailing)
     for state in ("Nicht zugestellt", "Ungewiss", "Nicht gesendet"):
@@ -39,7 +43,12 @@ def _paths(page: Page, demo: DemoClinic) -> Iterator[str]:
     draft = _draft(page, demo, list_of("x+full@example.org", others=2))
     yield from ("/dispatch/mailings/new", *(f"{draft}/{step}" for step in ("who", "what", "check")))
     yield f"{_draft(page, demo, BROKEN_LIST)}/who"
-    yield from ("/dispatch/templates", "/dispatch/templates/new", "/dispatch/errors", "/dispatch/errors/new")
+    yield from (
+        "/dispatch/templates",
+        "/dispatch/templates/new",
+        "/dispatch/errors",
+        "/dispatch/errors/new",
+    )
     page.goto(f"{demo.url}/dispatch/errors?q=5.1.1")
     yield str(page.locator(".cd-reference a").first.get_attribute("href"))
     yield from ("/dispatch/errors?q=xyzzy", "/dispatch/nowhere", "/dispatch/unsubscribe/x")
@@ -53,8 +62,8 @@ def _draft(page: Page, demo: DemoClinic, recipients: bytes) -> str:
     """A draft with a text, made as a person makes it; its address without the step."""
     page.goto(f"{demo.url}/dispatch/mailings/new")
     page.get_by_label("Eine eigene Liste (CSV-Datei)").check()
-    file: Any = {"name": "Liste.csv", "mimeType": "text/csv", "buffer": recipients}
-    page.locator('input[type="file"]').set_input_files([file])
+    file: FilePayload = {"name": "Liste.csv", "mimeType": "text/csv", "buffer": recipients}
+    page.locator('input[type="file"]').set_input_files(file)
     page.get_by_label("Wofür ist die Nachricht?").select_option("service")
     page.get_by_role("button", name="Weiter: der Text").click()
     page.wait_for_url("**/mailings/*/wh*")
@@ -73,12 +82,14 @@ def test_every_page_is_for_everybody(
     browser: Browser, demo: DemoClinic, paths: list[str], language: str, size: tuple[int, int]
 ) -> None:
     found: dict[str, list[str]] = {}
-    with visitor(browser, size=size, trusting=True) as page:
+    with visitor(browser, size=size) as page:
         sign_in(page, demo)
         page.get_by_role("button", name=LANGUAGES[language]).click()
         for path in paths:
             page.goto(demo.url + path)
-            page.evaluate("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
+            page.evaluate(
+                "document.querySelectorAll('details').forEach((each) => { each.open = true; })"
+            )
             if problems := [*_axe(page), *_too_wide(page), *_wrong_language(page, language)]:
                 found[path] = problems
     assert found == {}
@@ -86,7 +97,7 @@ def test_every_page_is_for_everybody(
 
 
 def test_what_shuts_people_out_would_be_found(browser: Browser, demo: DemoClinic) -> None:
-    with visitor(browser, size=PHONE, trusting=True) as page:
+    with visitor(browser, size=PHONE) as page:
         sign_in(page, demo)
         page.goto(f"{demo.url}/dispatch/")
         page.evaluate("""() => {

@@ -34,7 +34,9 @@ def test_whoever_is_signed_out_signs_in_and_arrives_where_they_wanted(
         expect(page.get_by_placeholder("Kennzahl oder Text suchen")).to_have_value("5.1.1")
 
 
-def test_a_page_that_does_not_exist_says_so_in_the_layout(browser: Browser, demo: DemoClinic) -> None:
+def test_a_page_that_does_not_exist_says_so_in_the_layout(
+    browser: Browser, demo: DemoClinic
+) -> None:
     with visitor(browser) as page:
         sign_in(page, demo)
         answer = page.goto(f"{demo.url}/dispatch/mailings/999999")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from playwright.sync_api import Browser, Page, expect
 
@@ -21,7 +22,9 @@ def send(page: Page, count: int) -> None:
     page.get_by_role("button", name=f"An {count} Patienten senden").click()
 
 
-def test_a_mailing_is_sent_and_each_failure_is_put_right(browser: Browser, demo: DemoClinic) -> None:
+def test_a_mailing_is_sent_and_each_failure_is_put_right(
+    browser: Browser, demo: DemoClinic
+) -> None:
     with visitor(browser) as page:
         visited: list[str] = []
         page.on("framenavigated", lambda frame: visited.append(frame.url))
@@ -100,10 +103,10 @@ def _reads_the_first_failure_still(page: Page) -> None:
     expect(history).to_contain_text("Adresse berichtigt von Katja Brandt")
 
 
-def _until(page: Page, done: object) -> None:
+def _until(page: Page, done: Callable[[], bool]) -> None:
     """Look again until it is so; what waits for the worker has no sign on a page that stands still."""
     for _ in range(PATIENCE // 500):
-        if callable(done) and done():
+        if done():
             return
         page.wait_for_timeout(500)
     raise AssertionError("it did not come to that")
@@ -119,14 +122,18 @@ def test_a_strange_answer_is_described_once_and_explains_itself_everywhere(
         page.locator("table[data-messages] tbody a").first.click()
         old_message = page.url
         expect(page.locator(".cd-card")).to_contain_text("554 5.9.87 Frobnication 7Q")
-        expect(page.locator(".cd-card").get_by_role("link", name="Beschreibung ergänzen")).to_be_visible()
+        expect(
+            page.locator(".cd-card").get_by_role("link", name="Beschreibung ergänzen")
+        ).to_be_visible()
 
         page.get_by_role("link", name="Mailing-Fehler").first.click()
         badge = page.locator(".clinic-badge")
         expect(badge).to_have_text("1")
         page.locator(".cd-new").get_by_role("link", name="Beschreiben").click()
         expect(page.locator("pre")).to_contain_text("554 5.9.87 Frobnication 7Q")
-        page.get_by_label("Kurz (steht im Hinweis)").first.fill("Server nimmt am Feiertag nichts an")
+        page.get_by_label("Kurz (steht im Hinweis)").first.fill(
+            "Server nimmt am Feiertag nichts an"
+        )
         page.get_by_label("Was ist passiert?").first.fill("Der Server ruht an Feiertagen.")
         page.get_by_label("Was hilft?").first.fill("Senden Sie am nächsten Werktag erneut.")
         page.get_by_role("button", name="Speichern").click()

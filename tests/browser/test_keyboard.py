@@ -14,7 +14,8 @@ FOCUS = """() => {
   const style = getComputedStyle(here);
   const marked = style.outlineStyle !== "none" || style.boxShadow !== "none";
   const box = here.getBoundingClientRect();
-  const points = [0.1, 0.5, 0.9].flatMap((x) => [0.1, 0.5, 0.9].map((y) => [box.x + box.width * x, box.y + box.height * y]));
+  const parts = [0.1, 0.5, 0.9];
+  const points = parts.flatMap((x) => parts.map((y) => [box.x + box.width * x, box.y + box.height * y]));
   const seen = points.some(([x, y]) => {
     const top = document.elementFromPoint(x, y);
     return top && (here.contains(top) || top.contains(here) && !top.matches("body, html"));
@@ -90,7 +91,9 @@ def test_what_is_wrong_is_reached_at_once(browser: Browser, demo: DemoClinic) ->
         tab_to(page, "Weiter: der Text")
         page.keyboard.press("Enter")
         expect(page.locator("#cd-faults")).to_be_focused()
-        expect(page.locator("#cd-faults")).to_contain_text("Wählen Sie aus, wer die Nachricht erhält")
+        expect(page.locator("#cd-faults")).to_contain_text(
+            "Wählen Sie aus, wer die Nachricht erhält"
+        )
         page.keyboard.press("Tab")
         page.keyboard.press("Enter")
         assert page.url.endswith("#f-whom")

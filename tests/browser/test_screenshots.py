@@ -56,7 +56,9 @@ def packed(picture: bytes) -> bytes:
     chunks = list(_chunks(picture))
     data = zlib.decompress(b"".join(body for kind, body in chunks if kind == b"IDAT"))
     tight = _chunk(b"IDAT", zlib.compress(data, 9))
-    before = [_chunk(kind, body) for kind, body in chunks if kind in (b"IHDR", b"PLTE", b"tRNS", b"sRGB")]
+    before = [
+        _chunk(kind, body) for kind, body in chunks if kind in (b"IHDR", b"PLTE", b"tRNS", b"sRGB")
+    ]
     smaller = PNG + b"".join(before) + tight + _chunk(b"IEND", b"")
     return min(smaller, picture, key=len)
 

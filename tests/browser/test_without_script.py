@@ -1,4 +1,4 @@
-"""Everything but the live numbers works where no script runs: a mailing is sent, watched by refreshing, and put right."""
+"""Where no script runs all but the live numbers works: a mailing is sent, watched by refreshing, and put right."""
 
 from __future__ import annotations
 
@@ -42,7 +42,9 @@ def test_a_mailing_goes_out_and_an_address_is_corrected(browser: Browser, demo: 
         expect(page.locator(".cd-legend")).to_contain_text("4 gesendet")
 
 
-def test_a_corrected_address_stands_on_the_patients_card(browser: Browser, demo: DemoClinic) -> None:
+def test_a_corrected_address_stands_on_the_patients_card(
+    browser: Browser, demo: DemoClinic
+) -> None:
     """A message of the clinic's own audience belongs to a card, and the clinic lets reception change it."""
     with visitor(browser, scripts=False) as page:
         sign_in(page, demo)

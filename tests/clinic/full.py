@@ -1,4 +1,4 @@
-"""A tiny clinic with something of everything: drafts, mailings, messages in every state, templates, entries, an upload."""
+"""A tiny clinic with something of everything: drafts, mailings, messages in every state, a template, a list."""
 
 from __future__ import annotations
 
@@ -108,7 +108,12 @@ def _people(clinic: Clinic) -> None:
     day = FilterField(key="day", label="Tag", kind="date", default="2026-11-25", required=True)
     word = FilterField(key="doctor", label="Arzt", kind="text")
     clinic.host.audience_list = [
-        Audience(key="tomorrow", label="Termine morgen", filters=[day, word], placeholders=["name", "room"])
+        Audience(
+            key="tomorrow",
+            label="Termine morgen",
+            filters=[day, word],
+            placeholders=["name", "room"],
+        )
     ]
 
 
@@ -130,7 +135,9 @@ def _messages(bag: Mailbag) -> dict[str, Any]:
             running, "skipped", answer=Answer(system="dispatch", code="no_address"), address=""
         ),
     }
-    account = bag.stop_account(Answer(system="smtp", code="5.7.8", text="535 5.7.8 Bad credentials"))
+    account = bag.stop_account(
+        Answer(system="smtp", code="5.7.8", text="535 5.7.8 Bad credentials")
+    )
     return {"mailing": running, "account": account, **found, **_answers(bag)}
 
 
@@ -146,7 +153,10 @@ def _answers(bag: Mailbag) -> dict[str, int]:
 def _drafts(clinic: Clinic) -> dict[str, Any]:
     dispatch = clinic.dispatch
     day = {"whom": "audience:tomorrow", "filter.tomorrow.day": "2026-11-25"}
-    written, listed = _draft(clinic, day), _draft(clinic, {"whom": "file", "purpose": "service", "file": _csv()})
+    written, listed = (
+        _draft(clinic, day),
+        _draft(clinic, {"whom": "file", "purpose": "service", "file": _csv()}),
+    )
     with clinic.app.test_request_context("/"):
         empty = drafts.create_draft(dispatch, ADMIN)
         template = texts.create_template(
@@ -162,7 +172,9 @@ def _drafts(clinic: Clinic) -> dict[str, Any]:
 
 def _token(clinic: Clinic) -> str:
     key = clinic.dispatch.settings.secret_keys[0]
-    return unsubscribe_token(key, "email", "promotion", address_digest("email", "anna1@example.org"))
+    return unsubscribe_token(
+        key, "email", "promotion", address_digest("email", "anna1@example.org")
+    )
 
 
 def _csv() -> tuple[BytesIO, str]:

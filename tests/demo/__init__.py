@@ -1,0 +1,1 @@
+"""The demo clinic by itself, before and beside the plugin."""

@@ -331,7 +331,8 @@ def test_a_text_that_cannot_be_made_stops_this_message_alone(
     desk.settle()
     assert desk.states() == {"sent": 4, "skipped": 1}
     assert desk.message("p2@example.org")["code"] == "harmful"
-    assert "a filter that breaks" in caplog.text
+    assert "RuntimeError at" in caplog.text
+    assert "a filter that breaks" not in caplog.text  # such words may hold a patient's data
 
 
 def test_a_spool_that_cannot_be_written_stops_sending_and_loses_nothing(desk: Desk) -> None:

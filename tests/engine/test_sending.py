@@ -175,7 +175,7 @@ def test_mailings_of_equal_rank_take_turns(desk: Desk) -> None:
 
 
 def test_a_mailing_that_is_not_running_is_left_alone(desk: Desk) -> None:
-    for state in ("draft", "scheduled", "planning", "paused", "finished", "cancelled"):
+    for state in ("draft", "scheduled", "planning", "paused", "cancelled"):
         desk.mailing([f"{state}@example.org"], state=state)
     desk.settle(rounds=2)
     assert desk.channel.handed == []

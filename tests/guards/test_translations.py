@@ -1,4 +1,4 @@
-"""Keeps every text of ours readable in German, English and Russian: nothing missing, nothing left over, no field lost."""
+"""Keeps every text of ours readable in three languages: nothing missing, nothing left over, no field lost."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ FORMS = {"de": 2, "ru": 3}
 ONE = {"_", "N_", "translate"}
 MANY = {"n_", "translate_many"}
 #: Classes whose words reach the page: the argument that holds the English text, by place and by name.
-PROBLEMS = {"Problem": (None, "message"), "ReferenceProblem": (1, "message")}
+PROBLEMS = {"Problem": (0, ("message", "advice")), "ReferenceProblem": (1, ("message",))}
 #: The demo clinic stands for a host, with words and catalogues of its own.
 NOT_OURS = {"demo", "simulators", "testing"}
 
@@ -52,6 +52,13 @@ def constant(node: ast.expr | None) -> str | None:
     return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
 
 
+def constants(node: ast.expr | None) -> list[str]:
+    """The text, or both of ``"this" if so else "that"``."""
+    if isinstance(node, ast.IfExp):
+        return [*constants(node.body), *constants(node.orelse)]
+    return [one] if (one := constant(node)) else []
+
+
 def name_of(call: ast.Call) -> str:
     if isinstance(call.func, ast.Name):
         return call.func.id
@@ -61,14 +68,15 @@ def name_of(call: ast.Call) -> str:
 def texts_of_python(source: str, where: str) -> Iterator[Text]:
     tree = ast.parse(source)
     for scope in ast.walk(tree):
-        if isinstance(scope, ast.FunctionDef | ast.AsyncFunctionDef):
+        # Commands speak English; what is wrong is translated for pages.
+        if isinstance(scope, ast.FunctionDef) and not where.startswith("cli/"):
             yield from texts_of_problems(scope, where)
     for call in ast.walk(tree):
         if not isinstance(call, ast.Call):
             continue
         place = f"{where}:{call.lineno}"
-        if name_of(call) in ONE and call.args and (one := constant(call.args[0])):
-            yield Text(one, None, place)
+        if name_of(call) in ONE and call.args:
+            yield from (Text(one, None, place) for one in constants(call.args[0]))
         elif name_of(call) in MANY and len(call.args) > 1:
             one, many = constant(call.args[0]), constant(call.args[1])
             if one and many:
@@ -80,21 +88,17 @@ def texts_of_problems(scope: ast.AST, where: str) -> Iterator[Text]:
     for call in ast.walk(scope):
         if not isinstance(call, ast.Call) or name_of(call) not in PROBLEMS:
             continue
-        given = problem_text(call)
-        place = f"{where}:{call.lineno}"
-        if one := constant(given):
-            yield Text(one, None, place)
-        elif isinstance(given, ast.Name):
-            for one in assigned(scope, given.id, until=call.lineno):
-                yield Text(one, None, place)
+        for given in problem_texts(call):
+            found = constants(given)
+            if isinstance(given, ast.Name):
+                found = assigned(scope, given.id, until=call.lineno)
+            yield from (Text(one, None, f"{where}:{call.lineno}") for one in found)
 
 
-def problem_text(call: ast.Call) -> ast.expr | None:
-    place, keyword = PROBLEMS[name_of(call)]
-    for given in call.keywords:
-        if given.arg == keyword:
-            return given.value
-    return call.args[place] if place is not None and len(call.args) > place else None
+def problem_texts(call: ast.Call) -> list[ast.expr]:
+    place, keywords = PROBLEMS[name_of(call)]
+    found = [given.value for given in call.keywords if given.arg in keywords]
+    return found or call.args[place : place + 1]
 
 
 def assigned(scope: ast.AST, name: str, *, until: int) -> list[str]:
@@ -105,9 +109,9 @@ def assigned(scope: ast.AST, name: str, *, until: int) -> list[str]:
         if isinstance(node, ast.Assign)
         and node.lineno <= until
         and any(isinstance(target, ast.Name) and target.id == name for target in node.targets)
-        and (one := constant(node.value))
+        and (one := constants(node.value))
     ]
-    return [one for _line, one in sorted(found)[-1:]]
+    return max(found)[1] if found else []
 
 
 def texts_of_template(source: str, where: str) -> Iterator[Text]:
@@ -153,16 +157,22 @@ def catalogue(language: str) -> Mapping[str, tuple[str, tuple[str, ...], str]]:
                 if not message.id:
                     continue
                 where = f"{language}/{path.name}"
-                counted = isinstance(message.id, tuple | list)
-                one, many = message.id if counted else (message.id, "")
-                said = message.string if counted else (message.string,)
+                one, *more = _several(message.id)
+                many = more[0] if more else ""
+                said = _several(message.string)
                 assert not message.fuzzy, f"{where}: {one!r} is only guessed"
                 known = found.get(one)
-                assert known is None or known[1] == tuple(said), (
+                assert known is None or known[1] == said, (
                     f"{where} and {known[2]} say different things for {one!r}"
                 )
-                found[one] = (many, tuple(said), where)
+                found[one] = (many, said, where)
     return found
+
+
+def _several(texts: object) -> tuple[str, ...]:
+    """What a catalogue says of one id: a text, or the forms of a counted one."""
+    found = texts if isinstance(texts, tuple | list) else (texts,)
+    return tuple(str(each or "") for each in found)
 
 
 def fields(text: str) -> set[str]:
@@ -224,7 +234,9 @@ def test_translations_have_the_fields_of_the_text(language: str) -> None:
 @pytest.mark.parametrize("language", FORMS)
 def test_no_translation_is_left_over(language: str) -> None:
     used = {text.one for text in texts()}
-    left = {one: where for one, (_many, _said, where) in catalogue(language).items() if one not in used}
+    left = {
+        one: where for one, (_many, _said, where) in catalogue(language).items() if one not in used
+    }
     assert left == {}
 
 
@@ -245,9 +257,9 @@ def test_no_text_is_put_together_before_it_is_translated() -> None:
         for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if not isinstance(call, ast.Call):
                 continue
-            given = problem_text(call) if name_of(call) in PROBLEMS else None
-            if name_of(call) in ONE | MANY and call.args:
-                given = call.args[0]
-            if isinstance(given, ast.JoinedStr | ast.BinOp):
+            given = problem_texts(call) if name_of(call) in PROBLEMS else []
+            if name_of(call) in ONE | MANY:
+                given = call.args[:1]
+            if any(isinstance(each, ast.JoinedStr | ast.BinOp) for each in given):
                 put_together.append(f"{path.relative_to(PACKAGE)}:{call.lineno}")
     assert put_together == []

@@ -1,0 +1,247 @@
+"""``dispatch reference``: look up, describe, change, exchange."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.conftest import Typed, typing_in
+from tests.clinic.host import Clinic, make_clinic
+from tests.clinic.mailbag import STRANGE, UNKNOWN_USER, Mailbag
+
+EXPLAINED = {
+    "entry",
+    "matched",
+    "category",
+    "permanence",
+    "note",
+    "what_happened",
+    "what_helps",
+    "who",
+    "policy",
+}
+
+
+def _json(text: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_an_answer_is_explained_without_being_gathered(typed: Typed) -> None:
+    arguments = ("reference", "explain", "smtp", "550", "550 5.1.1 <a@b.example>: User unknown")
+    (said,) = _json(typed(*arguments, "--json", "--lang", "en").stdout)
+    assert set(said) >= EXPLAINED
+    assert said["category"] == "unknown_recipient"
+    assert said["entry"]["system"] == "smtp"
+    assert said["policy"]["action"] == "fail"
+    assert "note" in typed(*arguments).stdout
+    unheard = ("reference", "explain", "smtp", "599", "599 Zorgon", "--json")
+    assert _json(typed(*unheard).stdout)[0]["matched"] != "exact"
+    assert typed("reference", "drafts", "--json").stdout == ""
+
+
+def test_many_answers_come_on_standard_input_and_each_gets_its_line(typed: Typed) -> None:
+    lines = [
+        {"system": "smtp", "code": "5.1.1", "text": "550 5.1.1 no such user"},
+        {"system": "smtp", "code": 452},
+        {"system": "carrier", "code": "x", "text": None},
+    ]
+    text = "\n".join(json.dumps(line) for line in lines)
+    found = typed("reference", "explain", "--stdin", "--json", stdin=text + "\n\n")
+    assert found.exit_code == 0, found.stderr
+    said = _json(found.stdout)
+    assert len(said) == 3
+    assert all(set(each) >= EXPLAINED for each in said)
+    assert said[1]["permanence"] == "temporary"
+    assert (said[2]["matched"], said[2]["entry"]) == ("none", None)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"rubbish",
+        b"[1]",
+        b"{}",
+        b'"text"',
+        b"null",
+        b"\xff\xfe",
+        b'{"system": "smtp"}',
+        b"[" * 100_000,
+    ],
+)
+def test_a_line_that_is_none_is_named(typed: Typed, line: bytes) -> None:
+    good = b'{"system": "smtp", "code": "550"}\n'
+    found = typed("reference", "explain", "--stdin", "--json", stdin=good + line + b"\n")
+    assert found.exit_code == 1
+    assert "line 2 of standard input" in found.stderr
+    assert len(_json(found.stdout)) == 1
+
+
+@pytest.mark.parametrize("text", ["\0", "\ud800", "x" * 1_000_000, "\u202e", "'; DROP TABLE"])
+def test_strange_words_of_a_provider_are_looked_up_like_any_others(typed: Typed, text: str) -> None:
+    line = json.dumps({"system": "smtp", "code": "550", "text": text})
+    found = typed("reference", "explain", "--stdin", "--json", stdin=line + "\n")
+    assert found.exit_code == 0, found.stderr
+    assert _json(found.stdout)[0]["permanence"] == "permanent"
+
+
+def test_a_described_draft_explains_the_messages_that_were_there_before(
+    typed: Typed, mailbag: Mailbag
+) -> None:
+    mailing = mailbag.mailing()
+    for _ in range(2):
+        mailbag.message(mailing, "undelivered", answer=STRANGE, attempt="refused")
+    (draft,) = _json(typed("reference", "drafts", "--json").stdout)
+    assert (draft["system"], draft["code"], draft["count"]) == ("smtp", "5.9.9", 2)
+    assert "4711000" not in draft["sample"], "numbers may be a patient's"
+
+    given = ("--system", "smtp", "--code", "5.9.9", "--short", "Zorgon streikt", "--lang", "de")
+    added = typed(
+        "reference", "add", *given, "--what-helps", "Warten.", "--category", "gateway_fault"
+    )
+    assert added.exit_code == 0, added.stderr
+    assert typed("reference", "drafts", "--json").stdout == ""
+    messages = _json(typed("messages", "--json", "--lang", "de").stdout)
+    assert {each["note"] for each in messages} == {"Zorgon streikt"}
+    assert {each["category"] for each in messages} == {"gateway_fault"}
+
+    again = typed("reference", "add", *given)
+    assert again.exit_code == 1
+    assert "reference set smtp 5.9.9" in again.stderr
+
+
+def test_what_is_changed_can_be_seen_and_taken_back(typed: Typed) -> None:
+    shipped = _json(typed("reference", "show", "smtp", "5.1.1", "--json").stdout)[0]
+    changed = typed(
+        "reference", "set", "smtp", "5.1.1", "--short", "Gibt es nicht", "--lang", "de",
+        "--policy", "tries=2", "--policy", "block=no", "--json",
+    )  # fmt: skip
+    assert changed.exit_code == 0, changed.stderr
+    said = _json(changed.stdout)[0]
+    assert (said["policy"]["tries"], said["policy"]["block"]) == (2, False)
+    listed = _json(typed("reference", "list", "--changed", "--json", "--lang", "de").stdout)
+    assert [each["note"] for each in listed] == ["Gibt es nicht"]
+    assert typed("reference", "set", "smtp", "5.1.1", "--restore").exit_code == 0
+    assert _json(typed("reference", "show", "smtp", "5.1.1", "--json").stdout)[0] == shipped
+    shown = typed("reference", "show", "smtp", "5.1.1").stdout
+    assert "action=fail" in shown and "<" not in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (
+            ["show", "smtp", "9.9.9"],
+            "no entry smtp 9.9.9; add one with: flask dispatch reference add",
+        ),
+        (["explain", "smtp"], "Give SYSTEM and CODE"),
+        (["add", "--system", "smtp", "--code", "1", "--short", "x", "--pattern", "("], "--pattern"),
+        (["add", "--system", "smtp", "--code", "1", "--short", " "], "--short: Write the note"),
+        (["add", "--system", "smtp", "--code", "1", "--short", "x" * 500], "--short: At most 120"),
+        (["add", "--system", "x" * 50, "--code", "1", "--short", "x"], "--system: Name the system"),
+        (["add", "--system", "smtp", "--code", "", "--short", "x"], "--code: Give the provider's"),
+        (
+            ["add", "--system", "s", "--code", "1", "--short", "x", "--category", "fun"],
+            "--category",
+        ),
+        (["set", "smtp", "5.1.1"], "Say what to change"),
+        (["set", "smtp", "5.1.1", "--policy", "tries"], "write NAME=VALUE with one of: action"),
+        (["set", "smtp", "5.1.1", "--policy", "colour=red"], "NAME=VALUE with one of: action"),
+        (["set", "smtp", "5.1.1", "--policy", "tries=many"], "--policy tries: Give a number"),
+        (["set", "smtp", "5.1.1", "--policy", "action=dance"], "the action is one of: retry"),
+        (["set", "smtp", "5.1.1", "--policy", "block=perhaps"], "write yes or no"),
+        (["set", "smtp", "5.1.1", "--restore", "--short", "x"], "give it alone"),
+        (["set", "smtp", "9.9.9", "--short", "x"], "no entry smtp 9.9.9"),
+        (["export", "/nowhere/words.json"], "/nowhere/words.json: no such file"),
+        (["import", "/nowhere/words.json"], "/nowhere/words.json: no such file"),
+    ],
+)
+def test_what_is_wrong_is_said(typed: Typed, arguments: list[str], said: str) -> None:
+    before = typed("reference", "list", "--changed", "--json").stdout
+    found = typed("reference", *arguments)
+    assert found.exit_code in (1, 2)
+    assert said in found.stderr
+    assert typed("reference", "list", "--changed", "--json").stdout == before
+
+
+def test_the_clinic_s_words_can_be_carried_to_another_installation(
+    typed: Typed, tmp_path: Path
+) -> None:
+    typed("reference", "set", "smtp", "5.1.1", "--short", "Gibt es nicht", "--lang", "de")
+    typed("reference", "add", "--system", "smtp", "--code", "5.9.9", "--short", "Zorgon")
+    file = tmp_path / "words.json"
+    assert typed("reference", "export", file).exit_code == 0
+    on_screen = typed("reference", "export").stdout
+    assert json.loads(on_screen) == json.loads(file.read_text())
+    assert len(json.loads(on_screen)["entries"]) == 2
+
+    (tmp_path / "other").mkdir()
+    there = typing_in(make_clinic(tmp_path / "other"))
+    read = there("reference", "import", file)
+    assert "2 entries read" in read.stdout
+    assert there("reference", "export").stdout == on_screen
+    assert there("reference", "import", "-", stdin=on_screen).exit_code == 0
+    assert there("reference", "export").stdout == on_screen, "twice is the same as once"
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"{}", "no file that `reference export` wrote"),
+        (b"\xff\xfe\x00rubbish", "no file that `reference export` wrote"),
+        (b"[" * 100_000, "no file that `reference export` wrote"),
+        ([1], "no file that `reference export` wrote"),
+        ([{"system": "a", "code": 7, "own": {"short.de": "x"}}], "entry 2 (a 7): code"),
+        (
+            [{"system": "a", "code": "b", "own": {"colour": "red"}}],
+            "colour: There is no such field",
+        ),
+        ([{"system": "a", "code": "b", "own": {"short.de": 5}}], "short.de: This must be a text"),
+        (
+            [{"system": "a", "code": "b", "own": {"policy.tries": "x"}}],
+            "policy.tries: Give a number",
+        ),
+        ([{"system": "a", "code": "b", "pattern": "(", "own": {"short.de": "x"}}], "pattern"),
+        ([{"system": "a", "code": "b", "own": [1]}], "own: This must be an object"),
+        ([{"system": "a", "code": "b", "own": {"category": "unknown"}}], "short: Write the note"),
+    ],
+)
+def test_a_wrong_file_changes_nothing(
+    clinic: Clinic, typed: Typed, tmp_path: Path, content: Any, said: str
+) -> None:
+    good = {"system": "smtp", "code": "5.9.1", "own": {"short.en": "fine"}}
+    if not isinstance(content, bytes):
+        whole = {"format": "clinic-dispatch-reference-1", "entries": [good, *content]}
+        content = json.dumps(whole).encode()
+    file = tmp_path / "words.json"
+    file.write_bytes(content)
+    read = typed("reference", "import", file)
+    assert read.exit_code == 1
+    assert said in read.stderr
+    assert typed("reference", "list", "--changed", "--json").stdout == ""
+
+
+def test_a_change_to_an_entry_that_is_not_shipped_here_is_left_out_by_name(
+    typed: Typed, tmp_path: Path
+) -> None:
+    old = {"origin": "shipped", "system": "smtp", "code": "5.250.1", "own": {"policy.tries": 3}}
+    file = tmp_path / "words.json"
+    file.write_text(json.dumps({"format": "clinic-dispatch-reference-1", "entries": [old]}))
+    read = typed("reference", "import", file)
+    assert read.exit_code == 0
+    assert "left out: smtp 5.250.1" in read.stderr
+    assert "0 entries read" in read.stdout
+
+
+def test_the_list_can_be_narrowed_to_one_system(typed: Typed, mailbag: Mailbag) -> None:
+    mailbag.message(mailbag.mailing(), "undelivered", answer=UNKNOWN_USER, attempt="refused")
+    codes = {
+        each["code"]
+        for each in _json(typed("reference", "list", "--system", "dispatch", "--json").stdout)
+    }
+    assert codes >= {
+        "no_address", "malformed_address", "blocked", "not_agreed", "duplicate", "empty_placeholder",
+        "expired", "cancelled", "connection_lost", "authentication", "no_route", "harmful",
+    }  # fmt: skip
