@@ -45,7 +45,9 @@ setup(
     name="clinic-dispatch-plugin",
     version="0.1.0",
     description="Mailings to patients inside a clinic's Flask application, where every failed message explains itself",
-    long_description=Path("README.md").read_text(encoding="utf-8") if Path("README.md").exists() else "",
+    long_description=Path("README.md").read_text(encoding="utf-8")
+    if Path("README.md").exists()
+    else "",
     long_description_content_type="text/markdown",
     license="MIT",
     python_requires=">=3.11",

@@ -154,9 +154,8 @@ def _epoch_now(dialect: str) -> ColumnElement[float]:
         return cast(extract("epoch", func.clock_timestamp()), Float(53))
     if dialect in {"mysql", "mariadb"}:
         # Of UTC, for the local clock repeats an hour when summer time ends.
-        since = literal_column("'1970-01-01'")
-        unit = literal_column("MICROSECOND")
-        return func.timestampdiff(unit, since, func.utc_timestamp(6)) / 1_000_000.0
+        since = "TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) / 1000000.0"
+        return literal_column(since, Float(53))
     return (func.julianday("now") - 2440587.5) * 86400.0
 
 

@@ -101,7 +101,7 @@ class Money:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """One account at a gateway, as the clinic configured it. ``settings`` belongs to the channel and may hold secrets."""
+    """One account at a gateway as the clinic configured it; ``settings`` is the channel's and may hold secrets."""
 
     channel: str
     key: str = "default"

@@ -19,7 +19,7 @@ from clinic_dispatch_plugin.cli.base import (
     ready,
     typed,
 )
-from clinic_dispatch_plugin.cli.reference import entries, find_entry, reference, row
+from clinic_dispatch_plugin.cli.reference import entries, entry_json, find_entry, reference
 from clinic_dispatch_plugin.error_reference import service
 from clinic_dispatch_plugin.error_reference.policy import Policy, PolicyAction
 from clinic_dispatch_plugin.error_reference.rules import GROUPS, WHO, KnownEntry
@@ -148,7 +148,7 @@ def _restore(dispatch: Dispatch, entry: KnownEntry, language: str, as_json: bool
     kept = service.restore_entry(dispatch, entry.id, by=SYSTEM.name)
     if as_json:
         found = {known.id: known for known in entries(dispatch)}.get(entry.id)
-        print_json(row(found, language) if found else {"id": entry.id, "removed": True})
+        print_json(entry_json(found, language) if found else {"id": entry.id, "removed": True})
     else:
         done = "shipped text restored" if kept else "the clinic's own entry is removed"
         click.echo(f"{entry.key}: {done}")
@@ -181,6 +181,6 @@ def _content(given: Mapping[str, str | None], language: str) -> dict[str, Any]:
 
 def _say(entry: KnownEntry, language: str, as_json: bool) -> None:
     if as_json:
-        print_json(row(entry, language))
+        print_json(entry_json(entry, language))
     else:
         click.echo(f"{entry.key}: {entry.text('short', language)}")

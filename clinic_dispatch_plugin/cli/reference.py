@@ -1,4 +1,4 @@
-"""``flask dispatch reference``: look up, describe, exchange."""
+"""``flask dispatch reference``: what answers mean, which entries there are, and which are missing."""
 
 from __future__ import annotations
 
@@ -33,9 +33,6 @@ from clinic_dispatch_plugin.error_reference.rules import (
 from clinic_dispatch_plugin.messages.causes import count_by_answer
 from clinic_dispatch_plugin.registry import Dispatch
 
-_SWITCH = {"yes": True, "true": True, "no": False, "false": False}
-_LONGEST_CODE = 64
-
 
 def register(group: AppGroup) -> None:
     """Add the commands."""
@@ -48,6 +45,7 @@ reference = AppGroup(
 
 
 def entries(dispatch: Dispatch) -> list[KnownEntry]:
+    """Every entry as it holds now, by system and place."""
     with dispatch.database.begin() as connection:
         found = service.reference(dispatch, connection).entries.values()
     return sorted(found, key=lambda entry: (entry.system, entry.position, entry.code))
@@ -59,7 +57,8 @@ def stored_entries(dispatch: Dispatch) -> list[RowMapping]:
         return list(store.entries(connection))
 
 
-def row(entry: KnownEntry, language: str) -> dict[str, Any]:
+def entry_json(entry: KnownEntry, language: str) -> dict[str, Any]:
+    """An entry as commands print it."""
     return {
         "id": entry.id,
         "system": entry.system,
@@ -89,7 +88,7 @@ def list_entries(system: str | None, changed: bool, as_json: bool, lang: str | N
     dispatch = ready()
     language = lang or dispatch.settings.locale
     rows = [
-        row(entry, language)
+        entry_json(entry, language)
         for entry in entries(dispatch)
         if (system is None or entry.system == system) and (entry.changed or not changed)
     ]
@@ -112,7 +111,7 @@ def list_entries(system: str | None, changed: bool, as_json: bool, lang: str | N
 def show(system: str, code: str, as_json: bool, lang: str | None) -> None:
     """Show one entry in full."""
     dispatch = ready()
-    row = row(find_entry(dispatch, system, code, ""), lang or dispatch.settings.locale)
+    row = entry_json(find_entry(dispatch, system, code, ""), lang or dispatch.settings.locale)
     if as_json:
         print_json(row)
         return
@@ -126,6 +125,7 @@ def _plain(value: object) -> str:
 
 
 def find_entry(dispatch: Dispatch, system: str, code: str, pattern: str) -> KnownEntry:
+    """The entry of this code, or an end that says how to add one; the clinic's own stands before the shipped one."""
     found = [
         entry
         for entry in entries(dispatch)

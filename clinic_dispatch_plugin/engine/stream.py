@@ -118,7 +118,7 @@ class Stream:
                     self._wake.clear()
             untaken = [NotSent(attempt_id=each.attempt_id) for each in self._feed.untaken()]
             self._windows.finish([*self._drain_results(), *untaken])
-        except BaseException as error:  # noqa: BLE001 -- the sending thread raises it
+        except BaseException as error:
             self._failed = error
             self._feed.stop()
 

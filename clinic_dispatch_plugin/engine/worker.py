@@ -217,7 +217,9 @@ class Supervisor:
 
 def _children_of(pid: int) -> list[int]:
     """The processes a process started, by what ``ps`` says (POSIX)."""
-    said = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=False)
+    said = subprocess.run(
+        ["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=False
+    )
     pairs = (line.split() for line in said.stdout.splitlines())
     return [int(pair[0]) for pair in pairs if len(pair) == 2 and pair[1] == str(pid)]
 

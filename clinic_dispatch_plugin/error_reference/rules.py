@@ -246,7 +246,7 @@ def families(code: str) -> list[str]:
 
 
 def searchable(text: str) -> str:
-    """What patterns are run on: addresses out of the way, so that ``spam@…`` is no spam, and at most 2,000 characters."""
+    """What patterns are run on: without addresses, so that ``spam@…`` is no spam, at most 2,000 characters."""
     return _ADDRESS.sub("<@>", joined(text[:TEXT_LIMIT]))
 
 

@@ -148,7 +148,7 @@ def _begin(
     def count() -> None:
         try:
             _measure(dispatch, row, content, whole)
-        except Exception as error:  # noqa: BLE001 - raised where the result is asked for
+        except Exception as error:
             whole.error = error
         whole.at = time.monotonic()
         whole.done.set()

@@ -93,7 +93,7 @@ class Message(Base):
 
 
 class Attempt(Base):
-    """One handing-over of one message to one gateway, written before it happens and never deleted before its message."""
+    """One handing-over of one message to one gateway, written before it happens, never deleted before its message."""
 
     __tablename__ = "dispatch_attempt"
     __table_args__ = (

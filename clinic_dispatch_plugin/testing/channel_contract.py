@@ -338,7 +338,7 @@ def _within(seconds: float, work: Callable[[], None]) -> None:
     def run() -> None:
         try:
             work()
-        except BaseException as error:  # noqa: BLE001 -- raised again below
+        except BaseException as error:
             raised.append(error)
 
     thread = threading.Thread(target=run, name="channel-contract", daemon=True)

@@ -72,7 +72,7 @@ def _badge() -> int:
         return int(count)
     try:
         count, seconds = count_drafts(), BADGE_SECONDS
-    except Exception as error:  # noqa: BLE001 - a badge is never worth a host's page
+    except Exception as error:
         log.warning("the drafts could not be counted for the menu: %s", type(error).__name__)
         count, seconds = 0, FAILED_SECONDS
     cache[_CACHE] = (time.monotonic() + seconds, count)

@@ -203,7 +203,7 @@ class EmailSender:
             return Flight(message, self._composer.compose(message, connection.offers))
         except CannotSendError as error:
             answer = error.answer
-        except Exception as error:  # noqa: BLE001 - one bad message must not stop the others
+        except Exception as error:
             logger.error(
                 "The mail of attempt %d cannot be built: %s",
                 message.attempt_id,

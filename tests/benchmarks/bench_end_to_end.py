@@ -89,7 +89,7 @@ def _ours(relay: str, folder: Path, options: argparse.Namespace) -> float:
     sent = _states(environment)
     if sent != {"sent": options.messages}:
         raise SystemExit(f"not all were sent: {sent}")
-    return options.messages / _seconds(environment)
+    return float(options.messages) / _seconds(environment)
 
 
 def _seconds(environment: dict[str, str]) -> float:

@@ -25,22 +25,8 @@ from tests.cli.programs import (
 )
 
 MESSAGE_KEYS = [
-    "id",
-    "mailing",
-    "recipient",
-    "channel",
-    "address",
-    "status",
-    "note",
-    "group",
-    "category",
-    "entry",
-    "answer",
-    "provider_id",
-    "attempts",
-    "created_at",
-    "sent_at",
-    "final_at",
+    *("id", "mailing", "recipient", "channel", "address", "status", "note", "group", "category"),
+    *("entry", "answer", "provider_id", "attempts", "created_at", "sent_at", "final_at"),
 ]
 
 

@@ -19,4 +19,6 @@ class CarrierPigeon(SimpleChannel):
 @hookimpl
 def clinic_dispatch_channels(config):
     return [CarrierPigeon()]
+
+
 # [/channel]

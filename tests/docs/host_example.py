@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from flask import Flask
+from flask_sqlalchemy import SQLAlchemy
 
 # [host]
 from clinic_dispatch_plugin import Action, Actor, ClinicDispatch, HostAdapter, Recipient
@@ -19,6 +20,8 @@ class ClinicHost(HostAdapter):
         return Recipient(ref=ref, name="Eva Roth", addresses={"email": "eva@example.org"})
 
 
-def mount(app: Flask, db: object) -> None:
+def mount(app: Flask, db: SQLAlchemy) -> None:
     ClinicDispatch().init_app(app, db=db, host=ClinicHost())
+
+
 # [/host]

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from clinic_dispatch_plugin.channels.html import clean_html
 from clinic_dispatch_plugin.channels.types import ContentFields, Purpose
 from clinic_dispatch_plugin.host.types import Consent
 from clinic_dispatch_plugin.mailings.checks import (
@@ -18,7 +19,7 @@ from clinic_dispatch_plugin.mailings.checks import (
     reason_not_to,
     text_key,
 )
-from clinic_dispatch_plugin.mailings.content import MailingContent, checked_content, clean_html
+from clinic_dispatch_plugin.mailings.content import MailingContent, checked_content
 from clinic_dispatch_plugin.mailings.problems import MailingProblem
 
 MAIL = ContentFields(subject=True, html=True)

@@ -30,7 +30,10 @@ ANSWERS = Path(__file__).with_name("smtp_answers.csv")
 def shipped() -> Iterator[KnownEntry]:
     """Every entry the distribution brings."""
     number = 0
-    for pack in [*clinic_dispatch_reference_packs(), *CorePacks().clinic_dispatch_reference_packs()]:
+    for pack in [
+        *clinic_dispatch_reference_packs(),
+        *CorePacks().clinic_dispatch_reference_packs(),
+    ]:
         for position, entry in enumerate(pack.entries):
             number += 1
             yield KnownEntry(
@@ -49,7 +52,9 @@ SHIPPED = list(shipped())
 REFERENCE = Reference(SHIPPED)
 
 
-def own(code: str, pattern: str = "", *, system: str = "smtp", category: str = "unknown") -> KnownEntry:
+def own(
+    code: str, pattern: str = "", *, system: str = "smtp", category: str = "unknown"
+) -> KnownEntry:
     """An entry of the clinic's."""
     content = {"short.de": "Unser Text", "category": category}
     return KnownEntry(
@@ -62,7 +67,9 @@ def own(code: str, pattern: str = "", *, system: str = "smtp", category: str = "
     )
 
 
-def look_up(code: str, text: str = "", *more: KnownEntry, system: str = "smtp") -> tuple[str, str, str]:
+def look_up(
+    code: str, text: str = "", *more: KnownEntry, system: str = "smtp"
+) -> tuple[str, str, str]:
     found = Reference([*SHIPPED, *more]).explain(Answer(system=system, code=code, text=text))
     entry = found.entry
     return (entry.code if entry else "", entry.origin if entry else "", found.matched.value)
@@ -84,7 +91,9 @@ def test_the_clinics_code_goes_before_shipped_words() -> None:
 
 
 def test_the_clinics_words_go_before_its_code() -> None:
-    code, origin, matched = look_up("5.7.1", "550 5.7.1 Blue moon", own("5.7.1"), own(ANY_CODE, "blue moon"))
+    code, origin, matched = look_up(
+        "5.7.1", "550 5.7.1 Blue moon", own("5.7.1"), own(ANY_CODE, "blue moon")
+    )
     assert (code, origin, matched) == (ANY_CODE, "clinic", "pattern")
 
 

@@ -8,7 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from clinic_dispatch_plugin.channels.reference import Permanence, ReferenceEntry, ReferencePack, Texts
+from clinic_dispatch_plugin.channels.reference import (
+    Permanence,
+    ReferenceEntry,
+    ReferencePack,
+    Texts,
+)
 from clinic_dispatch_plugin.channels.types import Answer
 from clinic_dispatch_plugin.error_reference import service, store
 from clinic_dispatch_plugin.error_reference.rules import Matched, conflicts
@@ -42,7 +47,10 @@ class Pigeons:
 
     def __init__(self) -> None:
         self.pack = ReferencePack(
-            key="pigeon", system="pigeon", version=1, entries=[entry("1", "Falke"), entry("2", "Nebel")]
+            key="pigeon",
+            system="pigeon",
+            version=1,
+            entries=[entry("1", "Falke"), entry("2", "Nebel")],
         )
 
     @hookimpl
@@ -58,7 +66,9 @@ def pigeons() -> Pigeons:
 
 @pytest.fixture
 def dispatch(database_url: str, tmp_path: Path, pigeons: Pigeons) -> Iterator[Dispatch]:
-    clinic = make_clinic(tmp_path, config={"SQLALCHEMY_DATABASE_URI": database_url}, plugins=[pigeons])
+    clinic = make_clinic(
+        tmp_path, config={"SQLALCHEMY_DATABASE_URI": database_url}, plugins=[pigeons]
+    )
     yield clinic.dispatch
     clinic.dispatch.database.dispose()
 
@@ -128,10 +138,14 @@ def test_the_same_pack_again_changes_nothing(dispatch: Dispatch) -> None:
         assert store.revision(connection) >= before
 
 
-def test_a_newer_pack_changes_what_the_clinic_left_alone(dispatch: Dispatch, pigeons: Pigeons) -> None:
+def test_a_newer_pack_changes_what_the_clinic_left_alone(
+    dispatch: Dispatch, pigeons: Pigeons
+) -> None:
     falcon = find(dispatch, "1")
     service.change_entry(dispatch, falcon, content={"short.de": "Greifvogel"}, by="A. Kern")
-    pigeons.pack = replace(pigeons.pack, version=2, entries=[entry("1", "Habicht"), entry("3", "Sturm")])
+    pigeons.pack = replace(
+        pigeons.pack, version=2, entries=[entry("1", "Habicht"), entry("3", "Sturm")]
+    )
     assert service.install_packs(dispatch) == {"pigeon": 2}
     with dispatch.database.begin() as connection:
         known = service.reference(dispatch, connection)
@@ -151,12 +165,18 @@ def test_restoring_gives_the_packs_words_back(dispatch: Dispatch) -> None:
     service.change_entry(dispatch, falcon, content={"short.de": "Greifvogel"}, by="")
     assert service.restore_entry(dispatch, falcon, by="") is True
     with dispatch.database.begin() as connection:
-        assert service.reference(dispatch, connection).entries[falcon].text("short", "de") == "Falke"
+        assert (
+            service.reference(dispatch, connection).entries[falcon].text("short", "de") == "Falke"
+        )
 
 
-def test_removing_an_entry_of_the_clinics_makes_its_answer_a_draft_again(dispatch: Dispatch) -> None:
+def test_removing_an_entry_of_the_clinics_makes_its_answer_a_draft_again(
+    dispatch: Dispatch,
+) -> None:
     answer_id = note(dispatch, STRANGE)
-    own = service.add_entry(dispatch, system="smtp", code="5.9.87", content={"short.de": "x"}, by="")
+    own = service.add_entry(
+        dispatch, system="smtp", code="5.9.87", content={"short.de": "x"}, by=""
+    )
     assert service.restore_entry(dispatch, own.id, by="") is False
     assert row(dispatch, answer_id)[:2] == ("reply", True)
 
@@ -195,7 +215,9 @@ def test_editing_changes_what_the_program_does(dispatch: Dispatch) -> None:
     with dispatch.database.begin() as connection:
         found = service.reference(dispatch, connection).find("smtp", "5.1.1")
     assert found is not None
-    changed = service.change_entry(dispatch, found.id, content={"policy.action": "retry", "policy.tries": 3}, by="")
+    changed = service.change_entry(
+        dispatch, found.id, content={"policy.action": "retry", "policy.tries": 3}, by=""
+    )
     assert (changed.policy.action, changed.policy.tries) == ("retry", 3)
 
 
