@@ -25,6 +25,8 @@ from clinic_dispatch_plugin.web.setup import set_up_web
 
 log = logging.getLogger(__name__)
 
+UNSUBSCRIBE = "clinic_dispatch.unsubscribe"
+
 
 class ClinicDispatch:
     """Mounts the plugin into a host; keeps nothing of the app, so that two apps in one process do not meet."""
@@ -84,11 +86,20 @@ def hosts_own(name: str | None, type_: str, parent_names: Any) -> bool:
 
 def _guard_host_migrations(app: Flask, **_: Any) -> None:
     """Keep the host's ``flask db migrate`` from dropping our tables; late, as hosts may make ``Migrate`` after us."""
+    _spare_one_click(app)
     migrate = app.extensions.get("migrate")
     arguments = getattr(migrate, "configure_args", None)
     theirs = None if arguments is None else arguments.get("include_name")
     if arguments is not None and not getattr(theirs, "spares_dispatch", False):
         arguments["include_name"] = _both(theirs)
+
+
+def _spare_one_click(app: Flask) -> None:
+    """A mail program that unsubscribes (RFC 8058) has no token of the host's; late, for the same reason."""
+    view = app.view_functions.get(UNSUBSCRIBE)
+    protection = app.extensions.get("csrf")
+    if view is not None and protection is not None and hasattr(protection, "exempt"):
+        protection.exempt(view)
 
 
 def _both(theirs: Callable[..., bool] | None) -> Callable[..., bool]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import random
 import threading
 import time
@@ -15,6 +16,7 @@ from typing import Any, Protocol, TypeVar
 from flask import Flask
 from sqlalchemy import Connection, Engine, create_engine, event, select
 from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.pool import QueuePool
 
 from clinic_dispatch_plugin.database.base import db_now
 
@@ -60,15 +62,11 @@ class Database:
                 self._url or "sqlite://", pool_pre_ping=True, hide_parameters=True
             )
             own = True
-            if engine.dialect.name == "sqlite" and engine.url.database not in (
-                None,
-                "",
-                ":memory:",
-            ):
-                Path(engine.url.database).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            if engine.dialect.name == "sqlite":
+                _make_private(engine.url.database)
         else:
             with self._app.app_context():
-                engine = self._host.engine
+                engine = _apart(self._host.engine)
             own = False
         if engine.dialect.name == "sqlite":
             event.listen(engine, "connect", _sqlite_wal if own else _sqlite_patience)
@@ -101,6 +99,25 @@ class Database:
         """Close every pooled connection; a forked process must not share its parent's."""
         if self._engine is not None:
             self._engine.dispose()
+
+
+def _apart(engine: Engine) -> Engine:
+    """The host's engine with a pool of our own beside the host's.
+
+    A page holds one of the host's connections while it asks for one of ours: out of one pool, as many requests as it
+    has connections would wait for each other for ever.
+    """
+    if not isinstance(engine.pool, QueuePool):
+        return engine  # a database in memory is its one connection
+    return Engine(engine.pool.recreate(), engine.dialect, engine.url, hide_parameters=True)
+
+
+def _make_private(file: str | None) -> None:
+    """A database of our own holds names and addresses: nobody else of this machine reads it."""
+    if file and file != ":memory:":
+        path = Path(file)
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
 
 
 def is_repeatable(error: DBAPIError) -> bool:

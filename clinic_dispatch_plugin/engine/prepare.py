@@ -48,7 +48,8 @@ class Text:
         values = {name: str(value) for name, value in data.items()}
         html = ""
         if self.html is not None:
-            html = self.html.render(values, locale=locale, escape=nh3.clean_text)
+            # Cleaned once more when finished: pieces that are harmless apart may not be so together.
+            html = clean_html(self.html.render(values, locale=locale, escape=nh3.clean_text))
         return Content(
             subject=self.subject.render(values, locale=locale, one_line=True),
             text=self.body.render(values, locale=locale),
@@ -84,7 +85,7 @@ def load_text(connection: Connection, mailing_id: int) -> Text:
         not_after=row["not_after"],
         subject=parse(row["subject"]),
         body=parse(row["body"]),
-        html=parse(clean_html(row["html"])) if row["html"] else None,
+        html=parse(row["html"]) if row["html"] else None,
     )
 
 
@@ -160,7 +161,10 @@ def _reason_not_to(
     dispatch: Dispatch, row: RowMapping, text: Text, now_known: Mapping[str, Recipient]
 ) -> Answer | None:
     if not row["ref"]:
-        return None
+        # Nobody to ask: what unknown consent means for this purpose holds.
+        if text.purpose in {"service", *dispatch.settings.unknown_consent}:
+            return None
+        return Answer(system="dispatch", code="not_agreed")
     recipient = now_known.get(row["ref"])
     if recipient is None or not recipient.active:
         return Answer(system="dispatch", code="inactive")

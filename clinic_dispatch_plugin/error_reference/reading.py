@@ -203,7 +203,7 @@ def _by_frequency(item: Listed) -> tuple[Any, ...]:
 
 def _natural(code: str) -> list[tuple[bool, int, str]]:
     parts = _NATURAL.findall(code)
-    return [(not part.isdigit(), int(part) if part.isdigit() else 0, part) for part in parts]
+    return [(not part.isdecimal(), int(part) if part.isdecimal() else 0, part) for part in parts]
 
 
 def _count(

@@ -35,7 +35,9 @@ _ENHANCED_IN_TEXT = re.compile(r"^\s*[2345]\d\d[\s-]#?([245]\.\d{1,3}\.\d{1,3})(
 
 _REPEATED_CODE = re.compile(r"^\s*[2345]\d\d[\s-](?:[245]\.\d{1,3}\.\d{1,3}\s)?")
 
-_ADDRESS = re.compile(r"<?[^\s<>()\[\],;:\"']+@[^\s<>()\[\],;:\"']+>?")
+_ADDRESS = re.compile(
+    r"<?(?<![^\s<>()\[\],;:\"'])[^\s<>()\[\],;:\"'@]{1,128}@[^\s<>()\[\],;:\"']{1,255}>?"
+)
 _IP = re.compile(r"\b\d{1,3}(?:\.\d{1,3}){3}\b|\b[0-9a-fA-F]{1,4}(?::[0-9a-fA-F]{0,4}){3,7}\b")
 _QUERY_VALUE = re.compile(r"(?<=[?&])([\w.-]{1,40}=)[^&\s]{3,}")
 _NUMBER = re.compile(r"\+\d[\d\s/()-]{5,}\d|\b\d{6,}\b")

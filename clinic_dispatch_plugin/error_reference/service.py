@@ -216,8 +216,11 @@ def add_entry(
     system, code = system.strip(), code.strip()
     if not system or len(system) > 32:
         raise ReferenceProblem("system", "Name the system, such as smtp; at most 32 characters.")
-    if not code or len(code) > 64:
-        raise ReferenceProblem("code", "Give the provider's code; at most 64 characters.")
+    if not code or len(code) > 64 or not (code.isascii() and code.isprintable()):
+        raise ReferenceProblem(
+            "code",
+            "Give the provider's code: at most 64 letters, digits and signs without accents.",
+        )
     _check_pattern("pattern", pattern)
     _check_pattern("unless", unless)
     values = {

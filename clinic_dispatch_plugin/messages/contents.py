@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import nh3
 from sqlalchemy import Connection, RowMapping
 
+from clinic_dispatch_plugin.channels.html import clean_html
 from clinic_dispatch_plugin.channels.text import EmptyPlaceholder, Template, parse
 from clinic_dispatch_plugin.host.types import Actor
 from clinic_dispatch_plugin.messages import lists_store, store
@@ -62,7 +63,7 @@ def render(dispatch: Dispatch, connection: Connection, row: RowMapping) -> Conte
         return Contents(
             subject=texts[0].render(values, locale=locale, one_line=True),
             text=texts[1].render(values, locale=locale),
-            html=texts[2].render(values, locale=locale, escape=nh3.clean_text),
+            html=clean_html(texts[2].render(values, locale=locale, escape=nh3.clean_text)),
         )
     except EmptyPlaceholder:
         lacking = {name for text in texts for name in text.missing(values)}

@@ -12,7 +12,7 @@ from werkzeug.exceptions import HTTPException
 from clinic_dispatch_plugin.channels.errors import InvalidAddress
 from clinic_dispatch_plugin.channels.types import Answer
 from clinic_dispatch_plugin.error_reference.service import explain
-from clinic_dispatch_plugin.host.types import Actor
+from clinic_dispatch_plugin.host.types import Action, Actor
 from clinic_dispatch_plugin.messages import lists_store, moves_store
 from clinic_dispatch_plugin.messages.access import Sight
 from clinic_dispatch_plugin.messages.afresh import LONGEST_ADDRESS, Fresh
@@ -72,6 +72,13 @@ def correct_address(dispatch: Dispatch, actor: Actor, message_id: int, value: st
     _check_possible(dispatch, row)
     _check_duplicate(dispatch, row, address)
     saved = _save(dispatch, row, address) if row["ref"] else None
+    if not saved and not dispatch.host.is_allowed(actor, Action.VIEW_CONTENTS):
+        # Else whoever may send could read any failed message by having it sent to themselves.
+        raise AddressProblem(
+            _(
+                "The patient card did not take this address. Correct it there, or ask a colleague who may."
+            )
+        )
 
     def work(connection: Connection) -> Refusal | None:
         facts = {message_id: Fresh(address=address)}

@@ -127,10 +127,11 @@ def unsubscribe_token(key: str, channel: str, purpose: str, digest: str) -> str:
 def read_unsubscribe_token(keys: Iterable[str], token: str) -> tuple[str, str, str] | None:
     """Channel, purpose and address digest of a genuine token; None for every other."""
     body, _, signature = token.rpartition(".")
+    given = signature.encode("utf-8", "replace")
     parts = body.split(".")
     if len(parts) != 4 or parts[0] != "v1":
         return None
-    if any(hmac.compare_digest(_signature(key, body), signature) for key in keys):
+    if any(hmac.compare_digest(_signature(key, body).encode(), given) for key in keys):
         return parts[1], parts[2], parts[3]
     return None
 

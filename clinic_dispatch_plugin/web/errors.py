@@ -12,6 +12,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException, InternalServerError
 from werkzeug.routing import RequestRedirect
 
+from clinic_dispatch_plugin.queue.context import places
 from clinic_dispatch_plugin.registry import current_dispatch
 from clinic_dispatch_plugin.web.csrf import ForgedForm
 from clinic_dispatch_plugin.web.headers import secure
@@ -135,13 +136,11 @@ def _tables_missing(error: ProgrammingError) -> Response:
 
 def _database_down(error: Exception) -> Response:
     if _says_missing(error):
-        log.error(
-            "the tables are missing or too old: run “flask dispatch db upgrade”", exc_info=error
-        )
+        log.error("the tables are missing or too old: run “flask dispatch db upgrade”")
         return _page(503, title=_(TITLES[503]), advice=_(TABLES_ADVICE))
     if isinstance(error, ProgrammingError):
         return _failed(error)
-    log.error("the database failed while a page was made: %s", type(error).__name__, exc_info=error)
+    log.error("the database failed while a page was made: %s", places(error))
     return _page(503, title=_(TITLES[503]), advice=_(DATABASE_ADVICE))
 
 
@@ -154,7 +153,8 @@ def _says_missing(error: Exception) -> bool:
 
 
 def _failed(error: Exception) -> Response:
-    log.error("a page failed: %s %s", request.method, request.endpoint, exc_info=error)
+    # Its kind and its places: its words may hold a patient's name or text.
+    log.error("a page failed: %s %s: %s", request.method, request.endpoint, places(error))
     return error_page(InternalServerError())
 
 

@@ -76,6 +76,10 @@ def choice_arg(name: str, choices: Collection[str], *, default: str = "") -> str
     return raw if raw in choices else _refuse(name)
 
 
+#: Years a filter may name; databases and time zones have trouble at both ends of the calendar.
+FIRST_YEAR, LAST_YEAR = 1971, 2200
+
+
 def date_arg(name: str) -> date | None:
     """A day of the address, ISO 8601; None when it is absent.
 
@@ -85,9 +89,10 @@ def date_arg(name: str) -> date | None:
     if raw == "":
         return None
     try:
-        return date.fromisoformat(raw)
+        day = date.fromisoformat(raw)
     except ValueError:
         return _refuse(name)
+    return day if FIRST_YEAR <= day.year <= LAST_YEAR else _refuse(name)
 
 
 def ids_in_form(name: str) -> list[int]:

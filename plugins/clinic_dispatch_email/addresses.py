@@ -33,7 +33,7 @@ _IN_ANGLES = re.compile(r"<([^<>]*)>")
 _PIECE = re.compile(r'(?:"(?:[^"\\]|\\.)*"|<[^<>]*>|[^,;|"<]|["<])+')
 #: A word that ends neither in punctuation nor in a bracket, right before an address.
 _STRAY_WORD = re.compile(r"(?:^|\s)[^\s@()<>]*[^\W\d_]\s+$")
-_WORD_WITH_AT = re.compile(r"[^\s<>()]*@[^\s<>()]*")
+_GAPS = re.compile(r"[\s<>()]+")
 #: What an envelope and a header can carry as it stands (RFC 5321 4.1.2 without quoted local parts).
 _SENDABLE = re.compile(
     r"[^\s\x00-\x20\x7f-\x9f<>()\[\]\\,;:\"@]+@[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?"
@@ -55,6 +55,8 @@ def normalised(raw: str) -> str:
     bare = text.strip(_EDGES).casefold()
     if not bare or bare in _PLACEHOLDERS:
         raise InvalidAddress(Answer(system="dispatch", code="no_address", text=text))
+    if "@" not in text:
+        raise _malformed("there is no @ in it")
     first_error: InvalidAddress | None = None
     for candidate in _candidates(text):
         try:
@@ -115,9 +117,7 @@ def domain_in_ascii(domain: str) -> str:
 def _candidates(text: str) -> Iterator[str]:
     for piece in _PIECE.findall(text):
         inside = [found for found in _IN_ANGLES.findall(piece) if "@" in found]
-        words = (
-            inside or _WORD_WITH_AT.findall(_REMARK.sub(" ", piece)) or _WORD_WITH_AT.findall(piece)
-        )
+        words = inside or _words_with_at(_REMARK.sub(" ", piece)) or _words_with_at(piece)
         for word in words:
             if not inside and _STRAY_WORD.search(piece.partition(word)[0]):
                 # "anna berger@x.de" is "anna.berger@x.de" mistyped: berger@x.de may be a stranger's.
@@ -126,6 +126,10 @@ def _candidates(text: str) -> Iterator[str]:
             # Ends of a sentence are cut, beginnings not: ".anna@" would become somebody else's address.
             bare = word.strip("\"'").rstrip(".:/!")
             yield re.sub(r"^(?:mailto|e-?mail):", "", bare, flags=re.IGNORECASE)
+
+
+def _words_with_at(piece: str) -> list[str]:
+    return [word for word in _GAPS.split(piece) if "@" in word]
 
 
 def _invisible(character: str) -> bool:

@@ -194,6 +194,8 @@ def _options(url: str, query: str) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in parse_qsl(query, keep_blank_values=True):
         read = _OPTIONS.get(key)
+        if read is None and "@" in query:
+            raise _wrong(url, "a ? in user name or password is written %3F.")
         if read is None:
             raise _wrong(url, f"{key!r} is no option; there are: {', '.join(_OPTIONS)}.")
         if key in found:

@@ -59,6 +59,6 @@ def test_a_corrected_address_stands_on_the_patients_card(
         row.get_by_role("button", name="Speichern und erneut senden").click()
         expect(page.locator(".cd-banner").first).to_contain_text("Patientenkarte")
         page.goto(f"{demo.url}{address}")
-        expect(page.locator(".cd-timeline")).to_contain_text("neu.eingetragen@example.org")
+        expect(page.locator(".cd-timeline")).to_contain_text("in der Patientenkarte gespeichert")
         page.get_by_role("link", name="Patientenkarte öffnen").click()
         expect(page.get_by_label("E-Mail")).to_have_value("neu.eingetragen@example.org")

@@ -111,6 +111,6 @@ def test_the_fault_is_obeyed_only_where_faults_are_allowed(
     process = clinic.command("status", "--json", fail_at="")
     assert process.wait(60) == 0
     assert json.loads((clinic.folder / "worker0.log").read_text().splitlines()[-1])["waiting"] == 3
-    clinic.environment["CLINIC_DISPATCH_FAIL_AT"] = "pump.after_claim:kill"  # type: ignore[index]
+    clinic.environment["CLINIC_DISPATCH_FAIL_AT"] = "pump.after_claim:kill"
     assert clinic.run("worker", "--burst") == 0
     clinic.check(uncertain=0)

@@ -33,7 +33,7 @@ class Clinic:
     """A clinic with a relay, whose workers live in processes of their own."""
 
     desk: Desk
-    environment: Mapping[str, str]
+    environment: dict[str, str]
     ledger_file: Path
     folder: Path
     started: list[subprocess.Popen[bytes]] = field(default_factory=list)

@@ -1,0 +1,224 @@
+"""``dispatch check``: each thing that may be wrong is found, with what to do, and exit status 1."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from clinic_dispatch_plugin.channels.types import Answer
+from clinic_dispatch_plugin.engine import store as engine
+from clinic_dispatch_plugin.host.types import Layout
+from clinic_dispatch_plugin.simulators.smtp import RelaySettings, SmtpSimulator
+from tests.cli.conftest import typing_in
+from tests.clinic.full import EMAIL
+from tests.clinic.host import Clinic, make_clinic
+from tests.clinic.mailbag import Mailbag
+
+WELL = {**EMAIL, "CLINIC_DISPATCH_BASE_URL": "https://clinic.example"}
+
+
+@pytest.fixture(autouse=True)
+def _no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    import os
+
+    for name in [name for name in os.environ if name.startswith("CLINIC_DISPATCH_")]:
+        monkeypatch.delenv(name)
+
+
+def _clinic(folder: Path, **rest: Any) -> Clinic:
+    """A clinic in which all is well, with a worker that was seen just now."""
+    config = {**WELL, **rest.pop("config", {})}
+    clinic = make_clinic(folder, config=config, **rest)
+    if rest.get("tables", True):
+        clinic.dispatch.database.run(
+            lambda connection: engine.sign_of_life(
+                connection, name="worker-1", host="here", version="0", concurrency=1
+            )
+        )
+    return clinic
+
+
+def _check(clinic: Clinic, *options: str) -> tuple[int, dict[str, dict[str, str]]]:
+    result = typing_in(clinic)("check", "--json", *options)
+    said = json.loads(result.stdout)
+    assert said["ok"] == (result.exit_code == 0)
+    assert all(set(each) == {"subject", "state", "text", "advice"} for each in said["findings"])
+    return result.exit_code, {each["subject"]: each for each in said["findings"]}
+
+
+def _wrong(found: dict[str, dict[str, str]]) -> set[str]:
+    return {subject for subject, each in found.items() if each["state"] == "wrong"}
+
+
+def test_where_all_is_well_nothing_is_wrong(tmp_path: Path, redis_url: str) -> None:
+    config = {"CLINIC_DISPATCH_REDIS_URL": redis_url, "SQLALCHEMY_ENGINE_OPTIONS": {}}
+    clinic = _clinic(tmp_path, config=config)
+    with clinic.dispatch.database.engine.connect() as connection:
+        connection.execute(text("PRAGMA journal_mode = WAL"))
+    status, found = _check(clinic)
+    assert status == 0
+    assert {each["state"] for each in found.values()} == {"ok"}
+    assert {"configuration", "plugin email", "channel email", "data folder", "database", "queue"} <= set(found)
+    assert {"worker", "layout", "menu", "migrations"} <= set(found)
+
+
+def test_a_wrong_block_is_found(tmp_path: Path) -> None:
+    clinic = _clinic(tmp_path)
+    clinic.host.page_layout = Layout(template="base.html", block="main")
+    status, found = _check(clinic)
+    assert (status, _wrong(found)) == (1, {"layout"})
+    assert "'main'" in found["layout"]["text"]
+
+
+def test_a_missing_template_is_found(tmp_path: Path) -> None:
+    clinic = _clinic(tmp_path)
+    clinic.host.page_layout = Layout(template="nowhere.html", block="content")
+    assert "nowhere.html" in _check(clinic)[1]["layout"]["text"]
+
+
+def test_no_worker_is_found(tmp_path: Path) -> None:
+    clinic = make_clinic(tmp_path, config=WELL)
+    status, found = _check(clinic)
+    assert (status, _wrong(found)) == (1, {"worker"})
+    assert found["worker"]["advice"] == "start one: flask dispatch worker"
+    assert found["queue"]["state"] == "warning"
+
+
+def test_a_plain_rq_worker_is_told_from_one_of_ours(tmp_path: Path) -> None:
+    clinic = make_clinic(tmp_path, config=WELL)
+    clinic.dispatch.database.run(
+        lambda connection: engine.start_run(
+            connection, worker="rq:1", host="here", boot_id="b", lease=60.0
+        )
+    )
+    status, found = _check(clinic)
+    assert status == 1
+    assert "plain RQ worker sends, but nobody tends" in found["worker"]["text"]
+
+
+def test_a_stale_revision_is_found_and_nothing_else_stumbles_over_it(tmp_path: Path) -> None:
+    clinic = _clinic(tmp_path)
+    with clinic.dispatch.database.begin() as connection:
+        connection.execute(text("UPDATE dispatch_alembic_version SET version_num = '0000'"))
+    status, found = _check(clinic)
+    assert (status, _wrong(found)) == (1, {"database"})
+    assert "0000" in found["database"]["text"]
+    assert found["database"]["advice"] == "run `flask dispatch db upgrade`"
+    send = typing_in(clinic)("status")
+    assert send.exit_code == 1
+    assert "run `flask dispatch db upgrade` first" in send.stderr
+
+
+def test_missing_tables_are_found(tmp_path: Path) -> None:
+    clinic = _clinic(tmp_path, tables=False)
+    status, found = _check(clinic, "--connect")
+    assert status == 1
+    assert "revision none" in found["database"]["text"]
+    typed = typing_in(clinic)
+    assert "no tables of ours yet" in typed("messages").stderr
+    assert typed("db", "upgrade").exit_code == 0
+    assert typed("db", "current").stdout.startswith("0001")
+    assert typed("messages").exit_code == 0
+    assert "database" not in _wrong(_check(clinic)[1])
+
+
+def test_a_wrong_revision_is_a_sentence(tmp_path: Path) -> None:
+    typed = typing_in(_clinic(tmp_path))
+    for arguments in (["db", "upgrade", "nonsense"], ["db", "downgrade", "nonsense", "--yes"]):
+        found = typed(*arguments)
+        assert found.exit_code == 1
+        assert "'nonsense'" in found.stderr and "0001" in found.stderr
+    assert typed("db", "downgrade", "base").exit_code == 1, "nobody said yes"
+    assert typed("messages").exit_code == 0
+    assert typed("db", "downgrade", "base", "--yes").exit_code == 0
+    assert typed("db", "check").exit_code == 1
+    assert typed("db", "upgrade").exit_code == 0
+    assert typed("db", "check").exit_code == 0
+
+
+def test_a_redis_that_is_down_is_found(tmp_path: Path) -> None:
+    clinic = _clinic(tmp_path, config={"CLINIC_DISPATCH_REDIS_URL": "redis://127.0.0.1:1/0"})
+    status, found = _check(clinic)
+    assert (status, _wrong(found)) == (1, {"queue"})
+    assert "CLINIC_DISPATCH_REDIS_URL" in found["queue"]["advice"]
+
+
+def test_a_missing_adapter_is_found(tmp_path: Path) -> None:
+    status, found = _check(_clinic(tmp_path, with_host=False))
+    assert (status, _wrong(found)) == (1, {"host"})
+    assert "host=YourAdapter()" in found["host"]["advice"]
+
+
+def test_a_data_folder_that_cannot_be_written_is_found(tmp_path: Path) -> None:
+    (tmp_path / "spool").write_text("a file where a folder should be")
+    clinic = _clinic(tmp_path, config={"CLINIC_DISPATCH_DATA_DIR": str(tmp_path)})
+    status, found = _check(clinic)
+    assert (status, _wrong(found)) == (1, {"data folder"})
+
+
+def test_an_account_that_stands_still_is_found(tmp_path: Path) -> None:
+    clinic = _clinic(tmp_path)
+    Mailbag(clinic.dispatch).stop_account(Answer(system="smtp", code="5.7.8", text="535 5.7.8 No"))
+    status, found = _check(clinic)
+    assert (status, _wrong(found)) == (1, {"account email/default"})
+    assert "535 5.7.8 No" in found["account email/default"]["text"]
+
+
+def test_settings_nobody_reads_are_named_with_what_was_meant(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CLINIC_DISPATCH_LEASE_SECOND", "3")
+    result = typing_in(_clinic(tmp_path))("check")
+    assert "CLINIC_DISPATCH_LEASE_SECOND is no setting" in result.stdout
+    assert "did you mean CLINIC_DISPATCH_LEASE_SECONDS?" in result.stdout
+    assert result.exit_code == 0, "a warning is nothing wrong"
+
+
+def test_a_database_url_that_is_not_used_and_a_name_that_blocks_nothing_are_said(tmp_path: Path) -> None:
+    config = {
+        "CLINIC_DISPATCH_DATABASE_URL": "sqlite:////elsewhere.db",
+        "CLINIC_DISPATCH_BLOCKED_PLUGINS": "fax",
+    }
+    shown = typing_in(_clinic(tmp_path, config=config))("check").stdout
+    assert "CLINIC_DISPATCH_DATABASE_URL is set and not used" in shown
+    assert "CLINIC_DISPATCH_BLOCKED_PLUGINS names 'fax'" in shown
+
+
+# -- gateways -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def relay() -> Iterator[SmtpSimulator]:
+    """Give a mail relay that wants a password."""
+    with SmtpSimulator(RelaySettings(username="clinic", password="right-4711")) as running:
+        yield running
+
+
+def _with_relay(folder: Path, url: str) -> Clinic:
+    return _clinic(folder, config={"CLINIC_DISPATCH_EMAIL_URL": url})
+
+
+def test_a_relay_that_lets_us_in_is_well(tmp_path: Path, relay: SmtpSimulator) -> None:
+    status, found = _check(_with_relay(tmp_path, relay.url), "--connect")
+    assert status == 0
+    assert found["gateway email/default"]["state"] == "ok"
+
+
+def test_a_wrong_password_is_found_and_not_shown(tmp_path: Path, relay: SmtpSimulator) -> None:
+    url = relay.url.replace("right-4711", "wrong-canary")
+    status, found = _check(_with_relay(tmp_path, url), "--connect")
+    assert (status, _wrong(found)) == (1, {"gateway email/default"})
+    assert found["gateway email/default"]["text"].startswith(f"smtp {relay.address}: 535")
+    assert found["gateway email/default"]["advice"], "the reference's words"
+    assert "wrong-canary" not in json.dumps(found)
+
+
+def test_a_relay_that_is_down_is_found(tmp_path: Path, free_port: int) -> None:
+    status, found = _check(_with_relay(tmp_path, f"smtp://127.0.0.1:{free_port}"), "--connect")
+    assert (status, _wrong(found)) == (1, {"gateway email/default"})
+    assert "connection refused" in found["gateway email/default"]["text"]
