@@ -83,8 +83,6 @@ class Settings:
     blocked_plugins: frozenset[str] = frozenset()
     #: All waiting times of the retry policies are multiplied by this; 1 but in demonstrations.
     retry_scale: float = 1.0
-    #: Days after which a message's texts and addresses are removed.
-    retention_days: int = 180
 
     @property
     def spool_dir(self) -> Path:
@@ -124,7 +122,6 @@ def load_settings(config: Mapping[str, Any], *, instance_path: str) -> Settings:
         unknown_consent=read("UNKNOWN_CONSENT", _purposes, defaults.unknown_consent),
         blocked_plugins=read("BLOCKED_PLUGINS", _words, defaults.blocked_plugins),
         retry_scale=read("RETRY_SCALE", _factor, defaults.retry_scale),
-        retention_days=read("RETENTION_DAYS", _days, defaults.retention_days),
     )
 
 
@@ -161,12 +158,6 @@ def _above_0(name: str, value: Any, advice: str) -> float:
     if not 0 < number < 10_000_000:
         raise ConfigurationError(name, value, advice)
     return number
-
-
-def _days(name: str, value: Any) -> int:
-    if not re.fullmatch("[0-9]{1,5}", str(value)) or not 1 <= int(value) <= 36_500:
-        raise ConfigurationError(name, value, "give a whole number of days, such as 180.")
-    return int(value)
 
 
 def _database_url(name: str, value: Any) -> str:

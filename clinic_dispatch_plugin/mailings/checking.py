@@ -207,7 +207,8 @@ def _measure(
                     candidate = verdict.candidate
                     group.examples.append(
                         Example(
-                            ref=candidate.ref,
+                            # A link or its lack would tell whether such a card exists.
+                            ref="" if candidate.unknown else candidate.ref,
                             name=candidate.name,
                             address=verdict.address,
                             line=candidate.line,

@@ -322,5 +322,5 @@ def discard(mailing_id: int) -> ResponseReturnValue:
     draft = draft_of(mailing_id)
     if away := elsewhere(draft):
         return away
-    drafts.discard_draft(current_dispatch(), draft)
+    drafts.discard_draft(current_dispatch(), draft, acting())
     return redirect(url("mailings", said="discarded"), 303)

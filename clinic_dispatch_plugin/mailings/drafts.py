@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import PurePath
 from typing import IO, Any
 
-from sqlalchemy import RowMapping
+from sqlalchemy import Connection, RowMapping
 
 from clinic_dispatch_plugin.channels.types import Purpose
 from clinic_dispatch_plugin.database.connection import now
@@ -26,11 +26,14 @@ from clinic_dispatch_plugin.mailings.sources import (
     one_line,
     survey_file,
 )
+from clinic_dispatch_plugin.messages import store as messages
 from clinic_dispatch_plugin.messages.mailing_rules import MailingState
 from clinic_dispatch_plugin.registry import Dispatch
 from clinic_dispatch_plugin.web.i18n import N_
 
 LONGEST_NAME = 200
+#: Action in the audit trail.
+DISCARDED = "discard"
 PASSED = N_("This time has passed already: enter a later one or leave the field empty.")
 
 
@@ -109,18 +112,21 @@ def create_draft(dispatch: Dispatch, actor: Actor) -> int:
 
 
 def load(dispatch: Dispatch, mailing_id: int, actor: Actor) -> Draft:
-    """A mailing for its writer, or for whoever may send it.
+    """A mailing for its writer, or for whoever administers them all.
 
     :raises NotYours: there is none, or it is somebody else's.
     """
     with dispatch.database.begin() as connection:
         row = store.mailing(connection, mailing_id)
-    if row is None:
-        raise NotYours(mailing_id)
-    mine = row["created_by"] == actor.ref[:128]
-    if not mine and not dispatch.host.is_allowed(actor, Action.SEND):
+    if row is None or not may_open(dispatch, row, actor):
         raise NotYours(mailing_id)
     return of_row(row)
+
+
+def may_open(dispatch: Dispatch, row: RowMapping, actor: Actor) -> bool:
+    """Whether a draft is this actor's own, or the actor administers them all."""
+    mine = row["created_by"] == actor.ref[:128]
+    return mine or dispatch.host.is_allowed(actor, Action.CONFIGURE)
 
 
 def _save(dispatch: Dispatch, mailing_id: int, values: Mapping[str, Any]) -> None:
@@ -366,9 +372,26 @@ def rename(dispatch: Dispatch, mailing_id: int, name: str) -> None:
         raise NotYours(mailing_id)
 
 
-def discard_draft(dispatch: Dispatch, draft: Draft) -> bool:
-    """Throw a draft away, with its list; False: it was started meanwhile."""
-    done = dispatch.database.run(lambda connection: store.remove_draft(connection, draft.id))
+def discard_draft(dispatch: Dispatch, draft: Draft, actor: Actor | None = None) -> bool:
+    """Throw a draft away, with its list; False: it was started meanwhile.
+
+    :param actor: who does it, for the audit trail; None: it is taken back before anybody saw it.
+    """
+
+    def work(connection: Connection) -> bool:
+        removed = store.remove_draft(connection, draft.id)
+        if removed and actor is not None:
+            messages.write_audit(
+                connection,
+                actor_ref=actor.ref,
+                actor_name=actor.name,
+                action=DISCARDED,
+                mailing_id=draft.id,
+                details={"name": draft.name, "created_by": draft.created_by},
+            )
+        return removed
+
+    done = dispatch.database.run(work)
     if done:
         uploads.remove(dispatch, draft.selection.get("upload"))
     return done

@@ -20,6 +20,7 @@ from clinic_dispatch_plugin.database.connection import is_repeatable, now
 from clinic_dispatch_plugin.engine.prepare import load_text
 from clinic_dispatch_plugin.engine.store import take_lock
 from clinic_dispatch_plugin.error_reference.service import note_answer
+from clinic_dispatch_plugin.host.types import Actor
 from clinic_dispatch_plugin.mailings import store, uploads
 from clinic_dispatch_plugin.mailings.checks import Reason, Seen, person_key
 from clinic_dispatch_plugin.mailings.judging import LONGEST_LOCALE, Judge, Verdict
@@ -36,6 +37,7 @@ from clinic_dispatch_plugin.mailings.sources import (
     file_candidates,
 )
 from clinic_dispatch_plugin.messages import store as messages
+from clinic_dispatch_plugin.messages.access import CommandLine, Sight
 from clinic_dispatch_plugin.messages.mailing_rules import PLAN_BATCH, MailingState
 from clinic_dispatch_plugin.messages.rules import MessageState, new_key
 from clinic_dispatch_plugin.queue.context import places
@@ -123,9 +125,21 @@ def candidates_of(
     purpose, channel = row["purpose"], row["channel"]
     if isinstance(source, FileSource):
         return file_candidates(
-            dispatch.host, source, purpose=purpose, channel=channel, bad_rows=bad_rows, skip=skip
+            dispatch.host,
+            source,
+            purpose=purpose,
+            channel=channel,
+            sight=Sight(dispatch, writer_of(row)),
+            bad_rows=bad_rows,
+            skip=skip,
         )
     return audience_candidates(dispatch.host, source, purpose=purpose, channel=channel)
+
+
+def writer_of(row: RowMapping) -> Actor:
+    """Whoever made a mailing, as it is known where no request is; code and commands see everybody."""
+    ref, name = str(row["created_by"]), str(row["created_by_name"])
+    return CommandLine(name=name) if ref == CommandLine().ref else Actor(ref=ref, name=name)
 
 
 class _Lease:

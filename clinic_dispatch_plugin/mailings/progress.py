@@ -18,6 +18,7 @@ from clinic_dispatch_plugin.engine.tender import SILENT_SECONDS
 from clinic_dispatch_plugin.error_reference.answers import Explained, explained
 from clinic_dispatch_plugin.host.types import Actor
 from clinic_dispatch_plugin.mailings import store
+from clinic_dispatch_plugin.mailings.drafts import may_open
 from clinic_dispatch_plugin.mailings.problems import NotYours
 from clinic_dispatch_plugin.messages import causes
 from clinic_dispatch_plugin.messages.access import Sight
@@ -47,9 +48,9 @@ class HeldAccount:
 class Progress:
     """One look at a mailing under way."""
 
-    row: RowMapping
+    row: Mapping[str, Any]
     counts: Mapping[str, int]
-    #: Recipients expected while the plan is not whole; 0: not known.
+    #: Recipients expected while the plan is not whole; 0: not known, or not for this reader to know.
     expected: int
     retried: int
     worker_seen: bool
@@ -128,16 +129,21 @@ def _iso(value: datetime | None) -> str | None:
 def progress(dispatch: Dispatch, mailing_id: int, actor: Actor) -> Progress:
     """Look at a mailing once more.
 
-    :raises NotYours: there is no such mailing.
+    :raises NotYours: there is no such mailing, or it is somebody else's draft.
     """
-    counts = _counts(dispatch, mailing_id, actor)
+    with dispatch.database.begin() as connection:
+        row = store.mailing(connection, mailing_id)
+    is_draft = row is not None and row["state"] == MailingState.DRAFT.value
+    if row is None or (is_draft and not may_open(dispatch, row, actor)):
+        raise NotYours(mailing_id)
+    everything = Sight(dispatch, actor).everything
+    counts, retried = _counts(dispatch, mailing_id, actor)
     with dispatch.database.begin() as connection:
         row = store.mailing(connection, mailing_id)
         if row is None:
             raise NotYours(mailing_id)
         at = now(connection)
         worker_seen = bool(engine.workers(connection, within=SILENT_SECONDS))
-        retried = store.retried(connection, mailing_id)
         rows = [
             found
             for account_id in store.account_ids(connection, mailing_id)
@@ -147,9 +153,9 @@ def progress(dispatch: Dispatch, mailing_id: int, actor: Actor) -> Progress:
         why = explained(dispatch, connection, (found["answer_id"] for found in rows))
     held = [_held(dispatch, found, why.get(found["answer_id"] or 0)) for found in rows]
     return Progress(
-        row=row,
+        row=row if everything else {**row, "planned": sum(counts.values())},
         counts=counts,
-        expected=int((row["selection"] or {}).get("rows") or 0),
+        expected=int((row["selection"] or {}).get("rows") or 0) if everything else 0,
         retried=retried,
         worker_seen=worker_seen,
         accounts=held,
@@ -167,19 +173,31 @@ def _held(dispatch: Dispatch, row: RowMapping, why: Explained | None) -> HeldAcc
     )
 
 
-def _counts(dispatch: Dispatch, mailing_id: int, actor: Actor) -> dict[str, int]:
-    """By state; where the host hides some, counting asks it, so the result is kept five times as long as it took."""
+def _counts(dispatch: Dispatch, mailing_id: int, actor: Actor) -> tuple[dict[str, int], int]:
+    """By state, and those that wait for another try.
+
+    Where the host hides some, counting asks it, so the result is kept five times as long as it took.
+    """
     if Sight(dispatch, actor).everything:
-        return causes.counts(dispatch, actor, mailing_id)
-    cached: dict[tuple[int, str], tuple[float, dict[str, int]]]
+        return causes.counts(dispatch, actor, mailing_id), _retried(dispatch, mailing_id, actor)
+    cached: dict[tuple[int, str], tuple[float, tuple[dict[str, int], int]]]
     cached = dispatch.cache.setdefault(_CACHE, {})
-    until, known = cached.get((mailing_id, actor.ref), (0.0, {}))
+    until, known = cached.get((mailing_id, actor.ref), (0.0, ({}, 0)))
     began = time.monotonic()
     if began < until:
         return known
-    known = causes.counts(dispatch, actor, mailing_id)
+    known = causes.counts(dispatch, actor, mailing_id), _retried(dispatch, mailing_id, actor)
     took = time.monotonic() - began
     for key in [key for key, (old, _) in cached.items() if old < began - 60]:
         cached.pop(key, None)
     cached[mailing_id, actor.ref] = (began + took / _SHARE, known)
     return known
+
+
+def _retried(dispatch: Dispatch, mailing_id: int, actor: Actor) -> int:
+    sight = Sight(dispatch, actor)
+    with dispatch.database.begin() as connection:
+        if sight.everything:
+            return store.retried(connection, mailing_id)
+        found = store.retried_refs(connection, mailing_id)
+    return sum(int(row[1]) for row in sight.of(found, lambda row: str(row[0])))

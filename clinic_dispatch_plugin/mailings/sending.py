@@ -162,6 +162,7 @@ def send(
     connection: Connection | None = None,
     actor: Actor | None = None,
     trial: bool = False,
+    trial_of: str = "",
 ) -> int:
     """Send to recipients the caller has in hand; returns the mailing's id.
 
@@ -171,6 +172,7 @@ def send(
     :param to: recipients, or refs the host is asked about.
     :param template: id or name of a text of the clinic's, instead of ``subject``, ``text`` and ``html``.
     :param trial: lists and the audit trail call it a trial.
+    :param trial_of: the patient whose values a trial's words hold: who may not see them may not read it.
     :raises NoRoute: the channel does not exist.
     :raises MailingProblem: text, purpose, time or a ref is wrong.
     :raises NotYours: there is no such template.
@@ -189,7 +191,7 @@ def send(
         idempotency_key=idempotency_key,
     )
     values["source"] = "code"
-    values["selection"] = {"trial": True} if trial else {}
+    values["selection"] = {"trial": True, "trial_of": trial_of} if trial else {}
     values["priority"] = URGENT if len(recipients) == 1 else 0
     candidates = [of_recipient(each, purpose=purpose, channel=channel) for each in recipients]
     written = MailingContent(subject=subject, text=text, html=html)

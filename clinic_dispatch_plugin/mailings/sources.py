@@ -22,6 +22,7 @@ from clinic_dispatch_plugin.mailings.recipient_file import (
     RowProblem,
     open_recipients,
 )
+from clinic_dispatch_plugin.messages.access import Sight
 
 T = TypeVar("T")
 
@@ -91,6 +92,8 @@ class Candidate:
     line: int | None = None
     active: bool = True
     consent: Consent = Consent.UNKNOWN
+    #: The file names a patient the clinic does not know, or whom the writer may not see: nobody is told which.
+    unknown: bool = False
 
 
 def audience_candidates(
@@ -133,10 +136,13 @@ def file_candidates(
     *,
     purpose: str,
     channel: str,
+    sight: Sight,
     bad_rows: BadRows | None = None,
     skip: int = 0,
 ) -> Iterator[Candidate]:
     """The rows of a file; those that name a patient with what the host says of them.
+
+    A patient outside ``sight`` is treated as one who does not exist.
 
     A row that lacks nothing but its address is a candidate too: it becomes a message that says so.
 
@@ -148,7 +154,7 @@ def file_candidates(
     with open_recipients(source.path, channel_key=channel) as file:
         found = _usable(file.rows(), bad_rows)
         for rows in chunks(islice(found, skip, None), _ASK_AT_ONCE):
-            known = _ask(host, rows)
+            known = _ask(host, sight, rows)
             for row in rows:
                 yield _of_row(row, known, purpose=purpose)
 
@@ -169,12 +175,13 @@ def _usable(
             )
 
 
-def _ask(host: HostAdapter, rows: Sequence[RecipientRow]) -> Mapping[str, Recipient]:
+def _ask(host: HostAdapter, sight: Sight, rows: Sequence[RecipientRow]) -> Mapping[str, Recipient]:
     refs = sorted({row.ref for row in rows if row.ref and len(row.ref) <= LONGEST_REF})
     if not refs:
         return {}
     try:
-        return host.recipients_now(refs)
+        seen = sight.of(refs, str)
+        return host.recipients_now(seen) if seen else {}
     except Exception as error:
         raise HostFailed(f"{len(refs)} recipients: {type(error).__name__}") from error
 
@@ -192,6 +199,7 @@ def _of_row(row: RecipientRow, known: Mapping[str, Recipient], *, purpose: str) 
         line=row.line,
         active=recipient is not None and recipient.active if row.ref else True,
         consent=Consent(consent),
+        unknown=bool(row.ref) and recipient is None,
     )
 
 
@@ -303,11 +311,12 @@ def _packed(candidate: Candidate) -> list[Any]:
         candidate.line,
         candidate.active,
         candidate.consent.value,
+        candidate.unknown,
     ]
 
 
 def _unpacked(row: list[Any]) -> Candidate:
-    ref, name, locale, raw_address, values, line, active, consent = row
+    ref, name, locale, raw_address, values, line, active, consent, unknown = row
     return Candidate(
         ref=ref,
         name=name,
@@ -317,4 +326,5 @@ def _unpacked(row: list[Any]) -> Candidate:
         line=line,
         active=active,
         consent=Consent(consent),
+        unknown=unknown,
     )

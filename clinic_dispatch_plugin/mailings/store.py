@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import (
+    ColumnElement,
     Connection,
     Row,
     RowMapping,
@@ -120,18 +121,21 @@ def revision(connection: Connection, revision_id: int) -> RowMapping | None:
     return connection.execute(query).mappings().first()
 
 
-def mailings(
-    connection: Connection, *, before: int | None, limit: int, drafts_of: str | None = None
-) -> Sequence[RowMapping]:
-    """Newest first, without drafts; with ``drafts_of`` the drafts this actor began, and no others."""
+def mailings(connection: Connection, *, before: int | None, limit: int) -> Sequence[RowMapping]:
+    """Newest first, without drafts."""
     query = select(Mailing.__table__).order_by(Mailing.id.desc()).limit(limit)
-    if drafts_of is None:
-        query = query.where(Mailing.state != MailingState.DRAFT.value)
-    else:
-        query = query.where(Mailing.state == MailingState.DRAFT.value)
-        query = query.where(Mailing.created_by == drafts_of)
+    query = query.where(Mailing.state != MailingState.DRAFT.value)
     if before is not None:
         query = query.where(Mailing.id < before)
+    return connection.execute(query).mappings().all()
+
+
+def drafts(connection: Connection, *, created_by: str | None, limit: int) -> Sequence[RowMapping]:
+    """Drafts, newest first; None: whoever began them."""
+    query = select(Mailing.__table__).order_by(Mailing.id.desc()).limit(limit)
+    query = query.where(Mailing.state == MailingState.DRAFT.value)
+    if created_by is not None:
+        query = query.where(Mailing.created_by == created_by)
     return connection.execute(query).mappings().all()
 
 
@@ -162,12 +166,22 @@ def ref_counts(connection: Connection, mailing_id: int) -> Iterator[Sequence[Row
 
 def retried(connection: Connection, mailing_id: int) -> int:
     """Messages that wait for another try."""
-    query = select(func.count()).where(
+    query = select(func.count()).where(*_tried_again(mailing_id))
+    return int(connection.execute(query).scalar_one())
+
+
+def retried_refs(connection: Connection, mailing_id: int) -> Sequence[Row[str, int]]:
+    """``(ref, count)`` of messages that wait for another try."""
+    query = select(Message.ref, func.count()).where(*_tried_again(mailing_id))
+    return connection.execute(query.group_by(Message.ref)).all()
+
+
+def _tried_again(mailing_id: int) -> tuple[ColumnElement[bool], ...]:
+    return (
         Message.mailing_id == mailing_id,
         Message.state == MessageState.QUEUED.value,
         Message.tries > 0,
     )
-    return int(connection.execute(query).scalar_one())
 
 
 def account_ids(connection: Connection, mailing_id: int) -> list[int]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import re
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,7 +23,7 @@ from clinic_dispatch_plugin.channels.text import (
 from clinic_dispatch_plugin.channels.types import Purpose
 from clinic_dispatch_plugin.host.types import Actor, Recipient
 from clinic_dispatch_plugin.mailings import store
-from clinic_dispatch_plugin.mailings.content import MailingContent
+from clinic_dispatch_plugin.mailings.content import LONGEST_SUBJECT, MailingContent
 from clinic_dispatch_plugin.mailings.drafts import LONGEST_NAME, Draft, checked_draft, names_of
 from clinic_dispatch_plugin.mailings.planning import candidates_of
 from clinic_dispatch_plugin.mailings.problems import MailingProblem, Problem
@@ -37,6 +40,8 @@ TRIALS_AN_HOUR = 20
 #: Somebody who reads one patient's message while writing is noted once in so many seconds.
 _NOTED_SECONDS = 600.0
 _NOTED = "mailing_previews"
+#: What begins a placeholder, in its first half.
+_BRACE = re.compile(r"\{(?=[{%])")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +84,8 @@ def sample(
 def _visible(dispatch: Dispatch, draft: Draft, actor: Actor) -> Iterator[Candidate]:
     sight = Sight(dispatch, actor)
     for batch in chunks(candidates_of(dispatch, draft.row), _LOOKED_AT_ONCE):
-        yield from sight.of(batch, lambda candidate: candidate.ref)
+        known = (candidate for candidate in batch if not candidate.unknown)
+        yield from sight.of(known, lambda candidate: candidate.ref)
 
 
 def invented(dispatch: Dispatch, draft: Draft) -> Candidate:
@@ -139,8 +145,8 @@ def _parsed(source: str) -> Template | None:
 
 def note_looking(dispatch: Dispatch, draft: Draft, actor: Actor, candidate: Candidate) -> None:
     """Write down that somebody reads what a patient would get, before it is shown."""
-    noted: dict[tuple[str, int, str], float] = dispatch.cache.setdefault(_NOTED, {})
-    key = (actor.ref, draft.id, candidate.ref or f"line {candidate.line}")
+    noted: dict[str, float] = dispatch.cache.setdefault(_NOTED, {})
+    key = _showing(draft, actor, candidate)
     at = time.monotonic()
     if at - noted.get(key, at - 2 * _NOTED_SECONDS) < _NOTED_SECONDS:
         return
@@ -161,10 +167,29 @@ def note_looking(dispatch: Dispatch, draft: Draft, actor: Actor, candidate: Cand
     noted[key] = at
 
 
+def _showing(draft: Draft, actor: Actor, candidate: Candidate) -> str:
+    """One person's look at one patient's words; another list, text or draft is another look."""
+    content = draft.content
+    parts = [
+        actor.ref,
+        draft.id,
+        # The id of a draft that was thrown away may come again.
+        str(draft.row["created_at"]),
+        draft.source,
+        dict(draft.selection),
+        [candidate.ref, candidate.line],
+        [content.subject, content.text, content.html],
+    ]
+    said = json.dumps(parts, sort_keys=True, default=str)
+    return hashlib.sha256(said.encode("utf-8", "surrogatepass")).hexdigest()
+
+
 def send_trial(
     dispatch: Dispatch, draft: Draft, actor: Actor, candidate: Candidate, *, name: str
 ) -> str:
     """Send the text, filled in for this recipient, to the actor; returns the address it goes to.
+
+    The words are finished here: the message keeps no value of the patient's, and its mailing names the patient.
 
     :param name: of the mailing of one that is made for it.
     :raises MailingProblem: the draft has a fault, the actor has no address, or there were too many trials.
@@ -179,28 +204,32 @@ def send_trial(
         raise MailingProblem(Problem(field="", message=message)) from None
     _refuse_haste(dispatch, actor)
     known = names_of(dispatch, draft)
-    missing = preview(dispatch, content, candidate, known=known).missing
-    values = {**candidate.values, **{name: f"⟨{name}⟩" for name in missing}}
+    finished = preview(dispatch, content, candidate, known=known)
     recipient = Recipient(
         ref="",  # nobody's card: neither consent nor life is asked about
         name=actor.name,
         locale=candidate.locale,
         addresses={draft.channel: address},
-        values=values,
     )
     send(
         dispatch,
         to=recipient,
         purpose=Purpose.SERVICE,
         channel=draft.channel,
-        subject=content.subject,
-        text=content.text,
-        html=content.html,
+        subject=_literal(finished.subject)[:LONGEST_SUBJECT],
+        text=_literal(finished.text),
+        html=_literal(finished.html),
         name=name[:LONGEST_NAME],
         actor=actor,
         trial=True,
+        trial_of=candidate.ref,
     )
     return address
+
+
+def _literal(finished: str) -> str:
+    """Finished words as a text without placeholders: a value that looks like one stays what it is."""
+    return _BRACE.sub("{\N{WORD JOINER}", finished)
 
 
 def _refuse_haste(dispatch: Dispatch, actor: Actor) -> None:

@@ -21,7 +21,7 @@ STOP_SECONDS = 60
 #: Milliseconds the browser waits for anything that is to come by itself.
 PATIENCE = 60_000
 #: Milliseconds for what is there as soon as a page is.
-ACTION = 10_000
+ACTION = 20_000
 
 DESK = (1280, 900)
 #: As narrow as a page has to work (WCAG 2.2, 1.4.10 asks for 320; the smallest telephones in use have 360).

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.browser import clinic
 from tests.browser.clinic import DemoClinic
@@ -16,5 +17,6 @@ from tests.servers.found import require
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DemoClinic]:
     """Give a demo clinic whose first mailing has ended; tests send mailings of their own."""
     require(chromium.find())
+    expect.set_options(timeout=clinic.ACTION)
     with clinic.running(tmp_path_factory.mktemp("demo")) as started:
         yield started

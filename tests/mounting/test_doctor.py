@@ -63,7 +63,14 @@ def test_where_all_is_well_nothing_is_wrong(tmp_path: Path, redis_url: str) -> N
     status, found = _check(clinic)
     assert status == 0
     assert {each["state"] for each in found.values()} == {"ok"}
-    assert {"configuration", "plugin email", "channel email", "data folder", "database", "queue"} <= set(found)
+    assert {
+        "configuration",
+        "plugin email",
+        "channel email",
+        "data folder",
+        "database",
+        "queue",
+    } <= set(found)
     assert {"worker", "layout", "menu", "migrations"} <= set(found)
 
 
@@ -179,7 +186,9 @@ def test_settings_nobody_reads_are_named_with_what_was_meant(
     assert result.exit_code == 0, "a warning is nothing wrong"
 
 
-def test_a_database_url_that_is_not_used_and_a_name_that_blocks_nothing_are_said(tmp_path: Path) -> None:
+def test_a_database_url_that_is_not_used_and_a_name_that_blocks_nothing_are_said(
+    tmp_path: Path,
+) -> None:
     config = {
         "CLINIC_DISPATCH_DATABASE_URL": "sqlite:////elsewhere.db",
         "CLINIC_DISPATCH_BLOCKED_PLUGINS": "fax",

@@ -26,7 +26,9 @@ ANNA = Recipient(ref="p1", name="Anna Berg", addresses={"email": "anna@example.o
 
 
 def _own(folder: Path, **config: str) -> tuple[Flask, Dispatch]:
-    app = Flask("own_engine", template_folder=str(Path(__file__).parents[1] / "clinic" / "templates"))
+    app = Flask(
+        "own_engine", template_folder=str(Path(__file__).parents[1] / "clinic" / "templates")
+    )
     settings = {"CLINIC_DISPATCH_DATA_DIR": str(folder / "data"), **EMAIL, **config}
     app.config.update(SECRET_KEY="for tests only", **settings)
     dispatch = ClinicDispatch().init_app(app, db=None, host=TinyHost())
@@ -110,7 +112,9 @@ def test_below_a_sub_path_every_link_stays_below_it(tmp_path: Path) -> None:
         found = client.get(f"/dispatch/{page}", environ_overrides=below)
         if found.status_code in (301, 302, 303, 308):
             assert found.headers["Location"].startswith("/praxis/dispatch/")
-            found = client.get(found.headers["Location"].removeprefix("/praxis"), environ_overrides=below)
+            found = client.get(
+                found.headers["Location"].removeprefix("/praxis"), environ_overrides=below
+            )
         assert found.status_code == 200, page
         html = found.get_data(as_text=True)
         ours = html.partition("<main>")[2]
@@ -141,7 +145,9 @@ def test_two_apps_in_one_process_do_not_meet(tmp_path: Path) -> None:
         _send(east.dispatch)
         with west.app.app_context():
             assert list(messages_for_command(west.dispatch)) == []
-    pages = [clinic.app.test_client().get("/dispatch/").get_data(as_text=True) for clinic in clinics]
+    pages = [
+        clinic.app.test_client().get("/dispatch/").get_data(as_text=True) for clinic in clinics
+    ]
     assert "Anna Berg" in pages[0] and "Anna Berg" not in pages[1]
     assert east.dispatch.doorbell.url != west.dispatch.doorbell.url
 
@@ -153,7 +159,11 @@ def test_without_an_adapter_nobody_gets_in_and_the_log_says_what_to_do(
         clinic = make_clinic(tmp_path, with_host=False)
     assert "pass host=YourAdapter() to ClinicDispatch().init_app" in caplog.text
     client = clinic.app.test_client()
-    rules = [rule for rule in clinic.app.url_map.iter_rules() if rule.endpoint.startswith("clinic_dispatch.")]
+    rules = [
+        rule
+        for rule in clinic.app.url_map.iter_rules()
+        if rule.endpoint.startswith("clinic_dispatch.")
+    ]
     pages = [rule.rule for rule in rules if "GET" in (rule.methods or ()) and not rule.arguments]
     assert len(pages) >= 5
     for page in pages:

@@ -34,7 +34,9 @@ def test_a_plain_rq_worker_sends_a_mailing(tmp_path: Path, redis_url: str) -> No
         with shell.running(program, *rq[1:], *QUEUES, name="rq"):
             wait_until(lambda: relay.counters.accepted == 2, "the plain worker sent nothing")
             done = (*FLASK, "dispatch", "messages", "--status", "sent", "--json")
-            wait_until(lambda: len(shell.run(*done).lines) == 2, "what it sent was not written down")
+            wait_until(
+                lambda: len(shell.run(*done).lines) == 2, "what it sent was not written down"
+            )
             doctor = shell.run(*FLASK, "dispatch", "check")
     assert doctor.status == 1
     assert "WRONG    worker" in doctor.out
