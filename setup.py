@@ -1,12 +1,21 @@
 """The distribution: the core, the channels it ships, and the migrations, as one installable whole."""
 
+import re
 from pathlib import Path
 
 from setuptools import find_packages, setup
 
+HERE = Path(__file__).parent
 CORE = find_packages(include=["clinic_dispatch_plugin", "clinic_dispatch_plugin.*"])
 BUILT_IN = find_packages("plugins")
 MIGRATIONS = "clinic_dispatch_plugin.migrations"
+
+#: Said once, where programs ask for it too; read and not imported, as nothing is installed yet.
+VERSION = re.findall(
+    r'^__version__ = "([^"]+)"$',
+    (HERE / "clinic_dispatch_plugin" / "__init__.py").read_text(encoding="utf-8"),
+    re.MULTILINE,
+)[0]
 
 REQUIRES = [
     "flask>=2.3",
@@ -24,6 +33,7 @@ REQUIRES = [
     "click>=8.1",
 ]
 DATABASES = {"postgresql": ["psycopg[binary]>=3.1"], "mariadb": ["PyMySQL>=1.1"]}
+#: The demo needs nothing that the plugin does not need itself.
 DEMO: list[str] = []
 TEST = [
     *DATABASES["postgresql"],
@@ -43,7 +53,7 @@ TEST = [
 
 setup(
     name="clinic-dispatch-plugin",
-    version="0.1.0",
+    version=VERSION,
     description="Mailings to patients inside a clinic's Flask application, where every failed message explains itself",
     long_description=Path("README.md").read_text(encoding="utf-8")
     if Path("README.md").exists()
@@ -64,7 +74,6 @@ setup(
     extras_require={**DATABASES, "demo": DEMO, "test": TEST},
     entry_points={
         "clinic_dispatch.plugins": ["email = clinic_dispatch_email"],
-        "flask.commands": [],
         "console_scripts": ["clinic-dispatch = clinic_dispatch_plugin.demo.cli:main"],
     },
 )

@@ -153,7 +153,7 @@ def progress(dispatch: Dispatch, mailing_id: int, actor: Actor) -> Progress:
         why = explained(dispatch, connection, (found["answer_id"] for found in rows))
     held = [_held(dispatch, found, why.get(found["answer_id"] or 0)) for found in rows]
     return Progress(
-        row=row if everything else {**row, "planned": sum(counts.values())},
+        row={**row} if everything else {**row, "planned": sum(counts.values())},
         counts=counts,
         expected=int((row["selection"] or {}).get("rows") or 0) if everything else 0,
         retried=retried,

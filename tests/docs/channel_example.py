@@ -19,6 +19,4 @@ class CarrierPigeon(SimpleChannel):
 @hookimpl
 def clinic_dispatch_channels(config):
     return [CarrierPigeon()]
-
-
-# [/channel]
+    # [/channel]

@@ -22,6 +22,4 @@ class ClinicHost(HostAdapter):
 
 def mount(app: Flask, db: SQLAlchemy) -> None:
     ClinicDispatch().init_app(app, db=db, host=ClinicHost())
-
-
-# [/host]
+    # [/host]

@@ -21,6 +21,4 @@ def remind(db: SQLAlchemy, patient: Recipient) -> None:
         connection=db.session.connection(),
     )
     db.session.commit()
-
-
-# [/sending]
+    # [/sending]

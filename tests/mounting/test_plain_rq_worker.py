@@ -5,11 +5,9 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from clinic_dispatch_plugin.queue.names import queue_names
 from clinic_dispatch_plugin.simulators.smtp import SmtpSimulator
 from tests.cli.programs import FLASK, Shell, wait_until
-
-#: As the README has it.
-QUEUES = ("clinic-dispatch-pump", "clinic-dispatch-plan")
 
 
 def test_a_plain_rq_worker_sends_a_mailing(tmp_path: Path, redis_url: str) -> None:
@@ -31,7 +29,7 @@ def test_a_plain_rq_worker_sends_a_mailing(tmp_path: Path, redis_url: str) -> No
         assert sent.status == 0, sent.err
         rq = ("rq", "worker", "--serializer", "rq.serializers.JSONSerializer", "--url", redis_url)
         program = Path(sys.executable).parent / rq[0]
-        with shell.running(program, *rq[1:], *QUEUES, name="rq"):
+        with shell.running(program, *rq[1:], *queue_names("clinic-dispatch"), name="rq"):
             wait_until(lambda: relay.counters.accepted == 2, "the plain worker sent nothing")
             done = (*FLASK, "dispatch", "messages", "--status", "sent", "--json")
             wait_until(

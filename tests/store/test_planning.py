@@ -24,6 +24,7 @@ from clinic_dispatch_plugin.mailings.planning import PlanOutcome, plan
 from clinic_dispatch_plugin.mailings.problems import MailingProblem, NoRoute
 from clinic_dispatch_plugin.mailings.sources import AudienceSource, FileSource, RecipientsSource
 from clinic_dispatch_plugin.messages import store as messages
+from clinic_dispatch_plugin.messages.access import CommandLine
 from clinic_dispatch_plugin.messages.mailing_tables import Mailing, Revision
 from clinic_dispatch_plugin.messages.rules import address_digest
 from clinic_dispatch_plugin.messages.tables import Audit, Message
@@ -227,6 +228,20 @@ def test_a_row_of_a_file_without_ref_is_not_looked_up_and_its_consent_is_unknown
         "inactive",
     ]
     assert [row["line"] for row in rows(clinic, plain.mailing_id)] == [2, 3, 4, 5]
+
+
+def test_a_plan_asks_about_no_patient_its_writer_may_not_see(
+    clinic: Clinic, tmp_path: Path
+) -> None:
+    fill(clinic, patient("7"), patient("8"))
+    clinic.host.hidden = {"8"}
+    source = csv(tmp_path, "letter;ref;room\na@example.org;7;1\nb@example.org;8;2\n")
+
+    mine = rows(clinic, send(clinic, source=source).mailing_id)
+    by_command = rows(clinic, send(clinic, source=source, actor=CommandLine()).mailing_id)
+
+    assert [(row["name"], row["reason"]) for row in mine] == [("Frau 7", None), ("", "inactive")]
+    assert [row["reason"] for row in by_command] == [None, None]
 
 
 def _letter(source: FileSource) -> FileSource:

@@ -240,6 +240,82 @@ def test_a_draft_waits_in_the_list_for_its_writer_alone(
         assert client.get(f"{HOME}/1/{page}").status_code in (403, 404)
 
 
+def test_another_sender_neither_reads_nor_sends_nor_discards_a_draft(
+    clinic: Clinic, client: FlaskClient
+) -> None:
+    draft(client)
+    clinic.host.actor = "reception"
+    token = token_in(client.get(f"{HOME}/new").text)
+    assert f"{HOME}/1/" not in client.get(HOME).text
+    for page in ("who", "what", "check", "preview", "progress", "progress.json"):
+        assert client.get(f"{HOME}/1/{page}").status_code == 404
+    for page in ("who", "what", "draft", "check", "start", "trial", "discard"):
+        assert client.post(f"{HOME}/1/{page}", data={"csrf_token": token}).status_code == 404
+    assert state(clinic) == "draft"
+
+
+def test_whoever_administers_discards_anothers_draft_and_the_trail_says_so(
+    clinic: Clinic, client: FlaskClient
+) -> None:
+    clinic.host.actor = "reception"
+    choose(client)
+    clinic.host.actor = "admin"
+    assert "Termine eines Tages" in client.get(HOME).text
+    submit(client, f"{HOME}/1/who", to=f"{HOME}/1/discard")
+    assert client.get(f"{HOME}/1/what").status_code == 404
+    assert scalar(clinic, select(Audit.actor_ref).where(Audit.action == "discard")) == "admin"
+
+
+def test_a_new_text_a_new_list_and_a_new_draft_are_each_looked_at_anew(
+    clinic: Clinic, client: FlaskClient
+) -> None:
+    looked = select(func.count()).where(Audit.action == "view_contents")
+    seen = 0
+    for name, text in (("Anna", TEXT["text"]), ("Bert", TEXT["text"])):
+        upload(client, f"letter;name;room\na@example.org;{name};1\n")
+        for each in (text, f"Neu: {text}"):
+            write(client, text=each)
+            assert name in words_of(client.get(f"{HOME}/1/what"))
+            assert scalar(clinic, looked) > seen
+            seen = scalar(clinic, looked)
+        submit(client, f"{HOME}/1/who", to=f"{HOME}/1/discard")
+
+
+def test_a_row_naming_a_hidden_patient_looks_like_one_naming_nobody(
+    clinic: Clinic, client: FlaskClient
+) -> None:
+    shown = []
+    for hidden in (set(), {"2"}):
+        clinic.host.hidden = hidden
+        if not hidden:
+            del clinic.host.patients["2"]
+        else:
+            clinic.host.patients["2"] = patient("2")
+        upload(client, "letter;ref;room\na@example.org;1;1\nb@example.org;2;2\n")
+        write(client)
+        check = words_of(client.get(f"{HOME}/1/check"))
+        previews = words_of(client.get(f"{HOME}/1/what?n=1"))
+        assert "Frau 2" not in check + previews
+        shown.append((check, previews))
+        submit(client, f"{HOME}/1/who", to=f"{HOME}/1/discard")
+    assert shown[0] == shown[1]
+    assert "1 von 2 Patienten erhalten die Nachricht" in shown[0][0]
+
+
+def test_a_trial_sends_a_value_that_looks_like_a_placeholder_as_it_is(
+    clinic: Clinic, client: FlaskClient
+) -> None:
+    clinic.host.patients = {"1": patient("1", name="{{ room }} {% if")}
+    from tests.clinic.host import ACTORS
+
+    writer = type(ACTORS["admin"][0])(ref="admin", name="K", addresses={"letter": "k@example.org"})
+    clinic.host.current_actor = lambda: writer  # type: ignore[method-assign]
+    draft(client)
+    assert submit(client, f"{HOME}/1/check", to=f"{HOME}/1/trial").status_code == 303
+    body = scalar(clinic, select(Revision.body))
+    assert body.replace("\u2060", "") == "Guten Tag {{ room }} {% if, Raum 214."
+
+
 def test_someone_who_may_only_write_cannot_send(clinic: Clinic, client: FlaskClient) -> None:
     draft(client)
     clinic.host.actions = frozenset({Action.VIEW, Action.COMPOSE})
@@ -468,7 +544,10 @@ def test_a_trial_goes_to_the_writer_alone_and_twenty_an_hour(
     with clinic.dispatch.database.begin() as connection:
         sent = connection.execute(select(Message.__table__)).mappings().one()
     assert (sent["address"], sent["ref"], sent["state"]) == ("kern@clinic.example", "", "queued")
-    assert sent["data"]["name"] == "Frau 1"
+    assert sent["data"] == {}
+    assert scalar(clinic, select(Revision.body)) == "Guten Tag Frau 1, Raum 214."
+    trial_of = scalar(clinic, select(Mailing.selection).where(Mailing.id == sent["mailing_id"]))
+    assert trial_of == {"trial": True, "trial_of": "1"}
     for _ in range(19):
         assert submit(client, f"{HOME}/1/check", to=f"{HOME}/1/trial").status_code == 303
     assert submit(client, f"{HOME}/1/check", to=f"{HOME}/1/trial").status_code == 422
@@ -509,6 +588,13 @@ def test_progress_counts_only_whom_the_reader_may_see(clinic: Clinic, client: Fl
     live = client.get(f"{HOME}/1/progress.json").json
     assert live is not None
     assert live["counts"] == {"queued": 2}
+    assert (live["planned"], live["expected"], live["retried"]) == (2, 0, 0)
+    with clinic.dispatch.database.begin() as connection:
+        connection.execute(update(Message).values(tries=1))
+    clinic.dispatch.cache.pop("mailing_progress", None)
+    live = client.get(f"{HOME}/1/progress.json").json
+    assert live is not None
+    assert live["retried"] == 2
 
 
 def test_a_mailing_is_held_resumed_and_cancelled_by_who_may_send(

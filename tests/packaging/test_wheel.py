@@ -1,0 +1,165 @@
+"""Builds both distributions, installs each beside the libraries that are here, and runs the demo from it."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import sysconfig
+import tarfile
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+from clinic_dispatch_plugin import __version__
+from tests.cli.programs import Shell, counts_of
+
+ROOT = Path(__file__).parents[2]
+#: Folders with code, and the name under which each is installed.
+PACKAGES = {
+    "clinic_dispatch_plugin": "clinic_dispatch_plugin",
+    "plugins": "",
+    "migrations": "clinic_dispatch_plugin/migrations",
+}
+NEVER = shutil.ignore_patterns("__pycache__", "*.egg-info", ".*_cache")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Built:
+    """The copy of the sources, and what was made of it."""
+
+    source: Path
+    wheel: Path
+    sdist: Path
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
+    """Give both distributions, the wheel made from the source distribution, so that this one is whole, too."""
+    place = tmp_path_factory.mktemp("build")
+    source, dist = place / "source", place / "dist"
+    source.mkdir()
+    for name in PACKAGES:
+        shutil.copytree(ROOT / name, source / name, ignore=NEVER)
+    for name in ("setup.py", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source / name)
+    build = (sys.executable, "-m", "build", "--no-isolation", "--outdir", dist, source)
+    ended = Shell(place).run(*build)
+    assert ended.status == 0, ended.out + ended.err
+    (wheel,), (sdist,) = dist.glob("*.whl"), dist.glob("*.tar.gz")
+    return Built(source=source, wheel=wheel, sdist=sdist)
+
+
+def _installed_names(source: Path) -> set[str]:
+    """Every file of ours by the name it must have once it is installed."""
+    return {
+        str(PurePosixPath(target) / file.relative_to(source / folder).as_posix())
+        for folder, target in PACKAGES.items()
+        for file in (source / folder).rglob("*")
+        if file.is_file() and ".egg-info" not in str(file)
+    }
+
+
+def test_the_wheel_holds_every_file_and_no_stranger_s(built: Built) -> None:
+    with zipfile.ZipFile(built.wheel) as archive:
+        held = {name for name in archive.namelist() if ".dist-info/" not in name}
+    wanted = _installed_names(built.source)
+    assert held == wanted
+    for needed in (
+        "clinic_dispatch_plugin/py.typed",
+        "clinic_dispatch_plugin/queue/watchdog.py",
+        "clinic_dispatch_plugin/templates/clinic_dispatch/layout.html",
+        "clinic_dispatch_plugin/demo/templates/demo/base.html",
+        "clinic_dispatch_plugin/translations/de/web.po",
+        "clinic_dispatch_plugin/error_reference/packs/dispatch.toml",
+        "clinic_dispatch_plugin/migrations/env.py",
+        "clinic_dispatch_plugin/migrations/versions/0001_the_first_tables.py",
+        "clinic_dispatch_email/packs/smtp_patterns.toml",
+    ):
+        assert needed in held
+    assert any(name.startswith("clinic_dispatch_plugin/static/") for name in held)
+
+
+def test_nothing_of_ours_takes_a_common_name(built: Built) -> None:
+    with zipfile.ZipFile(built.wheel) as archive:
+        tops = {name.split("/")[0] for name in archive.namelist()}
+    assert tops == {
+        "clinic_dispatch_plugin",
+        "clinic_dispatch_email",
+        f"clinic_dispatch_plugin-{__version__}.dist-info",
+    }
+
+
+def test_the_source_distribution_holds_every_file(built: Built) -> None:
+    with tarfile.open(built.sdist) as archive:
+        held = {name.partition("/")[2] for name in archive.getnames()}
+    sources = {
+        file.relative_to(built.source).as_posix()
+        for file in built.source.rglob("*")
+        if file.is_file() and ".egg-info" not in str(file) and "build" not in file.parts
+    }
+    assert sources <= held
+
+
+def test_the_metadata_says_what_it_is(built: Built) -> None:
+    with zipfile.ZipFile(built.wheel) as archive:
+        info = f"clinic_dispatch_plugin-{__version__}.dist-info"
+        metadata = archive.read(f"{info}/METADATA").decode()
+        points = archive.read(f"{info}/entry_points.txt").decode()
+    for line in (f"Version: {__version__}", "Requires-Python: >=3.11", "License"):
+        assert line in metadata
+    for extra in ("demo", "postgresql", "mariadb", "test"):
+        assert f"Provides-Extra: {extra}\n" in metadata
+    assert "# clinic_dispatch_plugin\n" in metadata, "the README"
+    assert "email = clinic_dispatch_email" in points
+    assert "clinic-dispatch = clinic_dispatch_plugin.demo.cli:main" in points
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["wheel", "sdist"])
+def test_the_demo_runs_from_what_was_installed(built: Built, tmp_path: Path, kind: str) -> None:
+    python = _environment(tmp_path / "environment")
+    shell = Shell(tmp_path)
+    offline = ("--no-index", "--no-deps", "--no-build-isolation", "--quiet")
+    pip = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", python)
+    ended = shell.run(*pip, "install", *offline, built.wheel if kind == "wheel" else built.sdist)
+    assert ended.status == 0, ended.err
+
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    beside = Shell(empty)
+    where = "import clinic_dispatch_plugin as a, clinic_dispatch_email as b; print(a.__file__, b.__file__)"
+    found = beside.run(python, "-c", where).out.split()
+    assert all(path.startswith(str(tmp_path / "environment")) for path in found), found
+
+    program = python.parent / "clinic-dispatch"
+    demo = beside.run(program, "demo", "--exit-when-done", "--port", "0", "--json")
+    assert demo.status == 0, demo.err
+    assert counts_of(demo.last)["sent"] > 100
+    assert [file.name for file in empty.iterdir()] == [".demo"]
+    flask = (
+        python,
+        "-m",
+        "flask",
+        "--app",
+        "clinic_dispatch_plugin.demo",
+        "dispatch",
+        "db",
+        "check",
+    )
+    checked = beside.run(*flask)
+    assert checked.status == 0, checked.err
+
+
+def _environment(folder: Path) -> Path:
+    """A new environment with this one's libraries on its path, and without our code, which is only linked here."""
+    made = Shell(folder.parent).run(sys.executable, "-m", "venv", "--without-pip", folder)
+    assert made.status == 0, made.err
+    python = folder / "bin" / "python"
+    asked = Shell(folder).run(
+        python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"
+    )
+    # A plain line adds the folder itself; the links inside it, by which our sources come in, stay unread.
+    (Path(asked.out.strip()) / "libraries.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    return python
