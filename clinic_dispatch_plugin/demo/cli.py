@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -168,6 +169,11 @@ def simulate_smtp(
             if scenarios
             else ScriptedBehaviour(greylist_seconds=greylist_seconds)
         )
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        example = '{"anna@example.org": "full"}'
+        raise click.ClickException(
+            f"--scenarios {scenarios}: write JSON such as {example}."
+        ) from error
     except (OSError, ValueError) as error:
         raise click.ClickException(f"--scenarios {scenarios}: {error}") from error
     settings = RelaySettings(

@@ -35,7 +35,11 @@ def look_at_contents(
     """
     with dispatch.database.begin() as connection:
         row = lists_store.message(connection, message_id)
-    if row is None or not Sight(dispatch, actor).sees(row["ref"]):
+        mailing = lists_store.mailing(connection, row["mailing_id"]) if row else None
+    # A trial goes to its writer and holds a patient's words: whoever may not see that patient sees no trial either.
+    trial_of = str(((mailing["selection"] if mailing else None) or {}).get("trial_of", ""))
+    sight = Sight(dispatch, actor)
+    if row is None or not sight.sees(row["ref"]) or not sight.sees(trial_of):
         raise LookupError(message_id)
 
     def work(connection: Connection) -> None:

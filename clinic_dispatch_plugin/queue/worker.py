@@ -21,6 +21,9 @@ class _TellingWorker(Worker):
     #: Seconds between two looks for a Redis that went away: work goes on soon after its return.
     max_connection_wait_time = 10.0
 
+    def subscribe(self) -> None:
+        """Listen to no commands of RQ's own: nobody sends any, and a process that forks is better without threads."""
+
     def request_stop(self, signum: int, frame: Any) -> None:
         """The first SIGTERM or SIGINT."""
         if self.on_stop is not None:

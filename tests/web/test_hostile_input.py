@@ -379,7 +379,7 @@ def test_no_form_leads_to_another_site(full: FullClinic, back: str) -> None:
 
 
 def test_somebody_elses_draft_does_not_exist(full: FullClinic) -> None:
-    """For a colleague who may write but not send; who may send sees what waits to be sent."""
+    """Only its writer and the administration open a draft."""
     full.clinic.host.actions = frozenset({Action.VIEW, Action.COMPOSE, Action.VIEW_CONTENTS})
     before = full.rows()
     try:
