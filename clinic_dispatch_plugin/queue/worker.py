@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import signal
 from collections.abc import Callable
+from types import FrameType
 from typing import Any
 
 from redis.exceptions import RedisError
@@ -29,6 +31,11 @@ class _TellingWorker(Worker):
         if self.on_stop is not None:
             self.on_stop()
         super().request_stop(signum, frame)  # type: ignore[no-untyped-call]
+
+    def request_force_stop(self, signum: int, frame: FrameType | None) -> None:
+        """A second SIGINT kills the job; a second SIGTERM is only our supervisor's, after somebody signalled us all."""
+        if signum != signal.SIGTERM:
+            super().request_force_stop(signum, frame)
 
 
 def work(

@@ -320,7 +320,7 @@ def test_someone_who_may_only_write_cannot_send(clinic: Clinic, client: FlaskCli
     draft(client)
     clinic.host.actions = frozenset({Action.VIEW, Action.COMPOSE})
     page = client.get(f"{HOME}/1/check")
-    assert "Senderecht" in words_of(page)
+    assert "dürfen nicht senden" in words_of(page)
     answer = client.post(f"{HOME}/1/start", data={"csrf_token": token_in(page.text)})
     assert answer.status_code == 403
     assert state(clinic) == "draft"
