@@ -46,6 +46,7 @@ class Database:
         self._host = host
         self._url = url
         self._engine: Engine | None = None
+        self._hosts: Engine | None = None
         self._lock = threading.Lock()
 
     @property
@@ -66,7 +67,8 @@ class Database:
                 _make_private(engine.url.database)
         else:
             with self._app.app_context():
-                engine = _apart(self._host.engine)
+                self._hosts = self._host.engine
+            engine = _apart(self._hosts)
             own = False
         if engine.dialect.name == "sqlite":
             event.listen(engine, "connect", _sqlite_wal if own else _sqlite_patience)
@@ -96,9 +98,10 @@ class Database:
         raise AssertionError("unreachable")
 
     def dispose(self) -> None:
-        """Close every pooled connection; a forked process must not share its parent's."""
-        if self._engine is not None:
-            self._engine.dispose()
+        """Close every pooled connection, the host's too; a forked process must not share its parent's."""
+        for engine in (self._engine, self._hosts):
+            if engine is not None:
+                engine.dispose()
 
 
 def _apart(engine: Engine) -> Engine:

@@ -62,6 +62,8 @@ def ensure_seeded(app: Flask) -> None:
         finally:
             # A worker forks later; its children must not share this connection.
             engine.dispose()
+            if (dispatch := app.extensions.get("clinic_dispatch")) is not None:
+                dispatch.database.dispose()
 
 
 def notes(engine: Engine) -> dict[str, str]:

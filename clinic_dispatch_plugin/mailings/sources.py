@@ -169,10 +169,8 @@ def _usable(
         without_address = row.problem is RowProblem.EMPTY_ADDRESS
         if bad_rows is not None and not (without_address and bad_rows.whole_rows_only):
             bad_rows.add(row)
-        if without_address:
-            yield RecipientRow(
-                line=row.line, address="", ref=None, name=None, locale=None, values={}
-            )
+        if without_address and row.rest is not None:
+            yield row.rest
 
 
 def _ask(host: HostAdapter, sight: Sight, rows: Sequence[RecipientRow]) -> Mapping[str, Recipient]:

@@ -44,6 +44,8 @@ def make_clinic(tmp_path: Path) -> Iterator[MakeClinic]:
     for app in made:
         with app.app_context():
             db.engine.dispose()
+        if (dispatch := app.extensions.get("clinic_dispatch")) is not None:
+            dispatch.database.dispose()
 
 
 @pytest.fixture(scope="session")
