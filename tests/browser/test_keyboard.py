@@ -96,4 +96,4 @@ def test_what_is_wrong_is_reached_at_once(browser: Browser, demo: DemoClinic) ->
         )
         page.keyboard.press("Tab")
         page.keyboard.press("Enter")
-        assert page.url.endswith("#f-whom")
+        page.wait_for_url(re.compile(r"#f-whom$"), timeout=PATIENCE)
