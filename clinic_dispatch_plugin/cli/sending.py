@@ -20,8 +20,7 @@ from clinic_dispatch_plugin.cli.base import (
     typed,
 )
 from clinic_dispatch_plugin.config import PURPOSES
-from clinic_dispatch_plugin.engine import store as engine
-from clinic_dispatch_plugin.engine.tender import SILENT_SECONDS
+from clinic_dispatch_plugin.engine.tender import worker_is_seen
 from clinic_dispatch_plugin.host.types import Audience
 from clinic_dispatch_plugin.mailings import service as mailings
 from clinic_dispatch_plugin.mailings.content import MailingContent
@@ -39,12 +38,6 @@ _POLL_SECONDS = 0.2
 def register(group: AppGroup) -> None:
     """Add the command."""
     group.add_command(send)
-
-
-def worker_is_seen(dispatch: Dispatch) -> bool:
-    """Whether some worker gave a sign of life lately."""
-    with dispatch.database.begin() as connection:
-        return bool(engine.workers(connection, within=SILENT_SECONDS))
 
 
 def _moment(_: click.Context, __: click.Parameter, value: str | None) -> datetime | None:
