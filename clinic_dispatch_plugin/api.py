@@ -15,11 +15,14 @@ from clinic_dispatch_plugin.channels.errors import (
 )
 from clinic_dispatch_plugin.channels.faults import fail_point
 from clinic_dispatch_plugin.channels.reference import (
+    Cause,
     Permanence,
     ReferenceEntry,
     ReferencePack,
     Texts,
+    load_causes,
     load_pack,
+    shared_causes,
 )
 from clinic_dispatch_plugin.channels.types import (
     Accepted,
@@ -53,6 +56,7 @@ __all__ = [
     "Batch",
     "CallbackRefused",
     "Capabilities",
+    "Cause",
     "Channel",
     "ChannelError",
     "ConfigurationError",
@@ -82,5 +86,7 @@ __all__ = [
     "UncertainError",
     "fail_point",
     "hookimpl",
+    "load_causes",
     "load_pack",
+    "shared_causes",
 ]

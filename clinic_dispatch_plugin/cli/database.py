@@ -12,7 +12,7 @@ from flask.cli import AppGroup
 from clinic_dispatch_plugin.cli.base import fail, guarded, typed
 from clinic_dispatch_plugin.database import migrate
 from clinic_dispatch_plugin.database.connection import Database
-from clinic_dispatch_plugin.error_reference.service import install_packs
+from clinic_dispatch_plugin.error_reference.packs import install_packs
 from clinic_dispatch_plugin.registry import Dispatch, current_dispatch
 
 

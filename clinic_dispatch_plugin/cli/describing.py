@@ -9,7 +9,7 @@ from typing import Any
 import click
 from flask.cli import AppGroup
 
-from clinic_dispatch_plugin.channels.reference import LANGUAGES
+from clinic_dispatch_plugin.channels.reference import GROUPS, LANGUAGES, WHO
 from clinic_dispatch_plugin.cli.base import (
     SYSTEM,
     fail,
@@ -20,9 +20,10 @@ from clinic_dispatch_plugin.cli.base import (
     typed,
 )
 from clinic_dispatch_plugin.cli.reference import entries, entry_json, find_entry, reference
-from clinic_dispatch_plugin.error_reference import service
+from clinic_dispatch_plugin.error_reference import editing
+from clinic_dispatch_plugin.error_reference.checking import ReferenceProblem
 from clinic_dispatch_plugin.error_reference.policy import Policy, PolicyAction
-from clinic_dispatch_plugin.error_reference.rules import GROUPS, WHO, KnownEntry
+from clinic_dispatch_plugin.error_reference.rules import KnownEntry
 from clinic_dispatch_plugin.error_reference.wording import CATEGORIES, PERMANENCES
 from clinic_dispatch_plugin.registry import Dispatch
 
@@ -63,7 +64,7 @@ def add(
     """Add an entry of the clinic's own; it describes the draft of this answer, and explains all earlier messages."""
     dispatch = ready()
     try:
-        entry = service.add_entry(
+        entry = editing.add_entry(
             dispatch,
             system=system,
             code=code,
@@ -72,7 +73,7 @@ def add(
             content=_content(given, lang or dispatch.settings.locale),
             by=SYSTEM.name,
         )
-    except service.ReferenceProblem as error:
+    except ReferenceProblem as error:
         hint = ""
         if error.field == "code" and len(code) <= _LONGEST_CODE and code.strip():
             hint = f" Use: {typed(f'reference set {system} {code} …')}"
@@ -138,14 +139,14 @@ def set_entry(
     if not content:
         fail("Say what to change, such as --short TEXT or --policy tries=3; or --restore.")
     try:
-        changed = service.change_entry(dispatch, entry.id, content=content, by=SYSTEM.name)
-    except service.ReferenceProblem as error:
+        changed = editing.change_entry(dispatch, entry.id, content=content, by=SYSTEM.name)
+    except ReferenceProblem as error:
         fail(f"{_option(error.field)}: {error}")
     _say(changed, lang or dispatch.settings.locale, as_json)
 
 
 def _restore(dispatch: Dispatch, entry: KnownEntry, language: str, as_json: bool) -> None:
-    kept = service.restore_entry(dispatch, entry.id, by=SYSTEM.name)
+    kept = editing.restore_entry(dispatch, entry.id, by=SYSTEM.name)
     if as_json:
         found = {known.id: known for known in entries(dispatch)}.get(entry.id)
         print_json(entry_json(found, language) if found else {"id": entry.id, "removed": True})

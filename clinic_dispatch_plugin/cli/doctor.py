@@ -21,6 +21,7 @@ from clinic_dispatch_plugin.engine import store as engine
 from clinic_dispatch_plugin.engine.journal import Journal
 from clinic_dispatch_plugin.engine.tender import SILENT_SECONDS
 from clinic_dispatch_plugin.error_reference import service as error_reference
+from clinic_dispatch_plugin.error_reference.packs import packs_are_current
 from clinic_dispatch_plugin.registry import Dispatch, current_dispatch
 from clinic_dispatch_plugin.web.layout import layout_problem
 
@@ -170,7 +171,7 @@ def _database(dispatch: Dispatch) -> Iterator[Finding]:
         text=f"{dispatch.database.engine.dialect.name}, revision {revision}",
     )
     with dispatch.database.begin() as connection:
-        if not error_reference.packs_are_current(dispatch, connection):
+        if not packs_are_current(dispatch, connection):
             yield Finding(
                 subject="reference",
                 state="wrong",

@@ -14,7 +14,8 @@ from flask.cli import AppGroup
 from clinic_dispatch_plugin.channels.reference import LANGUAGES
 from clinic_dispatch_plugin.cli.base import SYSTEM, fail, guarded, ready
 from clinic_dispatch_plugin.cli.reference import reference, stored_entries
-from clinic_dispatch_plugin.error_reference import service
+from clinic_dispatch_plugin.error_reference import editing, service
+from clinic_dispatch_plugin.error_reference.checking import ReferenceProblem, checked_content
 from clinic_dispatch_plugin.error_reference.policy import Policy
 from clinic_dispatch_plugin.error_reference.rules import TEXT_FIELDS, compile_pattern
 from clinic_dispatch_plugin.registry import Dispatch
@@ -97,7 +98,7 @@ def _checked(file: Path, said: Any) -> list[Mapping[str, Any]]:
     for number, row in enumerate(rows, start=1):
         try:
             _check(row)
-        except service.ReferenceProblem as error:
+        except ReferenceProblem as error:
             name = f"{row.get('system')} {row.get('code')}"
             fail(f"{file}: entry {number} ({name}): {error.field}: {error} Nothing was read.")
     return [row for row in rows if row.get("own")]
@@ -107,29 +108,27 @@ def _check(row: Mapping[str, Any]) -> None:
     for name, longest in (("system", 32), ("code", 64)):
         value = row.get(name)
         if not isinstance(value, str) or not 1 <= len(value.strip()) <= longest:
-            raise service.ReferenceProblem(
+            raise ReferenceProblem(
                 name, "This must be a text of 1 to {longest} characters.", longest=longest
             )
     for name in ("pattern", "unless"):
         value = row.get(name) or ""
         if not isinstance(value, str):
-            raise service.ReferenceProblem(name, "This must be a text.")
+            raise ReferenceProblem(name, "This must be a text.")
         try:
             compile_pattern(value)
         except ValueError as error:
-            raise service.ReferenceProblem(
-                name, "This pattern cannot be used: {why}", why=error
-            ) from None
+            raise ReferenceProblem(name, "This pattern cannot be used: {why}", why=error) from None
     own = row.get("own") or {}
     if not isinstance(own, dict):
-        raise service.ReferenceProblem("own", "This must be an object of fields.")
+        raise ReferenceProblem("own", "This must be an object of fields.")
     for field, value in own.items():
         if field not in _FIELDS:
-            raise service.ReferenceProblem(field, "There is no such field.")
+            raise ReferenceProblem(field, "There is no such field.")
         if not field.startswith("policy.") and not isinstance(value, str):
-            raise service.ReferenceProblem(field, "This must be a text.")
+            raise ReferenceProblem(field, "This must be a text.")
     if own:
-        service.checked_content(own, complete=row.get("origin") != "shipped")
+        checked_content(own, complete=row.get("origin") != "shipped")
 
 
 def _import_one(dispatch: Dispatch, row: Mapping[str, Any]) -> int:
@@ -144,10 +143,10 @@ def _import_one(dispatch: Dispatch, row: Mapping[str, Any]) -> int:
         found = service.reference(dispatch, connection).entries.values()
     for entry in found:
         if (entry.origin, entry.system, entry.code, entry.pattern, entry.unless) == wanted:
-            service.change_entry(dispatch, entry.id, content=row["own"], by=SYSTEM.name)
+            editing.change_entry(dispatch, entry.id, content=row["own"], by=SYSTEM.name)
             return 1
     try:
-        service.add_entry(
+        editing.add_entry(
             dispatch,
             system=row["system"],
             code=row["code"],
@@ -156,9 +155,7 @@ def _import_one(dispatch: Dispatch, row: Mapping[str, Any]) -> int:
             content=row["own"],
             by=SYSTEM.name,
         )
-    except (
-        service.ReferenceProblem
-    ) as error:  # a change to an entry that this version does not ship
+    except ReferenceProblem as error:  # a change to an entry that this version does not ship
         click.echo(f"left out: {row['system']} {row['code']}: {error}", err=True)
         return 0
     return 1

@@ -28,7 +28,7 @@ from clinic_dispatch_plugin.error_reference.policy import policy_of
 from clinic_dispatch_plugin.error_reference.rules import (
     Explanation,
     KnownEntry,
-    codes_of,
+    permanence_said,
 )
 from clinic_dispatch_plugin.messages.causes import count_by_answer
 from clinic_dispatch_plugin.registry import Dispatch
@@ -198,9 +198,8 @@ def explanation_json(found: Explanation, answer: Answer, language: str) -> Mappi
     """An explanation as commands print it; of unknown permanence: the SMTP reply's first digit decides."""
     entry = found.entry
     permanence = entry.permanence.value if entry else "unknown"
-    if answer.system == "smtp" and permanence == "unknown":
-        first = (codes_of(answer)[1] or answer.code)[:1]
-        permanence = {"4": "temporary", "5": "permanent"}.get(first, "unknown")
+    if not (entry and "permanence" in entry.own):
+        permanence = permanence_said(answer) or permanence
     known = found.matched.value != "none"
     return {
         "entry": {"system": entry.system, "code": entry.code} if entry and known else None,
@@ -212,7 +211,9 @@ def explanation_json(found: Explanation, answer: Answer, language: str) -> Mappi
         "what_happened": entry.text("what_happened", language) if entry else "",
         "what_helps": entry.text("what_helps", language) if entry else "",
         "who": entry.who if entry else "administration",
-        "policy": asdict(policy_of(entry.content if entry else {}, permanence=permanence)),
+        "policy": asdict(
+            entry.policy_for(answer) if entry else policy_of({}, permanence=permanence)
+        ),
     }
 
 

@@ -27,7 +27,7 @@ from clinic_dispatch_plugin.demo.models import (
     db,
 )
 from clinic_dispatch_plugin.demo.roles import Role
-from clinic_dispatch_plugin.error_reference.service import install_packs
+from clinic_dispatch_plugin.error_reference.packs import install_packs
 
 log = logging.getLogger(__name__)
 

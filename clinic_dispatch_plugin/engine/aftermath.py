@@ -108,9 +108,11 @@ def settle(
                 tries=row["tries"],
                 attempts=row["attempts"],
                 not_after=row["not_after"],
+                created_at=row["created_at"],
             ),
             channel=row["channel"],
             address=row["address"],
+            name=row["name"],
         )
         for row in messages.open_attempts_of_run(connection, run_id)
         if _decidable(row, content)

@@ -11,9 +11,16 @@ from sqlalchemy import Connection
 
 from clinic_dispatch_plugin.channels.types import Accepted, Answer, Refused, SendResult, Uncertain
 from clinic_dispatch_plugin.engine.rules import Facts, Outcome, decide, storable
-from clinic_dispatch_plugin.error_reference.service import note_answer
+from clinic_dispatch_plugin.error_reference.rules import Explanation
+from clinic_dispatch_plugin.error_reference.service import Met, note_answer, note_answers
 from clinic_dispatch_plugin.messages import store as messages
-from clinic_dispatch_plugin.messages.rules import AttemptState, MessageState, Mover, address_digest
+from clinic_dispatch_plugin.messages.rules import (
+    AttemptState,
+    MessageState,
+    Mover,
+    address_digest,
+    masked,
+)
 from clinic_dispatch_plugin.registry import Dispatch
 
 
@@ -25,6 +32,7 @@ class Result:
     facts: Facts
     channel: str
     address: str
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,10 +41,12 @@ class Cause:
 
     category: str
     pause_share: float
+    #: Results of the mailing before that share counts.
+    pause_least: int
     answer: Answer
 
 
-_NO_CAUSE = Cause(category="", pause_share=0.0, answer=Answer(system="", code=""))
+_NO_CAUSE = Cause(category="", pause_share=0.0, pause_least=0, answer=Answer(system="", code=""))
 
 
 @dataclass(slots=True, kw_only=True)
@@ -63,8 +73,10 @@ def record(
     """Record results inside the caller's transaction; recording the same twice changes nothing."""
     done = Recorded()
     attempts, settled = [], []
-    for result in results:
-        outcome, answer_id = _decide(dispatch, connection, result, now=now)
+    for result, noted in _explained(dispatch, connection, results):
+        answer_id, explanation = noted or (None, None)
+        scale = dispatch.settings.retry_scale
+        outcome = decide(result.said, result.facts, now=now, scale=scale, explanation=explanation)
         attempts.append(_attempt_row(outcome, answer_id))
         reason_id = answer_id
         if outcome.reason is not None:
@@ -77,6 +89,8 @@ def record(
                 channel=result.channel,
                 digest=address_digest(result.channel, result.address),
                 answer_id=answer_id,
+                days=outcome.block_days,
+                shown=masked(result.address),
             )
     if results:
         messages.close_attempts(connection, attempts)
@@ -84,20 +98,33 @@ def record(
     return done
 
 
-def _decide(
-    dispatch: Dispatch, connection: Connection, result: Result, *, now: datetime
-) -> tuple[Outcome, int | None]:
-    scale = dispatch.settings.retry_scale
-    said = result.said
-    if not isinstance(said, Accepted) and said.answer is not None:
-        said = replace(said, answer=storable(said.answer))
-    if isinstance(said, (Refused, Uncertain)):
-        answer_id, explanation = note_answer(
-            dispatch, connection, said.answer, channel=result.channel
+def _explained(
+    dispatch: Dispatch, connection: Connection, results: Sequence[Result]
+) -> list[tuple[Result, tuple[int, Explanation] | None]]:
+    """Each result with its answer written down, all of a window in one go; acceptances have none."""
+    storables = [_storable(result) for result in results]
+    met = [
+        Met(
+            answer=result.said.answer,
+            channel=result.channel,
+            address=result.address,
+            name=result.name,
         )
-        outcome = decide(said, result.facts, now=now, scale=scale, explanation=explanation)
-        return outcome, answer_id
-    return decide(said, result.facts, now=now, scale=scale), None
+        for result in storables
+        if isinstance(result.said, (Refused, Uncertain))
+    ]
+    noted = iter(note_answers(dispatch, connection, met))
+    return [
+        (result, next(noted) if isinstance(result.said, (Refused, Uncertain)) else None)
+        for result in storables
+    ]
+
+
+def _storable(result: Result) -> Result:
+    said = result.said
+    if isinstance(said, Accepted) or said.answer is None:
+        return result
+    return replace(result, said=replace(said, answer=storable(said.answer)))
 
 
 def _consequences(done: Recorded, outcome: Outcome) -> None:
@@ -110,7 +137,12 @@ def _consequences(done: Recorded, outcome: Outcome) -> None:
         done.stops_account = outcome.answer
     if outcome.attempt is AttemptState.REFUSED and outcome.answer is not None:
         done.causes.append(
-            Cause(category=outcome.category, pause_share=outcome.pause_share, answer=outcome.answer)
+            Cause(
+                category=outcome.category,
+                pause_share=outcome.pause_share,
+                pause_least=outcome.pause_least,
+                answer=outcome.answer,
+            )
         )
     elif outcome.attempt is AttemptState.ACCEPTED:
         done.causes.append(_NO_CAUSE)

@@ -13,8 +13,9 @@ from clinic_dispatch_plugin.channels.types import (
     SendResult,
     Uncertain,
 )
+from clinic_dispatch_plugin.error_reference.normalising import TEXT_LIMIT
 from clinic_dispatch_plugin.error_reference.policy import Policy, PolicyAction, policy_of
-from clinic_dispatch_plugin.error_reference.rules import TEXT_LIMIT, Explanation, codes_of
+from clinic_dispatch_plugin.error_reference.rules import Explanation, permanence_said
 from clinic_dispatch_plugin.messages.rules import AttemptState, MessageState
 
 EXPIRED = Answer(system="dispatch", code="expired")
@@ -38,6 +39,8 @@ class Facts:
     tries: int
     attempts: int
     not_after: datetime | None = None
+    #: When the message was made: what an entry's deadline counts from.
+    created_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +58,8 @@ class Outcome:
     reason: Answer | None = None
     provider_id: str | None = None
     block: bool = False
+    #: Days after which the block ends; 0: never by itself.
+    block_days: int = 0
     #: The account stops because of this answer.
     stops_account: bool = False
     #: It may be the account's fault: counted.
@@ -63,6 +68,8 @@ class Outcome:
     category: str = ""
     #: Share of a mailing's last results at which this category pauses it; 0: never.
     pause_share: float = 0.0
+    #: Results of the mailing before that share counts.
+    pause_least: int = 20
 
 
 def storable(answer: Answer) -> Answer:
@@ -80,20 +87,11 @@ def _plain(text: str) -> str:
 
 
 def policy_for(explanation: Explanation, answer: Answer, retryable: bool | None) -> Policy:
-    """The policy that holds for an answer.
-
-    Where the entry does not know whether it lasts, the reply's first digit does (RFC 5321 4.2.1).
-    """
-    entry = explanation.entry
-    first = (codes_of(answer)[1] or answer.code)[:1] if answer.system == "smtp" else ""
-    permanence = {"4": "temporary", "5": "permanent"}.get(first)
-    if retryable is not None:
-        permanence = "temporary" if retryable else "permanent"
-    if entry is None:
-        return policy_of({}, permanence=permanence)
-    if permanence is None or (retryable is None and entry.permanence != "unknown" and first == ""):
-        return entry.policy
-    return policy_of(entry.content, permanence=permanence)
+    """The policy that holds for an answer, also where nothing is known of it."""
+    if explanation.entry is not None:
+        return explanation.entry.policy_for(answer, retryable)
+    passes = retryable if retryable is not None else permanence_said(answer) == "temporary"
+    return policy_of({}, permanence="temporary" if passes else "permanent")
 
 
 def decide(
@@ -169,7 +167,7 @@ def _refused(
         else policy.next_try(tries, now=now, retry_after=result.retry_after, scale=scale)
     )
     expired = retries and facts.not_after is not None and due_at >= facts.not_after
-    waits = retries and not expired
+    waits = retries and not expired and not _over(policy, facts, due_at, scale)
     return Outcome(
         facts=facts,
         attempt=AttemptState.REFUSED,
@@ -179,9 +177,18 @@ def _refused(
         due_at=due_at if waits else None,
         answer=result.answer,
         reason=EXPIRED if expired else None,
-        block=policy.block and not retries,
+        block=policy.block and not waits and not expired,
+        block_days=policy.block_days,
         stops_account=stops,
         suspects_account=suspects,
         category=explanation.entry.category if explanation.entry else "",
         pause_share=policy.pause_share,
+        pause_least=policy.pause_least,
     )
+
+
+def _over(policy: Policy, facts: Facts, due_at: datetime, scale: float) -> bool:
+    """Whether the next try would come after the entry's deadline."""
+    if not policy.deadline or facts.created_at is None:
+        return False
+    return due_at > facts.created_at + timedelta(seconds=policy.deadline * scale)

@@ -32,8 +32,6 @@ from clinic_dispatch_plugin.messages.rules import MessageState
 
 log = logging.getLogger(__name__)
 
-#: Results of a mailing before it may be paused for what they say.
-ENOUGH_TO_PAUSE = 20
 #: Tries to record before a worker that was asked to end leaves it to the journal.
 _TRIES_WHILE_DRAINING = 2
 
@@ -198,7 +196,13 @@ class Windows:
 
     def _known(self, result: SendResult) -> Result:
         row, facts = self._facts[result.attempt_id]
-        return Result(said=result, facts=facts, channel=row["channel"], address=row["address"])
+        return Result(
+            said=result,
+            facts=facts,
+            channel=row["channel"],
+            address=row["address"],
+            name=row["name"],
+        )
 
     def _consequences(self, connection: Connection, recorded: Recorded) -> bool:
         """What the results mean for account and mailing; True: one of them stopped now."""
@@ -263,6 +267,7 @@ class Windows:
             tries=row["tries"],
             attempts=row["attempts"] + 1,
             not_after=self._text.not_after,
+            created_at=row["created_at"],
         )
         self._facts[message.attempt_id] = (row, facts)
         return {
@@ -285,10 +290,9 @@ def too_many(before: Iterable[str], new: Sequence[Cause]) -> Cause | None:
     if not suspicious:
         return None
     categories = [*before, *(cause.category for cause in new)][-100:]
-    if len(categories) < ENOUGH_TO_PAUSE:
-        return None
     counted = Counter(categories)
     for cause in suspicious:
-        if counted[cause.category] > cause.pause_share * len(categories):
+        enough = len(categories) >= min(cause.pause_least, 100)
+        if enough and counted[cause.category] > cause.pause_share * len(categories):
             return cause
     return None

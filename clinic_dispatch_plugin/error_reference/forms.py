@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from clinic_dispatch_plugin.channels.reference import LANGUAGES
+from clinic_dispatch_plugin.channels.reference import GROUPS, LANGUAGES, WHO
 from clinic_dispatch_plugin.error_reference.policy import PolicyAction, usual
 from clinic_dispatch_plugin.error_reference.rules import (
-    GROUPS,
     PATTERN_LIMIT,
     TEXT_FIELDS,
-    WHO,
     KnownEntry,
     compile_pattern,
 )

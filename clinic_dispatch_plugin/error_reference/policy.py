@@ -24,24 +24,48 @@ class PolicyAction(StrEnum):
     SUSPECT_ACCOUNT = "suspect_account"
 
 
+#: Lowest and highest value of each number, and whether it is a whole one. Durations in seconds.
+LIMITS: Mapping[str, tuple[float, float, bool]] = {
+    "base": (0, 30 * 86_400, False),
+    "cap": (0, 30 * 86_400, False),
+    "floor": (0, 30 * 86_400, False),
+    "factor": (1, 10, False),
+    "tries": (1, 50, True),
+    "deadline": (0, 90 * 86_400, False),
+    "block_days": (0, 3_650, True),
+    "pause_share": (0, 1, False),
+    "pause_least": (1, 10_000, True),
+}
+#: Fields that are yes or no.
+SWITCHES = frozenset({"block"})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
     """When and how often to try again, and what else follows. Durations in seconds."""
 
     action: PolicyAction
+    #: The first wait is at most this long, each further one ``factor`` times as long, up to ``cap``.
     base: float = 120.0
+    factor: float = 2.0
     cap: float = 3_600.0
     floor: float = 0.0
     #: Tries in all, the first one counted.
     tries: int = 5
-    #: The address is not written to again until somebody changes it.
+    #: After so long since the message was made nothing is tried again; 0: no such limit.
+    deadline: float = 0.0
+    #: The address is not written to again on this channel.
     block: bool = False
+    #: Days after which the block ends; 0: when somebody changes the address or lifts it.
+    block_days: int = 0
     #: Share of a mailing's last messages with this cause at which it is paused; 0: never.
     pause_share: float = 0.0
+    #: Results of the mailing before that share counts.
+    pause_least: int = 20
 
     def delay(self, tries: int, *, retry_after: float | None, scale: float) -> float:
         """Seconds to the next try after ``tries`` of them: at least floor and ``retry_after``, with full jitter."""
-        spread = min(self.cap, self.base * 2 ** max(0, min(tries, 30) - 1))
+        spread = min(self.cap, self.base * self.factor ** max(0, min(tries, 30) - 1))
         asked = min(retry_after or 0.0, LONGEST_PAUSE) if (retry_after or 0.0) > 0 else 0.0
         return max(asked, self.floor * scale) + random.uniform(0, spread) * scale
 
@@ -65,6 +89,8 @@ _TEMPORARY: Mapping[str, Policy] = {
     "quota_or_rate": replace(_RETRY, floor=300.0, base=60.0, cap=14_400.0, tries=6),
     "recipient_full": replace(_RETRY, base=3_600.0, cap=43_200.0, tries=5),
     "network_fault": replace(_RETRY, base=30.0, cap=900.0, tries=8),
+    "busy": replace(_RETRY, base=600.0, cap=7_200.0, tries=3),
+    "no_answer": replace(_RETRY, base=600.0, cap=7_200.0, tries=3),
     "sender_reputation": replace(_RETRY, floor=300.0, base=600.0, cap=14_400.0, tries=6),
 }
 _PERMANENT: Mapping[str, Policy] = {

@@ -11,12 +11,12 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping
 
+from clinic_dispatch_plugin.channels.reference import GROUPS
 from clinic_dispatch_plugin.channels.types import Answer
 from clinic_dispatch_plugin.error_reference import reading_store, store
 from clinic_dispatch_plugin.error_reference.likeness import literal, piece_of, similar
 from clinic_dispatch_plugin.error_reference.rules import (
     ANY_CODE,
-    GROUPS,
     KnownEntry,
     Reference,
     codes_of,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -14,34 +14,22 @@ import re2
 
 from clinic_dispatch_plugin.channels.reference import LANGUAGES, Permanence, ReferenceEntry
 from clinic_dispatch_plugin.channels.types import Answer
+from clinic_dispatch_plugin.error_reference.normalising import TEXT_LIMIT, anonymous
 from clinic_dispatch_plugin.error_reference.policy import Policy, policy_of
 
-#: Characters of an answer that are looked at and kept.
-TEXT_LIMIT = 2_000
 #: Characters of a pattern that staff may write; shipped ones are as long as they must.
 PATTERN_LIMIT = 500
-SAMPLE_LIMIT = 400
 #: The code under which an entry stands for a whole system.
 ANY_CODE = "*"
 
-TEXT_FIELDS = ("short", "what_happened", "what_helps")
-GROUPS = ("service", "sending", "delivery")
-WHO = ("recipient", "reception", "administration", "provider", "nobody")
+TEXT_FIELDS = ("short", "what_happened", "what_helps", "tell_patient")
 
 _ENHANCED = re.compile(r"^[245]\.\d{1,3}\.\d{1,3}$")
 _REPLY = re.compile(r"^[2345]\d\d$")
 _REPLY_IN_TEXT = re.compile(r"^\s*([2345]\d\d)[\s-]")
 _ENHANCED_IN_TEXT = re.compile(r"^\s*[2345]\d\d[\s-]#?([245]\.\d{1,3}\.\d{1,3})(?![\d.])")
-
-_REPEATED_CODE = re.compile(r"^\s*[2345]\d\d[\s-](?:[245]\.\d{1,3}\.\d{1,3}\s)?")
-
-_ADDRESS = re.compile(
-    r"<?(?<![^\s<>()\[\],;:\"'])[^\s<>()\[\],;:\"'@]{1,128}@[^\s<>()\[\],;:\"']{1,255}>?"
-)
-_IP = re.compile(r"\b\d{1,3}(?:\.\d{1,3}){3}\b|\b[0-9a-fA-F]{1,4}(?::[0-9a-fA-F]{0,4}){3,7}\b")
-_QUERY_VALUE = re.compile(r"(?<=[?&])([\w.-]{1,40}=)[^&\s]{3,}")
-_NUMBER = re.compile(r"\+\d[\d\s/()-]{5,}\d|\b\d{6,}\b")
-_IDENTIFIER = re.compile(r"\b(?=[a-zA-Z-]*\d)(?=[\d-]*[A-Za-z])[a-zA-Z0-9-]{9,}\b")
+#: In brackets at another place, as qmail writes it: ``(#5.1.1)``.
+_ENHANCED_ELSEWHERE = re.compile(r"[(\[]#?([245]\.[0-7]\.\d{1,3})[)\]]")
 
 
 class Matched(StrEnum):
@@ -76,6 +64,10 @@ class KnownEntry:
     #: Flat: ``{"short.de": …, "category": …}``.
     content: Mapping[str, Any]
     changed: bool = False
+    #: Names of the fields that the clinic wrote.
+    own: frozenset[str] = frozenset()
+    #: The entry whose words and policy it shares.
+    same_as: int | None = None
     policy: Policy = field(init=False)
 
     def __post_init__(self) -> None:
@@ -106,12 +98,39 @@ class KnownEntry:
         """Who can mend it."""
         return str(self.content.get("who", "administration"))
 
+    @property
+    def is_vague(self) -> bool:
+        """Whether it is the pack's entry for "other or undefined" (RFC 3463), unchanged by the clinic."""
+        return not self.changed and self.system == "smtp" and self.category == "unknown"
+
+    @property
+    def cause(self) -> str:
+        """The cause whose texts it has, as packs name it; empty for words of its own."""
+        return str(self.content.get("cause", ""))
+
     def text(self, name: str, language: str) -> str:
-        """One of its texts; where a language lacks it, the first that has it."""
+        """One of its texts; where a language lacks it, the first that has it, unless the clinic emptied it."""
         for candidate in (language, *LANGUAGES):
-            if found := self.content.get(f"{name}.{candidate}"):
+            found = self.content.get(f"{name}.{candidate}")
+            if found or (candidate == language and found == "" and name != "short"):
                 return str(found)
         return ""
+
+    def policy_for(self, answer: Answer, retryable: bool | None = None) -> Policy:
+        """What the program does about this answer.
+
+        A channel that knows whether the trouble passes goes first, then what the clinic wrote, then the first digit of
+        an SMTP reply (RFC 5321 4.2.1: 4 is temporary, whatever words follow), then the pack.
+        """
+        if retryable is not None:
+            return self._policy_if("temporary" if retryable else "permanent")
+        if "permanence" in self.own and self.permanence is not Permanence.UNKNOWN:
+            return self.policy
+        said = permanence_said(answer)
+        return self.policy if said is None else self._policy_if(said)
+
+    def _policy_if(self, permanence: str) -> Policy:
+        return policy_of(self.content, permanence=permanence)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +139,23 @@ class Explanation:
 
     entry: KnownEntry | None
     matched: Matched
+
+    @property
+    def described(self) -> bool:
+        """Whether somebody described just this answer: by its code or words, and saying more than "undefined"."""
+        return self.matched.described and not (self.entry is not None and self.entry.is_vague)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One step of a look-up: what was looked for, and what was found."""
+
+    matched: Matched
+    #: ``clinic`` or ``shipped``: whose entries; empty where both are asked.
+    origin: str
+    #: The code or pattern that was looked for; of patterns that did not match, none is named.
+    looked_for: str
+    entry: KnownEntry | None = None
 
 
 class Reference:
@@ -139,18 +175,33 @@ class Reference:
 
     def explain(self, answer: Answer) -> Explanation:
         """Look an answer up; the first match wins, from the clinic's own words down to the system's default."""
+        for step in self.trace(answer):
+            if step.entry is not None:
+                return Explanation(entry=step.entry, matched=step.matched)
+        return Explanation(entry=self.unknown_answer, matched=Matched.NONE)
+
+    def trace(self, answer: Answer, *, hide: Iterable[str] = ()) -> Iterator[Step]:
+        """Every step of a look-up in its order, also those after the first match: they came close.
+
+        Patterns see the answer as it is stored, without what differs from message to message, so that looking the
+        stored one up again finds the same.
+        """
         code, reply = codes_of(answer)
-        text = searchable(answer.text)
-        found = (
-            self._by_pattern("clinic", answer.system, (code, reply), text)
-            or self._by_code(Matched.EXACT, "clinic", answer.system, code)
-            or self._by_pattern("shipped", answer.system, (code, reply), text)
-            or self._by_shipped_code(answer.system, code)
-            or self._by_family(answer.system, code)
-            or self._by_reply(answer.system, reply)
-            or self._by_default(answer.system)
-        )
-        return found or Explanation(entry=self.unknown_answer, matched=Matched.NONE)
+        text = anonymous(answer.text, hide=hide)
+        system = answer.system
+        yield from self._by_pattern("clinic", system, (code, reply), text)
+        if code:
+            yield self._by_code("clinic", system, code)
+        yield from self._by_pattern("shipped", system, (code, reply), text)
+        if code and not is_reply_code(system, code):
+            yield self._by_code("shipped", system, code)
+        for family in families(code):
+            yield self._by_family(system, family)
+        for candidate in (reply, f"{reply[:1]}xx") if reply else ():
+            found = self.find(system, candidate)
+            yield Step(matched=Matched.REPLY, origin="", looked_for=candidate, entry=found)
+        default = self.find(system, ANY_CODE)
+        yield Step(matched=Matched.DEFAULT, origin="", looked_for=ANY_CODE, entry=default)
 
     @property
     def unknown_answer(self) -> KnownEntry | None:
@@ -164,42 +215,23 @@ class Reference:
 
     def _by_pattern(
         self, origin: str, system: str, codes: tuple[str, str], text: str
-    ) -> Explanation | None:
+    ) -> Iterator[Step]:
         for entry, pattern, unless in self._patterns.get((origin, system), ()):
             fits = entry.code == ANY_CODE or entry.code.startswith("~") or entry.code in codes
             if fits and pattern.search(text) and not (unless and unless.search(text)):
-                return Explanation(entry=entry, matched=Matched.PATTERN)
-        return None
+                yield Step(
+                    matched=Matched.PATTERN, origin=origin, looked_for=entry.pattern, entry=entry
+                )
 
-    def _by_code(self, matched: Matched, origin: str, system: str, code: str) -> Explanation | None:
-        entry = self._exact.get((origin, system, code)) if code else None
-        return Explanation(entry=entry, matched=matched) if entry else None
+    def _by_code(self, origin: str, system: str, code: str) -> Step:
+        entry = self._exact.get((origin, system, code))
+        return Step(matched=Matched.EXACT, origin=origin, looked_for=code, entry=entry)
 
-    def _by_shipped_code(self, system: str, code: str) -> Explanation | None:
-        if is_reply_code(system, code):
-            return None
-        entry = self._exact.get(("shipped", system, code))
-        if entry is None or entry.category == "unknown":
-            return None
-        return Explanation(entry=entry, matched=Matched.EXACT)
-
-    def _by_family(self, system: str, code: str) -> Explanation | None:
-        for family in families(code):
-            entry = self.find(system, family)
-            if entry is not None and (entry.category != "unknown" or entry.origin == "clinic"):
-                return Explanation(entry=entry, matched=Matched.FAMILY)
-        return None
-
-    def _by_reply(self, system: str, reply: str) -> Explanation | None:
-        for candidate in (reply, f"{reply[:1]}xx"):
-            entry = self.find(system, candidate) if reply else None
-            if entry is not None:
-                return Explanation(entry=entry, matched=Matched.REPLY)
-        return None
-
-    def _by_default(self, system: str) -> Explanation | None:
-        entry = self.find(system, ANY_CODE)
-        return Explanation(entry=entry, matched=Matched.DEFAULT) if entry else None
+    def _by_family(self, system: str, family: str) -> Step:
+        entry = self.find(system, family)
+        if entry is not None and entry.is_vague and family.endswith(".x.x"):
+            entry = None  # "undefined" of a whole class: the reply code says more
+        return Step(matched=Matched.FAMILY, origin="", looked_for=family, entry=entry)
 
 
 def compile_pattern(pattern: str) -> Any:
@@ -228,10 +260,18 @@ def codes_of(answer: Answer) -> tuple[str, str]:
     text = answer.text[:TEXT_LIMIT]
     said = _REPLY_IN_TEXT.match(text)
     if is_reply_code("smtp", code):
-        enhanced = _ENHANCED_IN_TEXT.match(text)
+        enhanced = _ENHANCED_IN_TEXT.match(text) or _ENHANCED_ELSEWHERE.search(text)
         return (enhanced.group(1) if enhanced else code), code
     reply = said.group(1) if said else {"2": "2xx", "4": "4xx", "5": "5xx"}.get(code[:1], "")
     return code, reply
+
+
+def permanence_said(answer: Answer) -> str | None:
+    """What an SMTP reply's first digit says of itself (RFC 5321 4.2.1); None for other systems and digits."""
+    if answer.system != "smtp":
+        return None
+    first = (codes_of(answer)[1] or answer.code)[:1]
+    return {"4": "temporary", "5": "permanent"}.get(first)
 
 
 def is_reply_code(system: str, code: str) -> bool:
@@ -245,32 +285,6 @@ def families(code: str) -> list[str]:
         return []
     kind, subject, _ = code.split(".")
     return [f"{kind}.{subject}.x", f"{kind}.x.x"]
-
-
-def searchable(text: str) -> str:
-    """What patterns are run on: without addresses, so that ``spam@…`` is no spam, at most 2,000 characters."""
-    return _ADDRESS.sub("<@>", joined(text[:TEXT_LIMIT]))
-
-
-def joined(text: str) -> str:
-    """A reply of several lines as one, the repeated code of every line but the first dropped (RFC 5321 4.2.1)."""
-    first, *more = text.splitlines() or [""]
-    return " ".join([first, *(_REPEATED_CODE.sub("", line) for line in more)])
-
-
-def anonymous(text: str) -> str:
-    """An answer without what names a person or one message: addresses, numbers, ids, the tail of links."""
-    text = " ".join(joined(text[:TEXT_LIMIT]).split())
-    text = _ADDRESS.sub("<@>", text)
-    text = _QUERY_VALUE.sub(r"\1…", text)
-    text = _IP.sub("0.0.0.0", text)
-    text = _NUMBER.sub("<number>", text)
-    return _IDENTIFIER.sub("<id>", text)[:SAMPLE_LIMIT]
-
-
-def answer_digest(system: str, code: str, sample: str) -> str:
-    """The fingerprint under which equal answers meet."""
-    return hashlib.sha256(f"{system}\0{code}\0{sample}".encode(errors="replace")).hexdigest()
 
 
 def pattern_digest(pattern: str, unless: str) -> str:
@@ -288,10 +302,12 @@ def flat(entry: ReferenceEntry) -> dict[str, Any]:
         "provider": entry.provider,
         "source": entry.source,
     }
+    content.update({name: said for name in ("cause", "symbol") if (said := getattr(entry, name))})
     content.update({f"policy.{name}": value for name, value in (entry.policy or {}).items()})
     for language, texts in entry.texts.items():
         for name in TEXT_FIELDS:
-            content[f"{name}.{language}"] = getattr(texts, name)
+            if said := getattr(texts, name):
+                content[f"{name}.{language}"] = said
     return content
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from importlib.resources import files
 
-from clinic_dispatch_plugin.channels.reference import ReferencePack, load_pack
+from clinic_dispatch_plugin.channels.reference import ReferencePack, load_causes, load_pack
 from clinic_dispatch_plugin.hookspecs import hookimpl
 
 
@@ -16,4 +16,5 @@ class CorePacks:
     def clinic_dispatch_reference_packs(self) -> Sequence[ReferencePack]:
         """The one pack of the core."""
         folder = files("clinic_dispatch_plugin.error_reference") / "packs"
-        return [load_pack(folder / "dispatch.toml")]
+        causes = load_causes(folder / "dispatch_causes.toml")
+        return [load_pack(folder / "dispatch.toml", causes)]

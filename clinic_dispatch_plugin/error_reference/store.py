@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, delete, func, insert, select, update
+from sqlalchemy import Connection, RowMapping, func, insert, select, update
 
 from clinic_dispatch_plugin.database.base import db_now
 from clinic_dispatch_plugin.error_reference.rules import (
@@ -14,7 +14,12 @@ from clinic_dispatch_plugin.error_reference.rules import (
     merge,
     pattern_digest,
 )
-from clinic_dispatch_plugin.error_reference.tables import AnswerRow, Entry, ReferenceState
+from clinic_dispatch_plugin.error_reference.tables import (
+    AnswerRow,
+    Entry,
+    EntryChange,
+    ReferenceState,
+)
 
 STATE_ID = 1
 
@@ -53,11 +58,11 @@ def set_packs(connection: Connection, value: Mapping[str, Any]) -> None:
     )
 
 
-def entries(connection: Connection, *, withdrawn: bool = False) -> Sequence[RowMapping]:
-    """All rows of entries; those a pack no longer brings only on demand."""
+def entries(connection: Connection, *, all_of_them: bool = False) -> Sequence[RowMapping]:
+    """All rows of entries; those a pack no longer brings and those out of use only on demand."""
     query = select(Entry.__table__)
-    if not withdrawn:
-        query = query.where(Entry.withdrawn.is_(False))
+    if not all_of_them:
+        query = query.where(Entry.withdrawn.is_(False), Entry.retired_at.is_(None))
     return connection.execute(query).mappings().all()
 
 
@@ -67,8 +72,17 @@ def entry(connection: Connection, entry_id: int) -> RowMapping | None:
     return connection.execute(query).mappings().first()
 
 
-def known(row: RowMapping) -> KnownEntry:
-    """A row as the entry that holds now."""
+def known_entries(rows: Sequence[RowMapping]) -> list[KnownEntry]:
+    """Rows as the entries that hold now; one that is "the same as" another has that one's words and policy."""
+    by_id = {row["id"]: row for row in rows}
+    return [known(row, by_id.get(row["same_as"] or 0)) for row in rows]
+
+
+def known(row: RowMapping, same: RowMapping | None = None) -> KnownEntry:
+    """A row as the entry that holds now, with the words of ``same`` under its own."""
+    content = merge(row["shipped"], row["own"])
+    if same is not None:
+        content = {**merge(same["shipped"], same["own"]), **content}
     return KnownEntry(
         id=row["id"],
         origin=row["origin"],
@@ -77,8 +91,10 @@ def known(row: RowMapping) -> KnownEntry:
         pattern=row["pattern"],
         unless=row["unless"],
         position=row["position"],
-        content=merge(row["shipped"], row["own"]),
+        content=content,
+        same_as=row["same_as"],
         changed=row["origin"] == "clinic" or bool(row["own"]),
+        own=frozenset(row["own"] or ()),
     )
 
 
@@ -99,12 +115,23 @@ def change_entry(connection: Connection, entry_id: int, values: Mapping[str, Any
     )
 
 
-def remove_entry(connection: Connection, entry_id: int) -> None:
-    """Remove an entry no answer points to any more."""
-    connection.execute(
-        update(AnswerRow).where(AnswerRow.entry_id == entry_id).values(entry_id=None)
-    )
-    connection.execute(delete(Entry).where(Entry.id == entry_id))
+def add_change(connection: Connection, values: Mapping[str, Any]) -> int:
+    """Write down one change of an entry; returns its id."""
+    done = connection.execute(insert(EntryChange).values(**values, at=db_now()))
+    assert done.inserted_primary_key is not None
+    return int(done.inserted_primary_key[0])
+
+
+def changes(connection: Connection, entry_id: int) -> Sequence[RowMapping]:
+    """An entry's history, the latest change first."""
+    query = select(EntryChange.__table__).where(EntryChange.entry_id == entry_id)
+    return connection.execute(query.order_by(EntryChange.id.desc())).mappings().all()
+
+
+def change(connection: Connection, change_id: int) -> RowMapping | None:
+    """One change."""
+    query = select(EntryChange.__table__).where(EntryChange.id == change_id)
+    return connection.execute(query).mappings().first()
 
 
 def answers(
@@ -132,10 +159,33 @@ def answer_by_digest(connection: Connection, digest: str) -> RowMapping | None:
     return connection.execute(query).mappings().first()
 
 
+def answers_by_digest(
+    connection: Connection, digests: Iterable[str], seconds: float
+) -> dict[str, RowMapping]:
+    """The answers of these fingerprints, each with whether it was last noted more than so many seconds ago."""
+    query = select(
+        AnswerRow.id,
+        AnswerRow.digest,
+        (AnswerRow.last_seen_at < db_now(-seconds)).label("long_ago"),
+    ).where(AnswerRow.digest.in_(sorted(digests)))
+    return {row["digest"]: row for row in connection.execute(query).mappings()}
+
+
+def seen_again(connection: Connection, ids: Iterable[int]) -> None:
+    """These answers came once more."""
+    wanted = sorted(ids)
+    if wanted:
+        connection.execute(
+            update(AnswerRow).where(AnswerRow.id.in_(wanted)).values(last_seen_at=db_now())
+        )
+
+
 def add_answer(connection: Connection, values: Mapping[str, Any]) -> int:
     """Insert a distinct answer; returns its id. Two at once: the unique digest decides, the loser raises."""
     done = connection.execute(
-        insert(AnswerRow).values(**values, first_seen_at=db_now(), last_seen_at=db_now())
+        insert(AnswerRow).values(
+            **values, first_seen_at=db_now(), last_seen_at=db_now(), explained_at=db_now()
+        )
     )
     assert done.inserted_primary_key is not None
     return int(done.inserted_primary_key[0])
@@ -152,6 +202,7 @@ def explain_answer(
             entry_id=found.entry.id if found.entry else None,
             matched=found.matched.value,
             draft=draft,
+            explained_at=db_now(),
         )
     )
 
@@ -161,6 +212,11 @@ def settle_drafts(connection: Connection, ids: Iterable[int]) -> None:
     connection.execute(
         update(AnswerRow).where(AnswerRow.id.in_(list(ids))).values(draft=False, settled=True)
     )
+
+
+def unsettle_drafts(connection: Connection, ids: Iterable[int]) -> None:
+    """These wait for a description again."""
+    connection.execute(update(AnswerRow).where(AnswerRow.id.in_(list(ids))).values(settled=False))
 
 
 def draft_count(connection: Connection) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, String, UniqueConstraint
+from sqlalchemy import BigInteger, ForeignKey, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from clinic_dispatch_plugin.database.base import Base, BigId, Json, LongText, UtcDateTime
@@ -37,6 +37,10 @@ class Entry(Base):
     pack: Mapped[str] = mapped_column(String(64), default="")
     #: The pack no longer brings it; it stays while the clinic's words or a message need it.
     withdrawn: Mapped[bool] = mapped_column(default=False)
+    #: The clinic took it out of use; it stays for the history, and explains nothing any more.
+    retired_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    #: The entry whose words and policy this one shares: "the same as …".
+    same_as: Mapped[int | None] = mapped_column(BigInteger)
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
     updated_by: Mapped[str] = mapped_column(String(255), default="")
 
@@ -66,8 +70,29 @@ class AnswerRow(Base):
     draft: Mapped[bool] = mapped_column(default=False)
     #: Somebody said that the general description will do.
     settled: Mapped[bool] = mapped_column(default=False)
+    #: Since when the present entry explains it.
+    explained_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     first_seen_at: Mapped[datetime] = mapped_column(UtcDateTime)
     last_seen_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class EntryChange(Base):
+    """One change of one entry: who, when, and what it was before and after, so that it can be taken back."""
+
+    __tablename__ = "dispatch_entry_change"
+    __table_args__ = (Index("ix_dispatch_entry_change_entry_id", "entry_id", "id"),)
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    entry_id: Mapped[int] = mapped_column(ForeignKey("dispatch_entry.id"))
+    at: Mapped[datetime] = mapped_column(UtcDateTime)
+    by: Mapped[str] = mapped_column(String(255), default="")
+    #: ``added``, ``changed``, ``restored``, ``retired``, ``same_as``, ``undone``, ``imported``, ``updated``.
+    action: Mapped[str] = mapped_column(String(16))
+    #: What a person may change of an entry, as it was; None: it did not exist.
+    before: Mapped[dict[str, Any] | None] = mapped_column(Json)
+    after: Mapped[dict[str, Any] | None] = mapped_column(Json)
+    #: The change that this one took back.
+    undoes: Mapped[int | None] = mapped_column(BigInteger)
 
 
 class ReferenceState(Base):

@@ -9,8 +9,9 @@ from flask import Blueprint, Response, abort, redirect, request
 from flask.blueprints import BlueprintSetupState
 from werkzeug.wrappers import Response as AnyResponse
 
-from clinic_dispatch_plugin.channels.reference import LANGUAGES
-from clinic_dispatch_plugin.error_reference import reading, service, wording
+from clinic_dispatch_plugin.channels.reference import GROUPS, LANGUAGES, WHO
+from clinic_dispatch_plugin.error_reference import editing, reading, wording
+from clinic_dispatch_plugin.error_reference.checking import ReferenceProblem
 from clinic_dispatch_plugin.error_reference.forms import (
     SHORT_LIMIT,
     TEXT_LIMIT,
@@ -20,8 +21,7 @@ from clinic_dispatch_plugin.error_reference.forms import (
 )
 from clinic_dispatch_plugin.error_reference.likeness import plain_words
 from clinic_dispatch_plugin.error_reference.policy import usual
-from clinic_dispatch_plugin.error_reference.rules import ANY_CODE, GROUPS, WHO
-from clinic_dispatch_plugin.error_reference.service import ReferenceProblem
+from clinic_dispatch_plugin.error_reference.rules import ANY_CODE
 from clinic_dispatch_plugin.host.types import Action
 from clinic_dispatch_plugin.registry import EXTENSION, Dispatch, current_dispatch
 from clinic_dispatch_plugin.web import words
@@ -112,7 +112,7 @@ def save_entry(entry_id: int) -> AnyResponse:
         return _entry_page(found, values=form.values, errors={}, status=409, overtaken=True)
     if not form.errors:
         try:
-            service.change_entry(current_dispatch(), entry_id, content=form.content, by=_who())
+            editing.change_entry(current_dispatch(), entry_id, content=form.content, by=_who())
         except ReferenceProblem as problem:
             form.errors[problem.field] = _(problem.message, **problem.fields)
         except LookupError:
@@ -153,7 +153,7 @@ def restore_entry(entry_id: int) -> AnyResponse:
     """Give a shipped entry its shipped words again; remove one of the clinic's own."""
     _detail(entry_id)
     try:
-        stays = service.restore_entry(current_dispatch(), entry_id, by=_who())
+        stays = editing.restore_entry(current_dispatch(), entry_id, by=_who())
     except LookupError:
         abort(404)
     forget_badge()
@@ -170,7 +170,7 @@ def settle_conflict(entry_id: int) -> AnyResponse:
     content = {name: theirs if take else ours for name, (ours, theirs) in found.conflicts.items()}
     if content:
         try:
-            service.change_entry(current_dispatch(), entry_id, content=content, by=_who())
+            editing.change_entry(current_dispatch(), entry_id, content=content, by=_who())
         except (ReferenceProblem, LookupError):
             abort(409)
     done = "taken" if take else "kept"
@@ -278,7 +278,7 @@ def settle_draft(answer_id: int) -> AnyResponse:
     dispatch = current_dispatch()
     if reading.draft(dispatch, answer_id) is None:
         abort(404, _("This answer has been described meanwhile, or it never came."))
-    service.settle(dispatch, [answer_id])
+    editing.settle(dispatch, [answer_id])
     forget_badge()
     return redirect(url("reference", said="settled"), 303)
 
@@ -286,7 +286,7 @@ def settle_draft(answer_id: int) -> AnyResponse:
 def _add(form: NewEntryForm) -> int | None:
     """Add the entry; None: a field is wrong, and the form says which."""
     try:
-        entry = service.add_entry(
+        entry = editing.add_entry(
             current_dispatch(),
             system=form.system,
             code=form.code,

@@ -30,9 +30,21 @@ def blocked(
 
 
 def block(
-    connection: Connection, *, channel: str, digest: str, answer_id: int | None, scope: str = ""
+    connection: Connection,
+    *,
+    channel: str,
+    digest: str,
+    answer_id: int | None,
+    scope: str = "",
+    days: int = 0,
+    shown: str = "",
 ) -> None:
-    """Do not write to this address any more."""
+    """Do not write to this address any more.
+
+    :param days: until so many days from now; 0: until somebody changes the address or lifts the block.
+    :param shown: the address as a list may show it, masked.
+    """
+    until = db_now(days * 86_400) if days else None
     try:
         with connection.begin_nested():
             connection.execute(
@@ -42,13 +54,15 @@ def block(
                     scope=scope,
                     answer_id=answer_id,
                     created_at=db_now(),
+                    until=until,
+                    shown=shown,
                 )
             )
     except IntegrityError:
         connection.execute(
             update(Block)
             .where(Block.channel == channel, Block.address_digest == digest, Block.scope == scope)
-            .values(answer_id=answer_id, until=None)
+            .values(answer_id=answer_id, until=until, created_at=db_now(), shown=shown)
         )
 
 

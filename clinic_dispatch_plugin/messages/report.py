@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from clinic_dispatch_plugin import __version__
 from clinic_dispatch_plugin.error_reference.answers import Explained
-from clinic_dispatch_plugin.error_reference.rules import anonymous
+from clinic_dispatch_plugin.error_reference.normalising import anonymous
 from clinic_dispatch_plugin.host.types import Actor
 from clinic_dispatch_plugin.messages import moves_store
 from clinic_dispatch_plugin.messages.detail import Detail, Try, message_detail

@@ -326,6 +326,8 @@ def open_attempts_of_run(connection: Connection, run_id: int) -> Sequence[RowMap
             Message.attempt_id.label("current"),
             Message.tries,
             Message.attempts,
+            Message.name,
+            Message.created_at,
             Mailing.not_after,
         )
         .join(Message, Message.id == Attempt.message_id)

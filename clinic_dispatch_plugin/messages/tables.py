@@ -101,6 +101,13 @@ class Attempt(Base):
         UniqueConstraint("message_id", "number"),
         Index("ix_dispatch_attempt_run_id", "run_id"),
         Index("ix_dispatch_attempt_provider_id", "provider_id"),
+        Index(
+            "ix_dispatch_attempt_answer",
+            "answer_id",
+            "id",
+            postgresql_where=text("answer_id IS NOT NULL"),
+            sqlite_where=text("answer_id IS NOT NULL"),
+        ),
     )
 
     #: The run's id and a number within the run; no database need count it.
@@ -138,6 +145,8 @@ class Block(Base):
     answer_id: Mapped[int | None] = mapped_column(ForeignKey("dispatch_answer.id"))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    #: The address as a list may show it, masked: the address itself is not kept.
+    shown: Mapped[str] = mapped_column(String(320), default="", server_default="")
 
 
 class Audit(Base):

@@ -25,7 +25,7 @@ from clinic_dispatch_plugin.api import (
     Uncertain,
 )
 from clinic_dispatch_plugin.engine.rules import Outcome
-from clinic_dispatch_plugin.error_reference.rules import TEXT_LIMIT
+from clinic_dispatch_plugin.error_reference.normalising import TEXT_LIMIT
 from clinic_dispatch_plugin.messages.rules import MessageState
 from clinic_dispatch_plugin.testing.batches import ListBatch
 from clinic_dispatch_plugin.testing.gateways import GatewayUnderTest, How

@@ -8,7 +8,7 @@ from typing import Any
 
 from clinic_dispatch_email.channel import EmailChannel
 from clinic_dispatch_email.settings import load_settings
-from clinic_dispatch_plugin.api import Channel, ReferencePack, hookimpl, load_pack
+from clinic_dispatch_plugin.api import Channel, ReferencePack, hookimpl, load_causes, load_pack
 
 PACKS = ("smtp_patterns.toml", "smtp_enhanced.toml", "smtp_reply.toml")
 
@@ -23,4 +23,5 @@ def clinic_dispatch_channels(config: Mapping[str, Any]) -> Sequence[Channel]:
 def clinic_dispatch_reference_packs() -> Sequence[ReferencePack]:
     """What SMTP servers' answers mean."""
     folder = files(__name__) / "packs"
-    return [load_pack(folder / name) for name in PACKS]
+    causes = load_causes(folder / "causes.toml")
+    return [load_pack(folder / name, causes) for name in PACKS]

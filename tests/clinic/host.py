@@ -11,7 +11,7 @@ from flask import Flask, has_request_context, request
 from flask_sqlalchemy import SQLAlchemy
 
 from clinic_dispatch_plugin.database.migrate import upgrade
-from clinic_dispatch_plugin.error_reference.service import install_packs
+from clinic_dispatch_plugin.error_reference.packs import install_packs
 from clinic_dispatch_plugin.extension import ClinicDispatch
 from clinic_dispatch_plugin.host.adapter import HostAdapter
 from clinic_dispatch_plugin.host.types import Action, Actor, Audience, Layout, Recipient

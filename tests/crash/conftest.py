@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from clinic_dispatch_plugin.database.migrate import upgrade
-from clinic_dispatch_plugin.error_reference.service import install_packs
+from clinic_dispatch_plugin.error_reference.packs import install_packs
 from clinic_dispatch_plugin.simulators.smtp import RelaySettings, SmtpSimulator
 from clinic_dispatch_plugin.testing import FakeChannel, FakeHost
 from tests.conftest import DATABASES

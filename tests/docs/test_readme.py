@@ -20,7 +20,7 @@ from clinic_dispatch_plugin.api import Channel
 from clinic_dispatch_plugin.config import OTHER_NAMES, known_names
 from clinic_dispatch_plugin.database.migrate import upgrade
 from clinic_dispatch_plugin.demo.cli import main
-from clinic_dispatch_plugin.error_reference.service import install_packs
+from clinic_dispatch_plugin.error_reference.packs import install_packs
 from clinic_dispatch_plugin.mailings.service import send
 from clinic_dispatch_plugin.messages.commands import messages_for_command
 from clinic_dispatch_plugin.queue.names import queue_names

@@ -18,7 +18,7 @@ from clinic_dispatch_plugin.database.migrate import upgrade
 from clinic_dispatch_plugin.engine.pump import pump
 from clinic_dispatch_plugin.engine.tables import Run
 from clinic_dispatch_plugin.engine.tender import tend
-from clinic_dispatch_plugin.error_reference.service import install_packs
+from clinic_dispatch_plugin.error_reference.packs import install_packs
 from clinic_dispatch_plugin.error_reference.tables import AnswerRow
 from clinic_dispatch_plugin.extension import ClinicDispatch
 from clinic_dispatch_plugin.messages.mailing_tables import Mailing, Revision

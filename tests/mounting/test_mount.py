@@ -14,7 +14,7 @@ from jinja2 import ChoiceLoader, DictLoader
 
 from clinic_dispatch_plugin import ClinicDispatch
 from clinic_dispatch_plugin.database.migrate import VERSION_TABLE, upgrade
-from clinic_dispatch_plugin.error_reference.service import install_packs
+from clinic_dispatch_plugin.error_reference.packs import install_packs
 from clinic_dispatch_plugin.host.types import Layout, Recipient
 from clinic_dispatch_plugin.mailings import service as mailings
 from clinic_dispatch_plugin.messages.commands import messages_for_command

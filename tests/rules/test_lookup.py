@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 
 from clinic_dispatch_email import clinic_dispatch_reference_packs
 from clinic_dispatch_plugin.channels.types import Answer
+from clinic_dispatch_plugin.error_reference.normalising import anonymous
 from clinic_dispatch_plugin.error_reference.rules import (
     ANY_CODE,
     KnownEntry,
     Matched,
     Reference,
-    anonymous,
     conflicts,
     flat,
     merge,

@@ -15,7 +15,8 @@ from clinic_dispatch_plugin.channels.reference import (
     Texts,
 )
 from clinic_dispatch_plugin.channels.types import Answer
-from clinic_dispatch_plugin.error_reference import service, store
+from clinic_dispatch_plugin.error_reference import editing, packs, service, store
+from clinic_dispatch_plugin.error_reference.checking import ReferenceProblem
 from clinic_dispatch_plugin.error_reference.rules import Matched, conflicts
 from clinic_dispatch_plugin.hookspecs import hookimpl
 from clinic_dispatch_plugin.registry import Dispatch
@@ -101,7 +102,7 @@ def test_a_draft_keeps_no_address(dispatch: Dispatch) -> None:
 
 def test_describing_a_draft_explains_what_came_before(dispatch: Dispatch) -> None:
     answer_id = note(dispatch, STRANGE)
-    service.add_entry(
+    editing.add_entry(
         dispatch, system="smtp", code="5.9.87", content={"short.de": "Anlage gestört"}, by="A. Kern"
     )
     assert row(dispatch, answer_id) == ("exact", False, "Anlage gestört")
@@ -117,8 +118,8 @@ def test_an_answer_of_a_system_nobody_knows_waits_as_a_draft(dispatch: Dispatch)
 
 def test_saying_that_the_general_description_will_do_ends_a_draft(dispatch: Dispatch) -> None:
     answer_id = note(dispatch, STRANGE)
-    service.settle(dispatch, [answer_id])
-    service.add_entry(dispatch, system="smtp", code="5.9.1", content={"short.de": "x"}, by="")
+    editing.settle(dispatch, [answer_id])
+    editing.add_entry(dispatch, system="smtp", code="5.9.1", content={"short.de": "x"}, by="")
     assert row(dispatch, answer_id)[:2] == ("reply", False)
 
 
@@ -131,10 +132,10 @@ def test_explaining_gathers_nothing(dispatch: Dispatch) -> None:
 def test_the_same_pack_again_changes_nothing(dispatch: Dispatch) -> None:
     with dispatch.database.begin() as connection:
         before = store.revision(connection)
-    assert service.install_packs(dispatch) == {}
+    assert packs.install_packs(dispatch) == {}
     with dispatch.database.begin() as connection:
-        assert service.packs_are_current(dispatch, connection)
-        assert len(store.entries(connection)) == len(store.entries(connection, withdrawn=True))
+        assert packs.packs_are_current(dispatch, connection)
+        assert len(store.entries(connection)) == len(store.entries(connection, all_of_them=True))
         assert store.revision(connection) >= before
 
 
@@ -142,11 +143,11 @@ def test_a_newer_pack_changes_what_the_clinic_left_alone(
     dispatch: Dispatch, pigeons: Pigeons
 ) -> None:
     falcon = find(dispatch, "1")
-    service.change_entry(dispatch, falcon, content={"short.de": "Greifvogel"}, by="A. Kern")
+    editing.change_entry(dispatch, falcon, content={"short.de": "Greifvogel"}, by="A. Kern")
     pigeons.pack = replace(
         pigeons.pack, version=2, entries=[entry("1", "Habicht"), entry("3", "Sturm")]
     )
-    assert service.install_packs(dispatch) == {"pigeon": 2}
+    assert packs.install_packs(dispatch) == {"pigeon": 2}
     with dispatch.database.begin() as connection:
         known = service.reference(dispatch, connection)
         stored = store.entry(connection, falcon)
@@ -162,8 +163,8 @@ def test_a_newer_pack_changes_what_the_clinic_left_alone(
 
 def test_restoring_gives_the_packs_words_back(dispatch: Dispatch) -> None:
     falcon = find(dispatch, "1")
-    service.change_entry(dispatch, falcon, content={"short.de": "Greifvogel"}, by="")
-    assert service.restore_entry(dispatch, falcon, by="") is True
+    editing.change_entry(dispatch, falcon, content={"short.de": "Greifvogel"}, by="")
+    assert editing.restore_entry(dispatch, falcon, by="") is True
     with dispatch.database.begin() as connection:
         assert (
             service.reference(dispatch, connection).entries[falcon].text("short", "de") == "Falke"
@@ -174,17 +175,17 @@ def test_removing_an_entry_of_the_clinics_makes_its_answer_a_draft_again(
     dispatch: Dispatch,
 ) -> None:
     answer_id = note(dispatch, STRANGE)
-    own = service.add_entry(
+    own = editing.add_entry(
         dispatch, system="smtp", code="5.9.87", content={"short.de": "x"}, by=""
     )
-    assert service.restore_entry(dispatch, own.id, by="") is False
+    assert editing.restore_entry(dispatch, own.id, by="") is False
     assert row(dispatch, answer_id)[:2] == ("reply", True)
 
 
 def test_a_second_entry_for_the_same_answer_is_refused(dispatch: Dispatch) -> None:
-    service.add_entry(dispatch, system="smtp", code="5.9.87", content={"short.de": "x"}, by="")
-    with pytest.raises(service.ReferenceProblem) as problem:
-        service.add_entry(dispatch, system="smtp", code="5.9.87", content={"short.de": "y"}, by="")
+    editing.add_entry(dispatch, system="smtp", code="5.9.87", content={"short.de": "x"}, by="")
+    with pytest.raises(ReferenceProblem) as problem:
+        editing.add_entry(dispatch, system="smtp", code="5.9.87", content={"short.de": "y"}, by="")
     assert problem.value.field == "code"
 
 
@@ -204,8 +205,8 @@ def test_a_second_entry_for_the_same_answer_is_refused(dispatch: Dispatch) -> No
 def test_a_wrong_field_is_named(
     dispatch: Dispatch, content: dict[str, str], pattern: str, field: str
 ) -> None:
-    with pytest.raises(service.ReferenceProblem) as problem:
-        service.add_entry(
+    with pytest.raises(ReferenceProblem) as problem:
+        editing.add_entry(
             dispatch, system="smtp", code="5.9.87", content=content, pattern=pattern, by=""
         )
     assert problem.value.field == field
@@ -215,7 +216,7 @@ def test_editing_changes_what_the_program_does(dispatch: Dispatch) -> None:
     with dispatch.database.begin() as connection:
         found = service.reference(dispatch, connection).find("smtp", "5.1.1")
     assert found is not None
-    changed = service.change_entry(
+    changed = editing.change_entry(
         dispatch, found.id, content={"policy.action": "retry", "policy.tries": 3}, by=""
     )
     assert (changed.policy.action, changed.policy.tries) == ("retry", 3)

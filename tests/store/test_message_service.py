@@ -13,7 +13,7 @@ from sqlalchemy import Connection, text
 
 from clinic_dispatch_plugin.accounts import service as accounts
 from clinic_dispatch_plugin.channels.types import Answer
-from clinic_dispatch_plugin.error_reference.service import add_entry
+from clinic_dispatch_plugin.error_reference.editing import add_entry
 from clinic_dispatch_plugin.host.types import Actor, Recipient
 from clinic_dispatch_plugin.messages import store
 from clinic_dispatch_plugin.messages.access import CommandLine

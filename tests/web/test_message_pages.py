@@ -13,7 +13,7 @@ from flask.testing import FlaskClient
 
 from clinic_dispatch_plugin.channels.types import Answer
 from clinic_dispatch_plugin.engine.store import sign_of_life
-from clinic_dispatch_plugin.error_reference.service import add_entry
+from clinic_dispatch_plugin.error_reference.editing import add_entry
 from clinic_dispatch_plugin.host.types import Action
 from clinic_dispatch_plugin.messages import store
 from clinic_dispatch_plugin.messages.rules import address_digest, unsubscribe_token

@@ -1,0 +1,122 @@
+"""What an entry may hold: each field checked, each fault with the field and a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from clinic_dispatch_plugin.channels.reference import GROUPS, LANGUAGES, WHO
+from clinic_dispatch_plugin.error_reference.policy import LIMITS, SWITCHES, PolicyAction
+from clinic_dispatch_plugin.error_reference.rules import (
+    PATTERN_LIMIT,
+    TEXT_FIELDS,
+    compile_pattern,
+)
+
+SHORT_LIMIT = 120
+LONG_LIMIT = 2_000
+SYSTEM_LIMIT = 32
+CODE_LIMIT = 64
+
+
+class ReferenceProblem(ValueError):
+    """An entry cannot be saved: ``field`` says which of its fields, the text says why (English, for translation)."""
+
+    def __init__(self, field: str, message: str, **fields: object) -> None:
+        super().__init__(message.format_map(fields))
+        self.field = field
+        #: With named fields, as catalogues have it.
+        self.message = message
+        self.fields = fields
+
+
+def check_key(system: str, code: str) -> tuple[str, str]:
+    """System and code as they are stored.
+
+    :raises ReferenceProblem: one of them is empty, too long or not plain.
+    """
+    system, code = system.strip(), code.strip()
+    if not system or len(system) > SYSTEM_LIMIT or not (system.isascii() and system.isprintable()):
+        raise ReferenceProblem("system", "Name the system, such as smtp; at most 32 characters.")
+    if not code or len(code) > CODE_LIMIT or not (code.isascii() and code.isprintable()):
+        raise ReferenceProblem(
+            "code",
+            "Give the provider's code: at most 64 letters, digits and signs without accents.",
+        )
+    return system, code
+
+
+def check_pattern(field: str, pattern: str) -> None:
+    """See that RE2 takes a pattern.
+
+    :raises ReferenceProblem: it is too long, or RE2 says why not.
+    """
+    if len(pattern) > PATTERN_LIMIT:
+        raise ReferenceProblem(field, "At most {limit} characters.", limit=PATTERN_LIMIT)
+    try:
+        compile_pattern(pattern)
+    except ValueError as error:
+        raise ReferenceProblem(
+            field, "This pattern cannot be used: {reason}", reason=str(error)
+        ) from None
+
+
+def checked_content(content: Mapping[str, Any], *, complete: bool) -> dict[str, Any]:
+    """Flat content with every field checked.
+
+    :param complete: an entry of its own: it needs a short text in some language; what else it lacks gets a safe value.
+    :raises ReferenceProblem: names the field.
+    """
+    done = {name: value for name, value in content.items() if value is not None}
+    for name, value in done.items():
+        head, _, tail = name.partition(".")
+        if head in TEXT_FIELDS and tail in LANGUAGES:
+            done[name] = _text(name, str(value))
+        elif head == "policy":
+            done[name] = _policy_value(name, tail, value)
+    for name, allowed in (
+        ("group", GROUPS),
+        ("who", WHO),
+        ("permanence", ("temporary", "permanent", "unknown")),
+    ):
+        if name in done and done[name] not in allowed:
+            raise ReferenceProblem(name, "Choose one of: {choices}.", choices=", ".join(allowed))
+    if complete:
+        if not any(done.get(f"short.{language}") for language in LANGUAGES):
+            raise ReferenceProblem("short", "Write the note that stands beside the message.")
+        done = {
+            "category": "unknown",
+            "permanence": "unknown",
+            "group": "sending",
+            "who": "administration",
+            **done,
+        }
+    return done
+
+
+def _text(name: str, value: str) -> str:
+    limit = SHORT_LIMIT if name.startswith("short") else LONG_LIMIT
+    cleaned = "".join(c for c in value if c == "\n" or c >= " ").strip()
+    cleaned = cleaned.encode("utf-8", "replace").decode()
+    if len(cleaned) > limit:
+        raise ReferenceProblem(name, "At most {limit} characters.", limit=limit)
+    return cleaned
+
+
+def _policy_value(name: str, field: str, value: Any) -> Any:
+    if field == "action":
+        if value not in list(PolicyAction):
+            raise ReferenceProblem(name, "Choose what the program does.")
+        return str(value)
+    if field in SWITCHES:
+        return bool(value)
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise ReferenceProblem(name, "Give a number.") from None
+    lowest, highest, whole = LIMITS.get(field, (0, 30 * 86_400, False))
+    if not lowest <= number <= highest:
+        raise ReferenceProblem(
+            name, "Give a number from {lowest} to {highest}.", lowest=lowest, highest=highest
+        )
+    return int(number) if whole else number

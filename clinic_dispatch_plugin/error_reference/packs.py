@@ -1,0 +1,103 @@
+"""Brings the packs of all plugins into the database: what the clinic wrote stays, field by field."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping
+
+from clinic_dispatch_plugin.channels.reference import ReferenceEntry, ReferencePack
+from clinic_dispatch_plugin.error_reference import store
+from clinic_dispatch_plugin.error_reference.editing import explain_again
+from clinic_dispatch_plugin.error_reference.rules import flat, pattern_digest
+from clinic_dispatch_plugin.registry import Dispatch
+
+
+def install_packs(dispatch: Dispatch) -> dict[str, int]:
+    """Bring in every pack that is newer than what is there; an older one never overwrites a newer.
+
+    :returns: entries written by pack.
+    """
+    found = dispatch.reference_packs()
+
+    def work(connection: Connection) -> dict[str, int]:
+        store.bump(connection)
+        there = store.packs(connection)
+        done = {}
+        for pack in found:
+            if is_news(pack, there.get(pack.key)):
+                done[pack.key] = _install(connection, pack)
+                there[pack.key] = {"version": pack.version, "digest": digest_of(pack)}
+        if done:
+            store.set_packs(connection, there)
+            explain_again(connection)
+        return done
+
+    return dispatch.database.run(work)
+
+
+def is_news(pack: ReferencePack, there: dict[str, Any] | None) -> bool:
+    """Whether a pack is newer than the one that is in; of the same version, whether it says something else."""
+    if there is None:
+        return True
+    if pack.version == there["version"]:
+        return bool(digest_of(pack) != there["digest"])
+    return pack.version > int(there["version"])
+
+
+def packs_are_current(dispatch: Dispatch, connection: Connection) -> bool:
+    """Whether every installed pack is in the database, in this version or a newer one."""
+    there = store.packs(connection)
+    return not any(is_news(pack, there.get(pack.key)) for pack in dispatch.reference_packs())
+
+
+def digest_of(pack: ReferencePack) -> str:
+    """The fingerprint of everything a pack says."""
+    said = [(entry.code, entry.pattern, entry.unless, flat(entry)) for entry in pack.entries]
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+
+
+def _install(connection: Connection, pack: ReferencePack) -> int:
+    rows = {
+        (row["code"], row["pattern_digest"]): row
+        for row in store.entries(connection, all_of_them=True)
+        if row["origin"] == "shipped" and row["system"] == pack.system and row["pack"] == pack.key
+    }
+    for position, entry in enumerate(pack.entries):
+        row = rows.pop((entry.code, pattern_digest(entry.pattern, entry.unless)), None)
+        _write(connection, pack, entry, position, row)
+    for row in rows.values():  # the pack no longer brings these; the clinic's words are kept
+        if not row["own"]:
+            store.change_entry(connection, row["id"], {"withdrawn": True})
+    return len(pack.entries)
+
+
+def _write(
+    connection: Connection,
+    pack: ReferencePack,
+    entry: ReferenceEntry,
+    position: int,
+    row: RowMapping | None,
+) -> None:
+    content = flat(entry)
+    if row is None:
+        store.add_entry(
+            connection,
+            {
+                "origin": "shipped",
+                "system": pack.system,
+                "code": entry.code,
+                "pattern": entry.pattern,
+                "unless": entry.unless,
+                "position": position,
+                "shipped": content,
+                "pack": pack.key,
+                "withdrawn": False,
+                "updated_by": "",
+            },
+        )
+    elif row["shipped"] != content or row["position"] != position or row["withdrawn"]:
+        change = {"shipped": content, "position": position, "withdrawn": False}
+        store.change_entry(connection, row["id"], change)
