@@ -69,13 +69,20 @@ setup(
         MIGRATIONS: "migrations",
     },
     package_data={
-        "": ["templates/**/*", "static/**/*", "translations/**/*", "packs/*.toml", "py.typed"],
+        "": [
+            "templates/**/*",
+            "static/**/*",
+            "translations/**/*",
+            "packs/*.toml",
+            "causes/*.toml",
+            "py.typed",
+        ],
         MIGRATIONS: ["*.mako", "versions/*.py"],
     },
     install_requires=REQUIRES,
     extras_require={**DATABASES, "demo": DEMO, "test": TEST},
     entry_points={
-        "clinic_dispatch.plugins": ["email = clinic_dispatch_email"],
+        "clinic_dispatch.plugins": [f"{name.rpartition('_')[2]} = {name}" for name in BUILT_IN],
         "console_scripts": ["clinic-dispatch = clinic_dispatch_plugin.demo.cli:main"],
     },
 )

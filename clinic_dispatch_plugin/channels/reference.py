@@ -162,6 +162,8 @@ def _entry(place: str, item: Mapping[str, Any], causes: Mapping[str, Cause]) -> 
     if "cause" in item and cause is None:
         raise ValueError(f"{place}: there is no cause {item['cause']}")
     usual = {} if cause is None else {name: getattr(cause, name) for name in _SORTING}
+    policy = {**(usual.get("policy") or {}), **item.get("policy", {})}
+    sorting = _sorting(place, {**usual, **item, "policy": policy or None})
     return ReferenceEntry(
         code=item["code"],
         texts=_texts(place, item, cause.texts if cause else {}),
@@ -171,7 +173,7 @@ def _entry(place: str, item: Mapping[str, Any], causes: Mapping[str, Cause]) -> 
         source=item.get("source", ""),
         symbol=item.get("symbol", ""),
         cause=item.get("cause", ""),
-        **_sorting(place, {**usual, **item}),
+        **sorting,
     )
 
 

@@ -195,7 +195,7 @@ class Reference:
         yield from self._by_pattern("shipped", system, (code, reply), text)
         if code and not is_reply_code(system, code):
             yield self._by_code("shipped", system, code)
-        for family in families(code):
+        for family in families(system, code):
             yield self._by_family(system, family)
         for candidate in (reply, f"{reply[:1]}xx") if reply else ():
             found = self.find(system, candidate)
@@ -279,9 +279,11 @@ def is_reply_code(system: str, code: str) -> bool:
     return system == "smtp" and bool(_REPLY.match(code))
 
 
-def families(code: str) -> list[str]:
-    """The families of an enhanced code, narrow first: ``5.1.x``, ``5.x.x``."""
-    if not _ENHANCED.match(code):
+def families(system: str, code: str) -> list[str]:
+    """The families of a code, narrow first: ``5.1.x``, ``5.x.x`` (RFC 3463); of a SIP reply ``4xx`` (RFC 3261 7.2)."""
+    if system == "sip" and re.fullmatch(r"[3-6]\d\d", code):
+        return [f"{code[0]}xx"]
+    if system != "smtp" or not _ENHANCED.match(code):
         return []
     kind, subject, _ = code.split(".")
     return [f"{kind}.{subject}.x", f"{kind}.x.x"]

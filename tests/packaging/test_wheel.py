@@ -76,6 +76,8 @@ def test_the_wheel_holds_every_file_and_no_stranger_s(built: Built) -> None:
         "clinic_dispatch_plugin/migrations/env.py",
         "clinic_dispatch_plugin/migrations/versions/0001_the_first_tables.py",
         "clinic_dispatch_email/packs/smtp_patterns.toml",
+        "clinic_dispatch_plugin/channels/causes/phone.toml",
+        "clinic_dispatch_voice/packs/q850.toml",
     ):
         assert needed in held
     assert any(name.startswith("clinic_dispatch_plugin/static/") for name in held)
@@ -87,6 +89,9 @@ def test_nothing_of_ours_takes_a_common_name(built: Built) -> None:
     assert tops == {
         "clinic_dispatch_plugin",
         "clinic_dispatch_email",
+        "clinic_dispatch_sms",
+        "clinic_dispatch_viber",
+        "clinic_dispatch_voice",
         f"clinic_dispatch_plugin-{__version__}.dist-info",
     }
 
@@ -112,7 +117,8 @@ def test_the_metadata_says_what_it_is(built: Built) -> None:
     for extra in ("demo", "postgresql", "mariadb", "test"):
         assert f"Provides-Extra: {extra}\n" in metadata
     assert "# clinic_dispatch_plugin\n" in metadata, "the README"
-    assert "email = clinic_dispatch_email" in points
+    for name in ("email", "sms", "viber", "voice"):
+        assert f"{name} = clinic_dispatch_{name}" in points
     assert "clinic-dispatch = clinic_dispatch_plugin.demo.cli:main" in points
 
 

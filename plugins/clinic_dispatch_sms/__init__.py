@@ -1,0 +1,16 @@
+"""Text messages: what gateways and mobile networks answer, for the error reference."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.resources import files
+
+from clinic_dispatch_plugin.api import ReferencePack, hookimpl, load_pack
+
+
+@hookimpl
+def clinic_dispatch_reference_packs() -> Sequence[ReferencePack]:
+    """One pack for each system of codes."""
+    folder = files(__name__) / "packs"
+    found = sorted((file for file in folder.iterdir()), key=lambda file: file.name)
+    return [load_pack(file) for file in found if file.name.endswith(".toml")]
