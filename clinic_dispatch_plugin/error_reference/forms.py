@@ -6,7 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from clinic_dispatch_plugin.channels.reference import GROUPS, LANGUAGES, WHO
-from clinic_dispatch_plugin.error_reference.policy import PolicyAction, usual
+from clinic_dispatch_plugin.error_reference.checking import (
+    CODE_LIMIT,
+    LONG_LIMIT,
+    SHORT_LIMIT,
+    SYSTEM_LIMIT,
+)
+from clinic_dispatch_plugin.error_reference.policy import LIMITS, PolicyAction, usual
 from clinic_dispatch_plugin.error_reference.rules import (
     PATTERN_LIMIT,
     TEXT_FIELDS,
@@ -17,13 +23,22 @@ from clinic_dispatch_plugin.error_reference.wording import CATEGORIES, PERMANENC
 from clinic_dispatch_plugin.web.i18n import _, language
 from clinic_dispatch_plugin.web.params import Form
 
-SHORT_LIMIT = 120
-TEXT_LIMIT = 2_000
-SYSTEM_LIMIT = 32
-CODE_LIMIT = 64
 #: Choices whose first option leaves it as it is usual for the kind.
 _USUAL = ("", *PolicyAction)
 _BLOCK = ("", "yes", "no")
+
+
+#: Numbers of a policy and the unit their fields have: minutes, hours, days, per cent.
+NUMBERS: Mapping[str, float] = {
+    "policy.tries": 1,
+    "policy.base": 60,
+    "policy.cap": 60,
+    "policy.floor": 60,
+    "policy.deadline": 3_600,
+    "policy.block_days": 1,
+    "policy.pause_share": 0.01,
+    "policy.pause_least": 1,
+}
 
 
 def text_names() -> list[str]:
@@ -42,9 +57,8 @@ def values_of(content: Mapping[str, Any]) -> dict[str, str]:
     ):
         values[name] = str(content.get(name, default))
     values["policy.action"] = str(content.get("policy.action", ""))
-    values["policy.tries"] = _shown(content.get("policy.tries"), 1)
-    values["policy.base"] = _shown(content.get("policy.base"), 1 / 60)
-    values["policy.pause_share"] = _shown(content.get("policy.pause_share"), 100)
+    for name, unit in NUMBERS.items():
+        values[name] = _shown(content.get(name), 1 / unit)
     block = content.get("policy.block")
     values["policy.block"] = "" if block is None else "yes" if block else "no"
     return values
@@ -75,7 +89,7 @@ class EntryForm:
     def _read_texts(self) -> None:
         for name in text_names():
             short = name.startswith("short")
-            limit = SHORT_LIMIT if short else TEXT_LIMIT
+            limit = SHORT_LIMIT if short else LONG_LIMIT
             value = self.form.text(name, limit=limit, multiline=not short)
             self.values[name] = self.form.raw(name) if name in self.errors else value
             if value != self._shown[name]:
@@ -105,19 +119,22 @@ class EntryForm:
         self._change("policy.action", action, action or fallback.action.value)
         block = self.form.choice("policy.block", _BLOCK, default="")
         self._change("policy.block", block, block == "yes" if block else fallback.block)
-        for name, least, most, factor, other in (
-            ("policy.tries", 1, 50, 1, fallback.tries),
-            ("policy.base", 0, 43_200, 60, fallback.base),
-            ("policy.pause_share", 0, 100, 0.01, fallback.pause_share),
-        ):
+        for name, unit in NUMBERS.items():
+            field = name.partition(".")[2]
+            lowest, highest, whole = LIMITS[field]
             raw = self.form.raw(name)
-            value = self.form.number(name, least=least, most=most, default=0) if raw else 0.0
-            self._change(name, raw, value * factor if raw else other)
+            value = (
+                self.form.number(name, least=lowest / unit, most=highest / unit, default=0)
+                if raw
+                else 0.0
+            )
+            meant = value * unit if raw else getattr(fallback, field)
+            self._change(name, raw, int(meant) if whole else meant)
 
     def _change(self, name: str, typed: str, meant: Any) -> None:
         self.values[name] = typed
         if typed.replace(",", ".") != self._shown[name]:
-            self.content[name] = int(meant) if name == "policy.tries" else meant
+            self.content[name] = meant
 
 
 class NewEntryForm(EntryForm):

@@ -98,6 +98,10 @@ class Detail:
     updated_at: datetime
     updated_by: str
     withdrawn: bool
+    #: The clinic took it out of use.
+    retired: bool
+    #: The entry whose words it shares.
+    same_as: KnownEntry | None
     messages: int | None
     samples: Sequence[str]
     #: Changes with every saving: two editors never overwrite each other silently.
@@ -251,17 +255,20 @@ def detail(dispatch: Dispatch, entry_id: int) -> Detail | None:
         row = store.entry(connection, entry_id)
         if row is None:
             return None
+        same = store.entry(connection, row["same_as"]) if row["same_as"] else None
         answers = reading_store.answers_of(connection, entry_id)
         ids = [answer["id"] for answer in answers]
         counted = _count(dispatch, connection, ids) if ids else {}
         has_counter = "count_by_answer" in dispatch.cache
     return Detail(
-        entry=store.known(row),
+        entry=store.known(row, same),
         shipped=row["shipped"] or {},
         conflicts=conflicts(row["shipped"], row["own"], row["base"]),
         updated_at=row["updated_at"],
         updated_by=row["updated_by"],
         withdrawn=row["withdrawn"],
+        retired=row["retired_at"] is not None,
+        same_as=store.known(same) if same is not None else None,
         messages=sum((counted or {}).values()) if has_counter else None,
         samples=[answer["sample"] for answer in answers if answer["sample"]][:3],
         version=_version(row),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from clinic_dispatch_plugin.error_reference.policy import Policy, PolicyAction
-from clinic_dispatch_plugin.error_reference.rules import ANY_CODE, KnownEntry
+from clinic_dispatch_plugin.error_reference.rules import ANY_CODE, KnownEntry, Matched, Step
 from clinic_dispatch_plugin.web.i18n import N_, _, format_number, n_
 
 SYSTEMS: Mapping[str, str] = {
@@ -72,10 +72,20 @@ ACTIONS: Mapping[str, str] = {
     "suspect_account": N_("Wait; after three in a row stop the sending account"),
     "stop_account": N_("Stop the sending account at once"),
 }
+DEEDS: Mapping[str, str] = {
+    "added": N_("added"),
+    "changed": N_("changed"),
+    "restored": N_("shipped text restored"),
+    "retired": N_("taken out of use"),
+    "same_as": N_("made the same as another entry"),
+    "undone": N_("a change taken back"),
+    "imported": N_("read from a file"),
+}
 FIELDS: Mapping[str, str] = {
     "short": N_("Short (stands in the note)"),
     "what_happened": N_("What happened?"),
     "what_helps": N_("What helps?"),
+    "tell_patient": N_("What to tell the patient"),
     "who": N_("Who can mend it?"),
     "group": N_("Heading"),
     "category": N_("Kind"),
@@ -86,7 +96,10 @@ FIELDS: Mapping[str, str] = {
     "policy.cap": N_("Longest wait"),
     "policy.floor": N_("Shortest wait"),
     "policy.block": N_("Block the address?"),
+    "policy.block_days": N_("End of the block"),
+    "policy.deadline": N_("Give up after"),
     "policy.pause_share": N_("Put the mailing list on hold"),
+    "policy.pause_least": N_("But only from"),
     "provider": N_("Provider"),
     "source": N_("Source"),
 }
@@ -126,13 +139,7 @@ def policy(found: Policy) -> str:
     said = []
     match found.action:
         case PolicyAction.RETRY:
-            said.append(
-                n_(
-                    "Tries again by itself, once in all.",
-                    "Tries again by itself, {n} times in all.",
-                    found.tries,
-                )
-            )
+            said.append(_retries(found))
         case PolicyAction.STOP_ACCOUNT:
             said.append(
                 _("Stops the sending account; its messages wait until somebody has mended it.")
@@ -143,7 +150,15 @@ def policy(found: Policy) -> str:
             )
         case PolicyAction.FAIL:
             said.append(_("No further try."))
-    if found.block:
+    if found.block and found.block_days:
+        said.append(
+            n_(
+                "Blocks the address for {n} day.",
+                "Blocks the address for {n} days.",
+                found.block_days,
+            )
+        )
+    elif found.block:
         said.append(_("Blocks the address until it is changed."))
     if found.pause_share:
         share = format_number(round(found.pause_share * 100, 1))
@@ -151,3 +166,67 @@ def policy(found: Policy) -> str:
             _("Puts the mailing list on hold when {share} % of its messages fail so.", share=share)
         )
     return " ".join(said)
+
+
+def _retries(found: Policy) -> str:
+    """When and how often it tries again."""
+    if found.tries <= 1:
+        return _("No further try.")
+    said = n_(
+        "Tries again by itself, up to {n} time in all, first within about {first}.",
+        "Tries again by itself, up to {n} times in all, first within about {first}.",
+        found.tries,
+        first=span(found.floor + found.base),
+    )
+    if found.deadline:
+        said += " " + _("Gives up after {time}.", time=span(found.deadline))
+    return said
+
+
+def span(seconds: float) -> str:
+    """A waiting time in the largest unit that fits."""
+    minutes = max(1, round(seconds / 60))
+    if minutes < 120:
+        return n_("{n} minute", "{n} minutes", minutes)
+    hours = round(minutes / 60)
+    if hours < 72:
+        return n_("{n} hour", "{n} hours", hours)
+    return n_("{n} day", "{n} days", round(hours / 24))
+
+
+def deed(action: str) -> str:
+    """What somebody did to an entry."""
+    return _(DEEDS.get(action, action))
+
+
+def named(name: str) -> str:
+    """A field with its language: "What helps? (DE)"."""
+    head, _dot, tail = name.partition(".")
+    return f"{field(name)} ({tail.upper()})" if tail and head != "policy" else field(name)
+
+
+def step(found: Step | None) -> str:
+    """Why an entry was found."""
+    if found is None:
+        return _("No entry fits: the answer would wait for a description.")
+    match found.matched:
+        case Matched.PATTERN if found.origin == "clinic":
+            return _("Found by its wording, in an entry of the clinic.")
+        case Matched.PATTERN:
+            return _("Found by its wording.")
+        case Matched.EXACT if found.origin == "clinic":
+            return _("Found by its code {code}, in an entry of the clinic.", code=found.looked_for)
+        case Matched.EXACT:
+            return _("Found by its code {code}.", code=found.looked_for)
+        case Matched.FAMILY:
+            return _(
+                "The family of its code, {code}, fits; it is not described itself.",
+                code=found.looked_for,
+            )
+        case Matched.REPLY:
+            return _(
+                "Only the reply code {code} fits; it is not described itself.",
+                code=found.looked_for,
+            )
+        case _other:
+            return _("Only what holds for the whole service fits; it is not described itself.")

@@ -1,0 +1,188 @@
+"""Describing answers: an unforeseen one, one that is the same as another, and one that has not come yet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from flask import Blueprint, Response, abort, redirect, request
+from werkzeug.wrappers import Response as AnyResponse
+
+from clinic_dispatch_plugin.error_reference import editing, reading, wording
+from clinic_dispatch_plugin.error_reference.checking import ReferenceProblem
+from clinic_dispatch_plugin.error_reference.form_pages import FOLDER, form_context, who_acts
+from clinic_dispatch_plugin.error_reference.forms import NewEntryForm, values_of
+from clinic_dispatch_plugin.error_reference.likeness import plain_words
+from clinic_dispatch_plugin.error_reference.rules import ANY_CODE, TEXT_FIELDS
+from clinic_dispatch_plugin.host.types import Action
+from clinic_dispatch_plugin.registry import current_dispatch
+from clinic_dispatch_plugin.web.auth import requires
+from clinic_dispatch_plugin.web.i18n import N_, _
+from clinic_dispatch_plugin.web.layout import render_page, url
+from clinic_dispatch_plugin.web.menu import forget_badge
+from clinic_dispatch_plugin.web.params import text_arg
+
+GONE = N_("This answer has been described meanwhile, or it never came.")
+
+
+def register(blueprint: Blueprint) -> None:
+    """Add these pages to the blueprint."""
+    add = blueprint.add_url_rule
+    add("/errors/new", "new_entry", new_entry, methods=["GET", "POST"])
+    add("/errors/drafts/<int:answer_id>", "describe_draft", describe_draft, methods=["GET", "POST"])
+    add("/errors/drafts/<int:answer_id>/same", "same_as", same_as, methods=["POST"])
+    add("/errors/drafts/<int:answer_id>/settle", "settle_draft", settle_draft, methods=["POST"])
+
+
+@requires(Action.EDIT_REFERENCE)
+def new_entry() -> AnyResponse:
+    """An entry for an answer that has not come yet."""
+    if request.method == "GET":
+        values = {**values_of({}), "system": text_arg("system", limit=32) or "smtp"}
+        values.update(code=text_arg("code", limit=64), pattern="", unless="")
+        return _new_page(values, {})
+    form = NewEntryForm({})
+    if not form.errors and (entry_id := _add(form)):
+        return redirect(url("reference_entry", entry_id=entry_id, said="saved"), 303)
+    return _new_page(form.values, form.errors, status=422)
+
+
+def _new_page(
+    values: Mapping[str, str], errors: Mapping[str, str], *, status: int = 200
+) -> Response:
+    systems = reading.overview(current_dispatch()).systems
+    return render_page(
+        f"{FOLDER}/new.html",
+        status,
+        active="reference",
+        systems=[(key, wording.system(key)) for key in systems],
+        **form_context(values, errors),
+    )
+
+
+@requires(Action.EDIT_REFERENCE)
+def describe_draft(answer_id: int) -> AnyResponse:
+    """Say what an unforeseen answer means; every earlier message with it explains itself at once."""
+    dispatch = current_dispatch()
+    draft = reading.draft(dispatch, answer_id)
+    if draft is None:
+        abort(404, _(GONE))
+    code, pattern = reading.proposed_key(dispatch, draft.answer)
+    prefilled = dict(draft.shown.content) if draft.shown else {}
+    for name in list(prefilled):
+        if name.partition(".")[0] in TEXT_FIELDS:
+            del prefilled[name]
+    if request.method == "GET":
+        values = {**values_of(prefilled), "code": code, "pattern": pattern, "unless": ""}
+        return _draft_page(draft, {**values, "system": draft.answer.system}, {}, proposed=pattern)
+    form = NewEntryForm(prefilled, system=draft.answer.system)
+    if not form.errors:
+        _check_that_it_covers(form, draft)
+    if not form.errors and (entry_id := _add(form)):
+        return redirect(url("reference_entry", entry_id=entry_id, said="saved"), 303)
+    return _draft_page(draft, form.values, form.errors, proposed=pattern, status=422)
+
+
+def _check_that_it_covers(form: NewEntryForm, draft: reading.Draft) -> None:
+    if form.code == ANY_CODE and not form.pattern:
+        form.form.fault("pattern", _("Without a code a piece of the answer's text is needed."))
+        return
+    covered = _followers(form.values).answers
+    if draft.id not in covered:
+        field = "pattern" if form.pattern else "code"
+        form.form.fault(
+            field,
+            _(
+                "With this code and this text the answer above is not meant. Take a piece of its text."
+            ),
+        )
+
+
+def _draft_page(
+    draft: reading.Draft,
+    values: Mapping[str, str],
+    errors: Mapping[str, str],
+    *,
+    proposed: str,
+    status: int = 200,
+) -> Response:
+    broken = "pattern" in errors or "unless" in errors
+    return render_page(
+        f"{FOLDER}/draft.html",
+        status,
+        active="reference",
+        draft=draft,
+        proposed=proposed,
+        plain_pattern=plain_words(values["pattern"]),
+        followers=None if broken or not values["code"] else _followers(values),
+        **form_context(values, errors),
+    )
+
+
+def _followers(values: Mapping[str, str]) -> reading.Followers:
+    return reading.followers(
+        current_dispatch(),
+        system=values["system"],
+        code=values["code"],
+        pattern=values["pattern"],
+        unless=values["unless"],
+    )
+
+
+@requires(Action.EDIT_REFERENCE)
+def settle_draft(answer_id: int) -> AnyResponse:
+    """The general description of this answer will do."""
+    dispatch = current_dispatch()
+    if reading.draft(dispatch, answer_id) is None:
+        abort(404, _(GONE))
+    editing.settle(dispatch, [answer_id])
+    forget_badge()
+    return redirect(url("reference", said="settled"), 303)
+
+
+def _add(form: NewEntryForm) -> int | None:
+    """Add the entry; None: a field is wrong, and the form says which."""
+    try:
+        entry = editing.add_entry(
+            current_dispatch(),
+            system=form.system,
+            code=form.code,
+            pattern=form.pattern,
+            unless=form.unless,
+            content=form.content,
+            by=who_acts(),
+        )
+    except ReferenceProblem as problem:
+        form.errors[problem.field] = _(problem.message, **problem.fields)
+        return None
+    forget_badge()
+    return entry.id
+
+
+@requires(Action.EDIT_REFERENCE)
+def same_as(answer_id: int) -> AnyResponse:
+    """Say that an unforeseen answer means the same as an entry: one click, and its messages explain themselves."""
+    dispatch = current_dispatch()
+    draft = reading.draft(dispatch, answer_id)
+    if draft is None:
+        abort(404, _(GONE))
+    code, pattern = reading.proposed_key(dispatch, draft.answer)
+    try:
+        entry = editing.add_same_as(
+            dispatch,
+            system=draft.answer.system,
+            code=code,
+            pattern=pattern,
+            same_as=_number(request.form.get("entry")),
+            by=who_acts(),
+        )
+    except LookupError:
+        abort(404, _("This entry does not exist any more. Perhaps somebody removed it."))
+    except ReferenceProblem as problem:
+        abort(409, _(problem.message, **problem.fields))
+    forget_badge()
+    return redirect(url("reference_entry", entry_id=entry.id, said="same"), 303)
+
+
+def _number(given: str | None) -> int:
+    text = given or ""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0

@@ -1,0 +1,52 @@
+"""An entry's history: who changed what, when, and what can be taken back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from clinic_dispatch_plugin.error_reference import store
+from clinic_dispatch_plugin.error_reference.editing import kept_of
+from clinic_dispatch_plugin.registry import Dispatch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changed:
+    """One change of an entry, for its history."""
+
+    id: int
+    at: datetime
+    by: str
+    action: str
+    #: Names of the fields that differ.
+    fields: Sequence[str]
+    #: The latest one that changed something can be taken back.
+    can_be_undone: bool
+
+
+def history(dispatch: Dispatch, entry_id: int) -> list[Changed]:
+    """Who changed what of an entry and when, the latest first."""
+    with dispatch.database.begin() as connection:
+        row = store.entry(connection, entry_id)
+        rows = store.changes(connection, entry_id)
+    now = kept_of(row) if row is not None else None
+    return [
+        Changed(
+            id=change["id"],
+            at=change["at"],
+            by=change["by"],
+            action=change["action"],
+            fields=_fields_that_differ(change["before"], change["after"]),
+            can_be_undone=place == 0 and change["after"] == now,
+        )
+        for place, change in enumerate(rows)
+    ]
+
+
+def _fields_that_differ(
+    before: Mapping[str, Any] | None, after: Mapping[str, Any] | None
+) -> list[str]:
+    old, new = (before or {}).get("own") or {}, (after or {}).get("own") or {}
+    return sorted(name for name in {*old, *new} if old.get(name) != new.get(name))

@@ -1,0 +1,51 @@
+"""Trying an answer: which entry would explain it, by which step, and what came close."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from clinic_dispatch_plugin.channels.types import Answer
+from clinic_dispatch_plugin.error_reference.likeness import similar
+from clinic_dispatch_plugin.error_reference.normalising import anonymous
+from clinic_dispatch_plugin.error_reference.rules import KnownEntry, Step
+from clinic_dispatch_plugin.error_reference.service import reference
+from clinic_dispatch_plugin.registry import Dispatch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tried:
+    """What the look-up of an answer would find."""
+
+    #: The answer as it would be kept: without what names a person.
+    sample: str
+    #: The step that decides; None: nothing matches.
+    hit: Step | None
+    #: Entries that would speak if it were not there, in their order.
+    near: Sequence[Step]
+    similar: Sequence[KnownEntry]
+    #: What speaks where nothing matches.
+    unknown: KnownEntry | None
+
+
+def tried(dispatch: Dispatch, *, system: str, code: str, text: str) -> Tried:
+    """Look an answer up without gathering it."""
+    answer = Answer(system=system, code=code, text=text)
+    with dispatch.database.begin() as connection:
+        known = reference(dispatch, connection)
+        steps = [step for step in known.trace(answer) if step.entry is not None]
+        like = similar(dispatch, known, answer, limit=3)
+    there = {step.entry.id for step in steps if step.entry is not None}
+    return Tried(
+        sample=anonymous(text),
+        hit=steps[0] if steps else None,
+        near=steps[1:],
+        similar=[entry for entry in like if entry.id not in there],
+        unknown=known.unknown_answer,
+    )
+
+
+def systems(dispatch: Dispatch) -> list[str]:
+    """Whose codes the reference has entries for."""
+    with dispatch.database.begin() as connection:
+        return sorted({e.system for e in reference(dispatch, connection).entries.values()})
