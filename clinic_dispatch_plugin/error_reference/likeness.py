@@ -60,7 +60,8 @@ def similar(
     if not said:
         return []
     all_words = _entry_words(dispatch, known)
-    spread = Counter(word for words in all_words.values() for word in said & words)
+    # Entries of one cause have the same words: they count once.
+    spread = Counter(word for words in set(all_words.values()) for word in said & words)
     scores = []
     for entry_id, words in all_words.items():
         entry = known.entries[entry_id]

@@ -65,39 +65,36 @@ def _install(connection: Connection, pack: ReferencePack) -> int:
         for row in store.entries(connection, all_of_them=True)
         if row["origin"] == "shipped" and row["system"] == pack.system and row["pack"] == pack.key
     }
+    new = []
     for position, entry in enumerate(pack.entries):
         row = rows.pop((entry.code, pattern_digest(entry.pattern, entry.unless)), None)
-        _write(connection, pack, entry, position, row)
+        if row is None:
+            new.append(_new(pack, entry, position))
+        else:
+            _update(connection, entry, position, row)
+    store.add_entries(connection, new)
     for row in rows.values():  # the pack no longer brings these; the clinic's words are kept
         if not row["own"]:
             store.change_entry(connection, row["id"], {"withdrawn": True})
     return len(pack.entries)
 
 
-def _write(
-    connection: Connection,
-    pack: ReferencePack,
-    entry: ReferenceEntry,
-    position: int,
-    row: RowMapping | None,
-) -> None:
-    content = flat(entry)
-    if row is None:
-        store.add_entry(
-            connection,
-            {
-                "origin": "shipped",
-                "system": pack.system,
-                "code": entry.code,
-                "pattern": entry.pattern,
-                "unless": entry.unless,
-                "position": position,
-                "shipped": content,
-                "pack": pack.key,
-                "withdrawn": False,
-                "updated_by": "",
-            },
-        )
-    elif row["shipped"] != content or row["position"] != position or row["withdrawn"]:
-        change = {"shipped": content, "position": position, "withdrawn": False}
+def _new(pack: ReferencePack, entry: ReferenceEntry, position: int) -> dict[str, Any]:
+    return {
+        "origin": "shipped",
+        "system": pack.system,
+        "code": entry.code,
+        "pattern": entry.pattern,
+        "unless": entry.unless,
+        "position": position,
+        "shipped": flat(entry),
+        "pack": pack.key,
+        "withdrawn": False,
+        "updated_by": "",
+    }
+
+
+def _update(connection: Connection, entry: ReferenceEntry, position: int, row: RowMapping) -> None:
+    change = {"shipped": flat(entry), "position": position, "withdrawn": False}
+    if any(row[name] != value for name, value in change.items()):
         store.change_entry(connection, row["id"], change)

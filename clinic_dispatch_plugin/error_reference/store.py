@@ -108,6 +108,15 @@ def add_entry(connection: Connection, values: Mapping[str, Any]) -> int:
     return int(done.inserted_primary_key[0])
 
 
+def add_entries(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert many entries at once."""
+    values = [
+        {**row, "pattern_digest": pattern_digest(row["pattern"], row["unless"])} for row in rows
+    ]
+    if values:
+        connection.execute(insert(Entry).values(updated_at=db_now()), values)
+
+
 def change_entry(connection: Connection, entry_id: int, values: Mapping[str, Any]) -> None:
     """Change one entry."""
     connection.execute(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from importlib.resources import files
 from typing import Any
 
@@ -22,6 +23,11 @@ def clinic_dispatch_channels(config: Mapping[str, Any]) -> Sequence[Channel]:
 @hookimpl
 def clinic_dispatch_reference_packs() -> Sequence[ReferencePack]:
     """What SMTP servers' answers mean."""
+    return _packs()
+
+
+@cache
+def _packs() -> Sequence[ReferencePack]:
     folder = files(__name__) / "packs"
     causes = load_causes(folder / "causes.toml")
     return [load_pack(folder / name, causes) for name in PACKS]

@@ -74,7 +74,7 @@ def _corrects_an_address_in_its_row(page: Page) -> None:
     field = row.locator('input[name="address"]')
     field.fill("anna-und-kein-at")
     row.get_by_role("button", name="Speichern und erneut senden").click()
-    expect(row.get_by_role("alert")).to_contain_text("Adresse ist falsch geschrieben")
+    expect(row.get_by_role("alert")).to_contain_text("Adresse oder Nummer kann nicht stimmen")
     field.fill("anna@example.org")
     row.get_by_role("button", name="Speichern und erneut senden").click()
     mended = page.locator(row_of(page, "anna@example.org"))

@@ -30,7 +30,9 @@ def test_a_mailing_goes_out_and_an_address_is_corrected(browser: Browser, demo: 
         expect(page.get_by_role("heading", level=1)).to_have_text("Adresse berichtigen")
         field = page.get_by_label("Richtige Adresse")
         expect(field).to_have_value("emil ohne at")
-        expect(page.locator(".cd-fault").first).to_contain_text("Adresse ist falsch geschrieben")
+        expect(page.locator(".cd-fault").first).to_contain_text(
+            "Adresse oder Nummer kann nicht stimmen"
+        )
         field.fill("emil@example.org")
         page.get_by_role("button", name="Speichern und erneut senden").click()
         expect(page.locator(".cd-banner").first).to_contain_text("neue Adresse")
@@ -50,7 +52,7 @@ def test_a_corrected_address_stands_on_the_patients_card(
         sign_in(page, demo)
         page.goto(f"{demo.url}/dispatch/mailings/{demo.mailing}")
         causes = page.locator(".cd-why > li")
-        missing = causes.filter(has_text="Keine Adresse hinterlegt")
+        missing = causes.filter(has_text="Keine Adresse oder Nummer hinterlegt")
         missing.get_by_role("link", name=re.compile(r"\d+ Adressen")).click()
         row = page.locator("table[data-messages] tbody tr").first
         message = row.get_by_role("link").first

@@ -13,6 +13,7 @@ from typing import Any
 from flask.testing import FlaskClient
 
 from clinic_dispatch_plugin.channels.types import Answer
+from clinic_dispatch_plugin.error_reference.editing import change_entry
 from clinic_dispatch_plugin.host.types import Actor, Audience, FilterField, Recipient
 from clinic_dispatch_plugin.mailings import drafts, texts
 from clinic_dispatch_plugin.mailings.content import MailingContent
@@ -147,7 +148,10 @@ def _answers(bag: Mailbag) -> dict[str, int]:
         draft = execute("SELECT id FROM dispatch_answer WHERE code = '5.9.9'").scalar_one()
         entry = execute("SELECT id FROM dispatch_entry WHERE code = '5.1.1'").scalars().first()
     assert entry is not None
-    return {"answer": draft, "entry": entry}
+    change_entry(bag.dispatch, entry, content={"what_helps.de": "Fragen Sie nach."}, by="A. Kern")
+    with bag.dispatch.database.begin() as connection:
+        change = connection.exec_driver_sql("SELECT max(id) FROM dispatch_entry_change").scalar()
+    return {"answer": draft, "entry": entry, "change": change}
 
 
 def _drafts(clinic: Clinic) -> dict[str, Any]:

@@ -45,6 +45,7 @@ def addresses(full: FullClinic, rule: Rule) -> list[str]:
         "mailing_id": MAILINGS,
         "message_id": MESSAGES,
         "entry_id": ("entry",),
+        "change_id": ("change",),
         "answer_id": ("answer",),
         "account_id": ("account",),
         "template_id": ("template",),

@@ -2,76 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
-from clinic_dispatch_plugin.channels.reference import (
-    Permanence,
-    ReferenceEntry,
-    ReferencePack,
-    Texts,
-)
 from clinic_dispatch_plugin.channels.types import Answer
 from clinic_dispatch_plugin.error_reference import editing, packs, service, store
 from clinic_dispatch_plugin.error_reference.checking import ReferenceProblem
 from clinic_dispatch_plugin.error_reference.rules import Matched, conflicts
-from clinic_dispatch_plugin.hookspecs import hookimpl
 from clinic_dispatch_plugin.registry import Dispatch
-from tests.clinic.host import make_clinic
+from tests.store.pigeons import Pigeons, entry
 
 STRANGE = Answer(system="smtp", code="5.9.87", text="554 5.9.87 <eva@example.org> Frobnication 7Q")
-
-
-def texts(short: str) -> dict[str, Texts]:
-    """The same words in three languages."""
-    said = Texts(short=short, what_happened="Es geschah.", what_helps="Das hilft.")
-    return {"de": said, "en": said, "ru": said}
-
-
-def entry(code: str, short: str) -> ReferenceEntry:
-    """An entry of a pigeon pack."""
-    return ReferenceEntry(
-        code=code,
-        category="unknown",
-        permanence=Permanence.PERMANENT,
-        group="delivery",
-        who="nobody",
-        texts=texts(short),
-    )
-
-
-class Pigeons:
-    """A plugin whose pack a test may change."""
-
-    def __init__(self) -> None:
-        self.pack = ReferencePack(
-            key="pigeon",
-            system="pigeon",
-            version=1,
-            entries=[entry("1", "Falke"), entry("2", "Nebel")],
-        )
-
-    @hookimpl
-    def clinic_dispatch_reference_packs(self) -> list[ReferencePack]:
-        """The one pack."""
-        return [self.pack]
-
-
-@pytest.fixture
-def pigeons() -> Pigeons:
-    return Pigeons()
-
-
-@pytest.fixture
-def dispatch(database_url: str, tmp_path: Path, pigeons: Pigeons) -> Iterator[Dispatch]:
-    clinic = make_clinic(
-        tmp_path, config={"SQLALCHEMY_DATABASE_URI": database_url}, plugins=[pigeons]
-    )
-    yield clinic.dispatch
-    clinic.dispatch.database.dispose()
 
 
 def note(dispatch: Dispatch, answer: Answer) -> int:

@@ -603,7 +603,7 @@ def test_the_check_says_what_the_plan_then_does(clinic: Clinic) -> None:
         "duplicate": 1,
     }
     without = next(group for group in found.groups if group.code == "no_address")
-    assert without.short == "Keine Adresse hinterlegt"
+    assert without.short == "Keine Adresse oder Nummer hinterlegt"
     assert [example.name for example in without.examples] == ["Frau without"]
     with clinic.dispatch.database.begin() as connection:
         assert connection.execute(select(Message.id)).all() == []

@@ -150,7 +150,7 @@ def test_an_address_is_corrected_in_its_row_without_a_script(
     wrong = submit(client, page, {"address": "anna@", "back": page}, to=to)
     assert wrong.status_code == 422
     assert 'value="anna@"' in wrong.text and 'aria-invalid="true"' in wrong.text
-    assert "Adresse ist falsch geschrieben" in wrong.text
+    assert "Adresse oder Nummer kann nicht stimmen" in wrong.text
 
     right = submit(client, page, {"address": " anna.neu@example.org ", "back": page}, to=to)
     assert right.status_code == 303

@@ -69,7 +69,7 @@ def test_an_address_is_corrected_in_its_row_by_keyboard_alone(
     first.fill("kein at")
     page.keyboard.press("Enter")
     row = page.locator(f"#m{ids['worse']}")
-    expect(row.get_by_role("alert")).to_contain_text("Adresse ist falsch geschrieben")
+    expect(row.get_by_role("alert")).to_contain_text("Adresse oder Nummer kann nicht stimmen")
     expect(first).to_be_focused()
     first.fill("anna.neu@example.org")
     page.keyboard.press("Enter")

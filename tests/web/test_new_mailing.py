@@ -129,7 +129,7 @@ def test_three_steps_lead_from_whom_to_the_progress_page(
 
     check = client.get(f"{HOME}/1/check")
     assert "3 von 4 Patienten erhalten die Nachricht" in words_of(check)
-    assert "Keine Adresse hinterlegt" in check.text
+    assert "Keine Adresse oder Nummer hinterlegt" in check.text
     assert 'href="/patients/4"' in check.text
     assert "An 3 Patienten senden" in words_of(check)
     assert messages(clinic) == 0

@@ -150,7 +150,7 @@ def test_what_occurred_comes_first_and_can_be_shown_alone(
 
 def test_the_service_can_be_chosen(client: FlaskClient, clinic: Clinic) -> None:
     page = client.get("/dispatch/errors?system=dispatch").text
-    assert "Keine Adresse hinterlegt" in page
+    assert "Keine Adresse oder Nummer hinterlegt" in page
     assert "<code>smtp" not in page
 
 
@@ -444,7 +444,14 @@ def test_an_own_entry_can_be_removed(client: FlaskClient, clinic: Clinic) -> Non
     assert "Diesen Eintrag entfernen" in page
     done = client.post(f"{address}/restore", data={"csrf_token": token_in(page)})
     assert "Der Eintrag ist entfernt" in client.get(done.location).text
-    assert client.get(address).status_code == 404
+    page = client.get(address).text
+    assert "außer Gebrauch" in page
+    assert "Diesen Eintrag entfernen" not in page
+    undo = re.search(r'action="([^"]*/changes/\d+/undo)"', page)
+    assert undo is not None
+    again = client.post(undo[1], data={"csrf_token": token_in(page)})
+    assert "Zurückgenommen." in client.get(again.location).text
+    assert "Diesen Eintrag entfernen" in client.get(address).text
 
 
 # Drafts
