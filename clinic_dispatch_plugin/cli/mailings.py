@@ -22,6 +22,7 @@ from clinic_dispatch_plugin.host.types import Actor
 from clinic_dispatch_plugin.mailings import service as mailings
 from clinic_dispatch_plugin.messages import service as messages
 from clinic_dispatch_plugin.messages.access import CommandLine
+from clinic_dispatch_plugin.messages.again import resend as resend_messages
 from clinic_dispatch_plugin.messages.causes import causes_json
 from clinic_dispatch_plugin.messages.rules import MessageState
 from clinic_dispatch_plugin.messages.selection import Chosen
@@ -35,6 +36,7 @@ _WHY: Mapping[Refusal, str] = {
     Refusal.SUPERSEDED: "an earlier attempt arrived after all",
     Refusal.DUPLICATE: "the same message goes to this recipient already",
     Refusal.EXPIRED: "the mailing's last moment has passed",
+    Refusal.UNSUBSCRIBED: "the recipient unsubscribed: who knows better says so on the message's page",
     Refusal.NO_ROUTE: "no account is configured for their channel",
     Refusal.NO_ADDRESS: "they have no usable address: correct it on the patient's card or the mailing's page",
     Refusal.MOVED_ON: "they are in another state by now",
@@ -151,4 +153,4 @@ def _resent(dispatch: Dispatch, actor: Actor, chosen: Chosen) -> messages.Outcom
     if chosen.states == {MessageState.UNCERTAIN}:
         again = messages.Settlement.SEND_AGAIN
         return messages.settle_uncertain(dispatch, actor, chosen, again, may_arrive_twice=True)
-    return messages.resend(dispatch, actor, chosen)
+    return resend_messages(dispatch, actor, chosen)

@@ -22,6 +22,7 @@ from clinic_dispatch_plugin.engine.pump import worker_name
 from clinic_dispatch_plugin.engine.tender import tend, tend_forever
 from clinic_dispatch_plugin.engine.turns import next_turn
 from clinic_dispatch_plugin.messages import store as messages
+from clinic_dispatch_plugin.queue.context import places
 from clinic_dispatch_plugin.queue.embedded import EmbeddedServerError, ServerKeeper
 from clinic_dispatch_plugin.queue.worker import work as work_queues
 from clinic_dispatch_plugin.registry import Dispatch
@@ -152,8 +153,8 @@ class Supervisor:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
             body()
             status = 0
-        except BaseException:
-            log.exception("a process of the worker ended")
+        except BaseException as error:
+            log.error("a process of the worker ended: %s", places(error))
         finally:
             sys.stdout.flush()
             sys.stderr.flush()

@@ -21,8 +21,10 @@ from clinic_dispatch_plugin.mailings.planning import PLAN_FAILED
 from clinic_dispatch_plugin.mailings.problems import NotYours
 from clinic_dispatch_plugin.mailings.progress import Progress, progress
 from clinic_dispatch_plugin.messages.mailing_rules import MailingState
+from clinic_dispatch_plugin.queue.context import places
 from clinic_dispatch_plugin.registry import Dispatch, current_dispatch
-from clinic_dispatch_plugin.web.auth import HostFailed, acting, requires
+from clinic_dispatch_plugin.web.asking import host_failed
+from clinic_dispatch_plugin.web.auth import acting, requires
 from clinic_dispatch_plugin.web.errors import error_page
 from clinic_dispatch_plugin.web.i18n import N_, _, format_number, n_
 from clinic_dispatch_plugin.web.layout import render_page, render_part, said, url
@@ -61,10 +63,8 @@ def _missing(error: Exception) -> Response:
 
 
 def _host_failed(error: Exception) -> Response:
-    log.error("the host did not answer: %s", error, exc_info=error)
-    return error_page(
-        HostFailed(_("The clinic's system did not answer. Please try again in a moment."))
-    )
+    log.error("the host did not answer (%s): %s", error, places(error.__cause__ or error))
+    return error_page(host_failed())
 
 
 @requires(Action.VIEW)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, insert, or_, select, update
@@ -48,7 +49,7 @@ def block(
         connection.execute(
             update(Block)
             .where(Block.channel == channel, Block.address_digest == digest, Block.scope == scope)
-            .values(answer_id=answer_id, until=None)
+            .values(answer_id=answer_id, created_at=db_now(), until=None)
         )
 
 
@@ -61,6 +62,28 @@ def unblock(connection: Connection, channel: str, digests: Iterable[str]) -> Non
             Block.address_digest.in_(list(digests)),
             Block.scope == "",
         )
+        .values(until=db_now())
+    )
+
+
+def unsubscribed(
+    connection: Connection, channel: str, digests: Iterable[str], purpose: str
+) -> dict[str, datetime]:
+    """Which of these recipients said "no more of these", and when."""
+    query = select(Block.address_digest, Block.created_at).where(
+        Block.channel == channel,
+        Block.address_digest.in_(list(digests)),
+        Block.scope == purpose,
+        or_(Block.until.is_(None), Block.until > db_now()),
+    )
+    return {row.address_digest: row.created_at for row in connection.execute(query)}
+
+
+def subscribe_again(connection: Connection, channel: str, digest: str, purpose: str) -> None:
+    """The recipient wants these messages again."""
+    connection.execute(
+        update(Block)
+        .where(Block.channel == channel, Block.address_digest == digest, Block.scope == purpose)
         .values(until=db_now())
     )
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import nh3
-from sqlalchemy import Connection, RowMapping
+from sqlalchemy import Connection
 
 from clinic_dispatch_plugin.channels.html import clean_html
 from clinic_dispatch_plugin.channels.text import EmptyPlaceholder, Template, parse
@@ -58,7 +60,7 @@ def look_at_contents(
         return render(dispatch, connection, row)
 
 
-def render(dispatch: Dispatch, connection: Connection, row: RowMapping) -> Contents:
+def render(dispatch: Dispatch, connection: Connection, row: Mapping[Any, Any]) -> Contents:
     """The words of one message's row."""
     texts = texts_of(connection, row["mailing_id"])
     values = {name: str(value) for name, value in (row["data"] or {}).items()}

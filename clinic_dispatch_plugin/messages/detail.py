@@ -7,14 +7,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import RowMapping
+from sqlalchemy import Connection, RowMapping
 
 from clinic_dispatch_plugin.accounts import service as accounts
 from clinic_dispatch_plugin.error_reference.answers import Explained, explained
 from clinic_dispatch_plugin.host.types import Actor
+from clinic_dispatch_plugin.messages import blocks_store
 from clinic_dispatch_plugin.messages import lists_store as store
 from clinic_dispatch_plugin.messages.access import Sight
 from clinic_dispatch_plugin.messages.lists import Line, lines
+from clinic_dispatch_plugin.messages.rules import address_digest
+from clinic_dispatch_plugin.queue.context import places
 from clinic_dispatch_plugin.registry import Dispatch
 
 log = logging.getLogger(__name__)
@@ -33,11 +36,16 @@ class Try:
     provider_id: str | None
     opened_at: datetime
     closed_at: datetime | None
-    #: What the gateway wrote, untouched.
+    #: What the gateway wrote, untouched; or our own words where it wrote nothing.
     text: str
     answer: Explained | None
     #: Whether the message's state follows from this one.
     current: bool
+
+    @property
+    def service_wrote(self) -> str:
+        """The gateway's words; empty where the program itself found out, for support reads that in the report."""
+        return "" if self.answer is not None and self.answer.system == "dispatch" else self.text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +63,8 @@ class Detail:
     card_url: str | None
     #: The account its waiting depends on, where nothing goes out through it.
     held_account: RowMapping | None
+    #: Since when the recipient wants no messages of this kind at this address; None: they did not say so.
+    unsubscribed_at: datetime | None = None
 
 
 def message_detail(dispatch: Dispatch, actor: Actor, message_id: int) -> Detail:
@@ -71,6 +81,7 @@ def message_detail(dispatch: Dispatch, actor: Actor, message_id: int) -> Detail:
         tried = store.attempts(connection, message_id)
         answers = explained(dispatch, connection, (attempt["answer_id"] for attempt in tried))
         trail = store.audit_of_message(connection, message_id)
+        unsubscribed_at = _unsubscribed_at(connection, row, mailing)
         known = {account["id"]: account for account in accounts.accounts(connection)}
     assert mailing is not None
     if not Sight(dispatch, actor).sees(row["ref"]):
@@ -83,9 +94,18 @@ def message_detail(dispatch: Dispatch, actor: Actor, message_id: int) -> Detail:
         lost_runs=row["lost_runs"],
         tries=[_try(dispatch, row, attempt, answers, known) for attempt in tried],
         trail=trail,
-        card_url=_card_url(dispatch, row["ref"]),
+        card_url=card_url(dispatch, row["ref"]),
         held_account=known.get(row["account_id"] or 0) if line.held_by == "account" else None,
+        unsubscribed_at=unsubscribed_at,
     )
+
+
+def _unsubscribed_at(
+    connection: Connection, row: RowMapping, mailing: RowMapping | None
+) -> datetime | None:
+    digest = address_digest(row["channel"], row["address"])
+    purpose = mailing["purpose"] if mailing else ""
+    return blocks_store.unsubscribed(connection, row["channel"], [digest], purpose).get(digest)
 
 
 def _try(
@@ -120,12 +140,12 @@ def _account_label(dispatch: Dispatch, row: RowMapping | None) -> str:
     return next((found.label for found in configured if found.key == row["key"]), row["key"])
 
 
-def _card_url(dispatch: Dispatch, ref: str) -> str | None:
+def card_url(dispatch: Dispatch, ref: str) -> str | None:
     """Only a link: where the host cannot say it, the page goes without."""
     if not ref:
         return None
     try:
         return dispatch.host.recipient_url(ref)
-    except Exception:
-        log.exception("the host adapter's recipient_url() failed")
+    except Exception as error:
+        log.error("the host adapter's recipient_url() failed: %s", places(error))
         return None

@@ -53,6 +53,11 @@ REFUSED: Mapping[Refusal, Callable[[int], str]] = {
         "{n} are too late: the mailing list's last moment has passed.",
         n,
     ),
+    Refusal.UNSUBSCRIBED: lambda n: n_(
+        "{n} has unsubscribed: open the message if they want it all the same.",
+        "{n} have unsubscribed: open the messages if they want them all the same.",
+        n,
+    ),
     Refusal.NO_ROUTE: lambda n: n_(
         "{n} has no way out: no account is configured for its channel.",
         "{n} have no way out: no account is configured for their channel.",
@@ -81,8 +86,12 @@ SAID: Mapping[str, str] = {
     "corrected": N_("The message is sent again to the new address."),
     "account_checked": N_("The account is tried again now."),
     "account_ready": N_("The account is ready already."),
+    "not_asked": N_("Please tick that the patient asked for these messages again."),
     "nothing_chosen": N_("Nothing was ticked: tick the messages first."),
 }
+
+#: Of these, what asks for something yet.
+WAITING = frozenset({"corrected_here", "nothing_chosen", "not_asked"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,7 +203,7 @@ def notice() -> tuple[str, str]:
     """What the page says on top after a form, and its kind: ``ok`` or ``wait``; empty: nothing."""
     args = request.args
     if (key := args.get("said", "")) in SAID:
-        return _(SAID[key]), "wait" if key in ("corrected_here", "nothing_chosen") else "ok"
+        return _(SAID[key]), "wait" if key in WAITING else "ok"
     if (what := args.get("done", "")) not in DONE:
         return "", "ok"
     outcome = Outcome(done=_count("n"), refused=Counter())

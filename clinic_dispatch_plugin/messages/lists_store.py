@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -356,22 +356,16 @@ def chosen(
 
 
 def same_address(
-    connection: Connection,
-    *,
-    mailing_id: int,
-    channel: str,
-    address: str,
-    but: int,
-    limit: int = 20,
+    connection: Connection, row: Mapping[Any, Any], *, limit: int = 20
 ) -> Sequence[RowMapping]:
-    """Other messages of a mailing to this address that went out or will."""
+    """Other messages of a row's mailing to its address that went out or will."""
     query = (
         select(Message.__table__)
         .where(
-            Message.mailing_id == mailing_id,
-            Message.channel == channel,
-            func.lower(Message.address) == address.lower(),
-            Message.id != but,
+            Message.mailing_id == row["mailing_id"],
+            Message.channel == row["channel"],
+            func.lower(Message.address) == row["address"].lower(),
+            Message.id != row["id"],
             Message.state != MessageState.SKIPPED.value,
         )
         .limit(limit)

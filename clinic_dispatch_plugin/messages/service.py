@@ -16,7 +16,7 @@ from clinic_dispatch_plugin.error_reference.answers import Explained, explained
 from clinic_dispatch_plugin.error_reference.service import note_answer
 from clinic_dispatch_plugin.host.types import Actor
 from clinic_dispatch_plugin.messages import moves_store, store
-from clinic_dispatch_plugin.messages.afresh import Fresh, fresh_facts
+from clinic_dispatch_plugin.messages.afresh import Fresh
 from clinic_dispatch_plugin.messages.mailing_rules import MailingState
 from clinic_dispatch_plugin.messages.rules import (
     MessageState,
@@ -52,6 +52,8 @@ class Refusal(StrEnum):
     DUPLICATE = "duplicate"
     #: The mailing's last moment has passed.
     EXPIRED = "expired"
+    #: The recipient unsubscribed from messages for this purpose.
+    UNSUBSCRIBED = "unsubscribed"
     #: No account is configured for its channel.
     NO_ROUTE = "no_route"
     #: It has no address: give it one.
@@ -84,52 +86,10 @@ class Outcome:
         """How many did not move."""
         return sum(self.refused.values())
 
-
-def resend(dispatch: Dispatch, actor: Actor, chosen: Chosen) -> Outcome:
-    """Send undelivered or skipped messages again; a finished mailing runs again, what failed stays on the attempts.
-
-    An address that was mended on the patient's card is used. A block made by the program is lifted, as a person
-    ordered it; what the recipient asked for themselves stays, and consent is asked of the host once more
-    before anything goes out.
-    """
-    outcome = Outcome()
-    for ids in batches(dispatch, actor, chosen, RESENDABLE):
-        facts = fresh_facts(dispatch, ids)
-
-        def work(
-            connection: Connection, ids: list[int] = ids, facts: Mapping[int, Fresh] = facts
-        ) -> Outcome:
-            return _resend(dispatch, connection, actor, ids, facts)
-
-        _add(outcome, dispatch.database.run(work))
-    _ring(dispatch, outcome)
-    return outcome
-
-
-def _resend(
-    dispatch: Dispatch,
-    connection: Connection,
-    actor: Actor,
-    ids: Sequence[int],
-    facts: Mapping[int, Fresh],
-) -> Outcome:
-    rows, outcome = movable(dispatch, connection, ids, RESENDABLE, facts)
-    for row in rows:
-        fresh = facts.get(row["id"], Fresh())
-        if fresh.data is not None:
-            moves_store.set_data(connection, row["id"], fresh.data)
-        if fresh.address is not None:
-            moves_store.set_address(connection, row["id"], fresh.address)
-    unblock_addresses(
-        connection,
-        [
-            {**row, "address": facts.get(row["id"], Fresh()).address or row["address"]}
-            for row in rows
-        ],
-    )
-    return queue_again(
-        dispatch, connection, actor, rows, outcome, action="resend", states=RESENDABLE
-    )
+    def add(self, part: Outcome) -> None:
+        """Count another portion's too."""
+        self.done += part.done
+        self.refused.update(part.refused)
 
 
 def movable(
@@ -219,7 +179,7 @@ def audit(
     connection: Connection,
     actor: Actor,
     action: str,
-    rows: Iterable[RowMapping],
+    rows: Iterable[Mapping[Any, Any]],
     details: Mapping[str, Any] | None = None,
 ) -> None:
     """Write down who did this to these messages."""
@@ -259,7 +219,7 @@ def settle_uncertain(
         def work(connection: Connection, ids: list[int] = ids) -> Outcome:
             return _settle(dispatch, connection, actor, ids, choice)
 
-        _add(outcome, dispatch.database.run(work))
+        outcome.add(dispatch.database.run(work))
     _ring(dispatch, outcome)
     return outcome
 
@@ -319,7 +279,7 @@ def retry_now(dispatch: Dispatch, actor: Actor, chosen: Chosen) -> Outcome:
                 done.refused[Refusal.MOVED_ON] += missing
             return done
 
-        _add(outcome, dispatch.database.run(work))
+        outcome.add(dispatch.database.run(work))
     _ring(dispatch, outcome)
     return outcome
 
@@ -371,11 +331,6 @@ def unsubscribe(dispatch: Dispatch, token: str) -> bool:
 def refused(refusal: Refusal) -> Counter[Refusal]:
     """One message that stayed as it is."""
     return Counter([refusal])
-
-
-def _add(whole: Outcome, part: Outcome) -> None:
-    whole.done += part.done
-    whole.refused.update(part.refused)
 
 
 def _ring(dispatch: Dispatch, outcome: Outcome) -> None:

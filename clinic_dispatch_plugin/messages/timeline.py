@@ -16,6 +16,7 @@ from clinic_dispatch_plugin.web.i18n import N_, _, language
 #: What people did, by the name in the audit trail.
 DEEDS: Mapping[str, str] = {
     "resend": N_("Sent again by {who}"),
+    "subscribe_again": N_("“The patient wants these messages again”, says {who}"),
     "correct_address": N_("Address corrected by {who}"),
     "retry_now": N_("Next try brought forward by {who}"),
     "view_contents": N_("Contents looked at by {who}"),
@@ -80,7 +81,7 @@ def _tried(each: Try) -> Event:
         text=_(TRIED.get(each.state, each.state), number=each.number)
         + (f" – {note}" if note else ""),
         more=via,
-        raw=each.text,
+        raw=each.service_wrote,
         css=words.attempt_state(each.state).css,
     )
 

@@ -16,6 +16,7 @@ from werkzeug.routing import BuildError
 
 from clinic_dispatch_plugin.config import ConfigurationError
 from clinic_dispatch_plugin.host.types import Action, Layout
+from clinic_dispatch_plugin.queue.context import places
 from clinic_dispatch_plugin.registry import current_dispatch
 from clinic_dispatch_plugin.web import i18n, words
 from clinic_dispatch_plugin.web.auth import allowed
@@ -160,13 +161,17 @@ def count_drafts() -> int:
 
 def framed(page: Page) -> str:
     """The finished page in the host's layout; on a plain one of ours where that does not show it."""
-    for layout in (host_layout(), PLAIN):
+    for layout in (_layout_or_plain(), PLAIN):
         try:
             html = _in_layout(page, layout)
-        except Exception:
+        except Exception as error:
             if layout is PLAIN:
                 raise
-            log.exception("the host's layout %s failed; a plain page is shown", layout.template)
+            log.error(
+                "the host's layout %s failed; a plain page is shown: %s",
+                layout.template,
+                places(error),
+            )
             continue
         if MARKER in html:
             of_request()["plain"] = layout is PLAIN
@@ -178,6 +183,14 @@ def framed(page: Page) -> str:
             layout.block,
         )
     raise AssertionError("the plain page lacks its marker")
+
+
+def _layout_or_plain() -> Layout:
+    try:
+        return host_layout()
+    except Exception as error:
+        log.error("the host adapter's layout() failed; a plain page is shown: %s", places(error))
+        return PLAIN
 
 
 def host_layout() -> Layout:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from flask import has_request_context, request
 
 from clinic_dispatch_plugin.host.types import Action
+from clinic_dispatch_plugin.queue.context import places
 from clinic_dispatch_plugin.registry import current_dispatch
 from clinic_dispatch_plugin.web.auth import allowed
 from clinic_dispatch_plugin.web.csrf import NAME
@@ -48,9 +49,10 @@ def dispatch_menu() -> list[MenuItem]:
             _item("messages", N_("Dispatch"), here=here),
             _item("reference", N_("Mailing errors"), here=here, badge=_badge()),
         ]
-    except Exception:
-        log.exception(
-            "the menu of clinic_dispatch could not be made; the host's page goes without it"
+    except Exception as error:
+        log.error(
+            "the menu of clinic_dispatch could not be made; the host's page goes without it: %s",
+            places(error),
         )
         return []
 
