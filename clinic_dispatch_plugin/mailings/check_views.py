@@ -68,6 +68,7 @@ def _still_checking(draft: Draft, looked_at: int) -> Response:
         expected=int(draft.selection.get("rows") or 0),
     )
     page.headers["Cache-Control"] = "no-store"
+    page.headers["Refresh"] = "2"
     return page
 
 

@@ -126,7 +126,7 @@ def send_now(
     )
     values |= _selection(dispatch, source, survey)
     mailing_id, existed = dispatch.database.run(
-        lambda connection: _insert(connection, values, kept, actor)
+        lambda connection: insert_started(connection, values, kept, actor)
     )
     if existed:
         uploads.remove(dispatch, values["selection"].get("upload"))
@@ -205,7 +205,7 @@ def send(
             values["name"] = values["name"] or known.name
         kept = checked_content(content, fields=found.fields)
         action = TRIAL if trial else SENT
-        mailing_id, existed = _insert(connection, values, kept, who, action=action)
+        mailing_id, existed = insert_started(connection, values, kept, who, action=action)
         if not existed:
             plan_within(dispatch, connection, mailing_id, candidates)
         return mailing_id
@@ -258,7 +258,7 @@ def _new_values(
     }
 
 
-def _insert(
+def insert_started(
     connection: Connection,
     values: Mapping[str, Any],
     content: MailingContent,

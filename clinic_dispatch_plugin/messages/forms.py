@@ -19,11 +19,13 @@ from clinic_dispatch_plugin.web.i18n import N_, _, n_, zone
 from clinic_dispatch_plugin.web.layout import url
 from clinic_dispatch_plugin.web.params import (
     choice_arg,
+    clean,
     date_arg,
     id_arg,
     ids_in_form,
     local_path,
     number_in,
+    over,
     text_arg,
 )
 
@@ -31,6 +33,7 @@ from clinic_dispatch_plugin.web.params import (
 STATES = ("undelivered", "uncertain", "queued", "sending", "skipped", "sent", "delivered")
 #: A joined cause names each of its entries.
 LONGEST_CAUSE = 1_000
+LONGEST_SEARCH = 200
 
 REFUSED: Mapping[Refusal, Callable[[int], str]] = {
     Refusal.CANCELLED: lambda n: n_(
@@ -84,6 +87,16 @@ SAID: Mapping[str, str] = {
         "please correct it there too."
     ),
     "corrected": N_("The message is sent again to the new address."),
+    "paused": N_(
+        "The mailing is on hold. What is being handed over at this moment still goes out."
+    ),
+    "resumed": N_("The mailing goes on."),
+    "cancelled": N_("The mailing was cancelled. What was waiting is not sent any more."),
+    "unchanged": N_("Nothing was changed: the mailing is in another state by now."),
+    "once_more": N_("The message goes out once more, as this mailing list of its own."),
+    "not_once_more": N_(
+        "This message cannot be sent once more: it was not sent yet, or its channel is not there any more."
+    ),
     "account_checked": N_("The account is tried again now."),
     "account_ready": N_("The account is ready already."),
     "not_asked": N_("Please tick that the patient asked for these messages again."),
@@ -91,7 +104,7 @@ SAID: Mapping[str, str] = {
 }
 
 #: Of these, what asks for something yet.
-WAITING = frozenset({"corrected_here", "nothing_chosen", "not_asked"})
+WAITING = frozenset({"corrected_here", "nothing_chosen", "not_asked", "unchanged", "not_once_more"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +116,8 @@ class ListQuery:
     until: date | None
     cursor: Cursor | None
     newer: bool
+    #: What is wrong with the words that are searched for.
+    fault: str = ""
 
     def arguments(self, **changes: object) -> dict[str, str]:
         """The filter as the part of an address after the question mark."""
@@ -127,6 +142,8 @@ def read_list_query(mailing_id: int | None = None) -> ListQuery:
     :raises BadRequest: a value is rubbish.
     """
     since, until = date_arg("from"), date_arg("to")
+    search = clean(request.args.get("q", ""))
+    fault = over(len(search), LONGEST_SEARCH)
     wanted = MessageFilter(
         channel=choice_arg("channel", list(current_dispatch().channels)),
         state=choice_arg("state", STATES),
@@ -134,7 +151,7 @@ def read_list_query(mailing_id: int | None = None) -> ListQuery:
         mailing_id=mailing_id if mailing_id is not None else id_arg("mailing"),
         since=_midnight(since),
         until=_midnight(until, days=1),
-        search=text_arg("q", limit=200),
+        search=search[:LONGEST_SEARCH],
     )
     after, before = _cursor("after"), _cursor("before")
     return ListQuery(
@@ -143,6 +160,7 @@ def read_list_query(mailing_id: int | None = None) -> ListQuery:
         until=until,
         cursor=before or after,
         newer=before is not None,
+        fault=fault,
     )
 
 

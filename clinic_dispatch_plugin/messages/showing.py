@@ -90,7 +90,27 @@ def cause_choices(causes: Sequence[Cause]) -> list[tuple[str, str]]:
 
 def heading(cause: Cause) -> str:
     """A cause's name in the list: its note, and of one that nobody described its code."""
-    return _("Error {code}, not described yet", code=cause.code) if cause.general else cause.note
+    return _undescribed(cause.code) if cause.general else cause.note
+
+
+def _undescribed(code: str) -> str:
+    return _("Error {code}, not described yet", code=code)
+
+
+def all_cause_choices(
+    found: Sequence[tuple[str, Explained]], chosen: str, chosen_note: str
+) -> list[tuple[str, str]]:
+    """The filter by cause in the list of all messages; what is chosen is always among them.
+
+    :param found: causes that occurred, with an answer that speaks for each.
+    """
+    choices = [
+        (token, _undescribed(answer.code) if answer.general else note(answer))
+        for token, answer in found
+    ]
+    if chosen and chosen not in dict(choices):
+        choices.append((chosen, chosen_note or chosen))
+    return [("", _("All causes")), *choices]
 
 
 def note(answer: Explained) -> str:

@@ -89,7 +89,6 @@ def _make_environment(app: Flask) -> Environment:
         language=i18n.language,
         format_time=i18n.format_time,
         format_day=i18n.format_day,
-        format_clock=i18n.format_clock,
         format_number=i18n.format_number,
         csrf_field=csrf_field,
         csrf_token=csrf_token,

@@ -79,9 +79,7 @@ class FullClinic:
 def make_full_clinic(folder: Path) -> FullClinic:
     """Make one in the folder."""
     clinic = make_clinic(folder, config=EMAIL)
-    _people(clinic)
-    bag = Mailbag(clinic.dispatch)
-    ids = {**_mailings(bag), **_messages(bag), **_drafts(clinic), "token": _token(clinic)}
+    ids = fill(clinic)
     clinic.dispatch.database.dispose()
     file = folder / "clinic.db"
     with sqlite3.connect(file) as connection:
@@ -94,6 +92,13 @@ def make_full_clinic(folder: Path) -> FullClinic:
         ids=ids,
         content=file.read_bytes(),
     )
+
+
+def fill(clinic: Clinic) -> dict[str, Any]:
+    """Something of everything for a clinic that can send e-mail; returns what each id of an address names."""
+    _people(clinic)
+    bag = Mailbag(clinic.dispatch)
+    return {**_mailings(bag), **_messages(bag), **_drafts(clinic), "token": _token(clinic)}
 
 
 def _people(clinic: Clinic) -> None:

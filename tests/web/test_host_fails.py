@@ -56,7 +56,9 @@ def test_every_page_answers_clearly_and_the_log_holds_no_patient(
     monkeypatch.setattr(full.clinic.host, question, breaks)
     caplog.set_level(logging.DEBUG)
     seen: dict[int, int] = {}
-    asked = [(address, None) for rule in gets(full) for address in addresses(full, rule)]
+    asked: list[tuple[str, dict[str, str] | None]] = [
+        (address, None) for rule in gets(full) for address in addresses(full, rule)
+    ]
     asked += [
         (
             f"/dispatch{path.format(**full.ids)}",
