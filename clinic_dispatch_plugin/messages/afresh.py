@@ -11,7 +11,7 @@ from clinic_dispatch_plugin.channels.errors import InvalidAddress
 from clinic_dispatch_plugin.channels.text import clean_value
 from clinic_dispatch_plugin.error_reference.answers import explained
 from clinic_dispatch_plugin.host.types import Recipient
-from clinic_dispatch_plugin.messages import lists_store
+from clinic_dispatch_plugin.messages import blocks_store, lists_store
 from clinic_dispatch_plugin.messages.contents import texts_of
 from clinic_dispatch_plugin.registry import Dispatch
 from clinic_dispatch_plugin.web.asking import ask
@@ -37,7 +37,7 @@ def fresh_facts(dispatch: Dispatch, ids: Sequence[int]) -> dict[int, Fresh]:
     """
     with dispatch.database.begin() as connection:
         rows = [row for row in lists_store.messages_by_id(connection, ids) if row["ref"]]
-        kept = lists_store.corrected_here(connection, [row["id"] for row in rows])
+        kept = blocks_store.corrected_here(connection, [row["id"] for row in rows])
         lacking = _lacking_values(dispatch, connection, rows)
         names = {m: _names(connection, m) for m in {row["mailing_id"] for row in lacking}}
     known = _ask(dispatch, rows)

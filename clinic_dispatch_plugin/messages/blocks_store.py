@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, insert, or_, select, update
+from sqlalchemy import Connection, RowMapping, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from clinic_dispatch_plugin.database.base import db_now
@@ -112,3 +112,20 @@ def write_audit(
     ]
     if rows:
         connection.execute(insert(Audit).values(at=db_now()), rows)
+
+
+def audit_of_message(connection: Connection, message_id: int) -> Sequence[RowMapping]:
+    """Who did what to a message."""
+    query = select(Audit.__table__).where(Audit.message_id == message_id)
+    return connection.execute(query.order_by(Audit.id)).mappings().all()
+
+
+def corrected_here(connection: Connection, ids: Sequence[int]) -> set[int]:
+    """Those of ``ids`` whose address a person corrected for the message alone."""
+    if not ids:
+        return set()
+    query = select(Audit.message_id, Audit.details).where(
+        Audit.message_id.in_(list(ids)), Audit.action == "correct_address"
+    )
+    latest = {row.message_id: row.details for row in connection.execute(query.order_by(Audit.id))}
+    return {found for found, details in latest.items() if not (details or {}).get("saved")}

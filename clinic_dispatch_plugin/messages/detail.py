@@ -80,7 +80,7 @@ def message_detail(dispatch: Dispatch, actor: Actor, message_id: int) -> Detail:
         mailing = store.mailing(connection, row["mailing_id"])
         tried = store.attempts(connection, message_id)
         answers = explained(dispatch, connection, (attempt["answer_id"] for attempt in tried))
-        trail = store.audit_of_message(connection, message_id)
+        trail = blocks_store.audit_of_message(connection, message_id)
         unsubscribed_at = _unsubscribed_at(connection, row, mailing)
         known = {account["id"]: account for account in accounts.accounts(connection)}
     assert mailing is not None

@@ -35,7 +35,7 @@ def why_on_hold(mailing: Mapping[str, Any]) -> str:
     if reason == "text":
         return _("Its text cannot be used. Cancel it and write it anew.")
     if reason == "person" and text:
-        return _("Put on hold by {name}. Nothing goes out until somebody lets it go on.", name=text)
+        return _("{name} has put it on hold.", name=text)
     return _("Nothing goes out until somebody lets it go on.")
 
 

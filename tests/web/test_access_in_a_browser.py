@@ -1,4 +1,4 @@
-"""Every page there is, from the map of addresses itself, and every way a page says no: for everybody, also at 360 pixels."""
+"""Every page of the map of addresses, and every way a page says no: for everybody, also at 360 pixels."""
 
 from __future__ import annotations
 
