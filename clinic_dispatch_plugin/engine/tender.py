@@ -15,11 +15,11 @@ from clinic_dispatch_plugin.database.base import db_now
 from clinic_dispatch_plugin.engine import drain, store
 from clinic_dispatch_plugin.engine.aftermath import (
     bury_dead_runs,
-    close_quarantine,
     lose_expired_runs,
 )
 from clinic_dispatch_plugin.engine.leftovers import decide_leftovers
 from clinic_dispatch_plugin.engine.pump import mark_progress
+from clinic_dispatch_plugin.engine.quarantine import close_quarantine
 from clinic_dispatch_plugin.messages import store as messages
 from clinic_dispatch_plugin.queue.context import places
 from clinic_dispatch_plugin.registry import Dispatch
