@@ -124,11 +124,18 @@ class Stream:
 
     def _step(self) -> bool:
         """Record what came and open the next window; False: there was none to open."""
-        prepared = self._windows.prepare_next() if self._windows.room >= WINDOW // 2 else None
+        prepared = None
+        if self._windows.room >= WINDOW // 2:
+            prepared = self._windows.prepare_next(meanwhile=self._record_ready)
         results = self._drain_results()
         if results or prepared:
             self._windows.commit(results, prepared)
         return prepared is not None
+
+    def _record_ready(self) -> None:
+        """Record what came while something else is waited for."""
+        if results := self._drain_results():
+            self._windows.commit(results, None)
 
     def _drain_results(self) -> list[SendResult]:
         drained = []

@@ -6,12 +6,12 @@ import logging
 import random
 import time
 from collections import Counter, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping
+from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
 
 from clinic_dispatch_plugin.accounts import service as accounts
@@ -19,15 +19,17 @@ from clinic_dispatch_plugin.channels.faults import fail_point
 from clinic_dispatch_plugin.channels.types import OutgoingMessage, SendResult
 from clinic_dispatch_plugin.database.connection import now as database_now
 from clinic_dispatch_plugin.engine import drain, store
+from clinic_dispatch_plugin.engine.asking import HostUnavailable
 from clinic_dispatch_plugin.engine.claims import Claims
 from clinic_dispatch_plugin.engine.feed import Feed
 from clinic_dispatch_plugin.engine.lease import clock
-from clinic_dispatch_plugin.engine.prepare import HostUnavailable, Prepared, Text, prepare
+from clinic_dispatch_plugin.engine.prepare import Prepared, Row, Text, prepare
 from clinic_dispatch_plugin.engine.recorder import Cause, Recorded, Result, record
 from clinic_dispatch_plugin.engine.rules import Facts
 from clinic_dispatch_plugin.engine.run import WINDOW, RunState
 from clinic_dispatch_plugin.error_reference.service import note_answer
 from clinic_dispatch_plugin.messages import store as messages
+from clinic_dispatch_plugin.messages.addresses_store import readdress
 from clinic_dispatch_plugin.messages.rules import MessageState
 
 log = logging.getLogger(__name__)
@@ -60,7 +62,7 @@ class Windows:
         self._claims = claims
         self._text = text
         self._account_id = account_id
-        self._facts: dict[int, tuple[RowMapping, Facts]] = {}
+        self._facts: dict[int, tuple[Row, Facts]] = {}
         #: Nothing more will be opened.
         self.over = False
         #: Times the database failed while a window was prepared.
@@ -73,8 +75,11 @@ class Windows:
         """How many more attempts may stand open."""
         return WINDOW - len(self._facts)
 
-    def prepare_next(self) -> Prepared | None:
-        """The next window's messages with their texts, the host asked afresh; None: there is none now."""
+    def prepare_next(self, meanwhile: Callable[[], object]) -> Prepared | None:
+        """The next window's messages with their texts, the host asked afresh; None: there is none now.
+
+        :param meanwhile: called again and again while the host is asked.
+        """
         if self.over:
             return None
         if self._feed.stopped or not self._run.may_send:
@@ -87,7 +92,7 @@ class Windows:
                 self.over = True
                 self._feed.close()
                 return None
-            return self._prepare(ids) if ids else None
+            return self._prepare(ids, meanwhile) if ids else None
         except (OperationalError, InterfaceError) as error:
             # The process is well, the database is not: nothing is decided, and what was taken comes first again.
             self._claims.put_back(ids or [])
@@ -95,7 +100,7 @@ class Windows:
             self._wait_for_database(error, self._troubles)
             return None
 
-    def _prepare(self, ids: list[int]) -> Prepared | None:
+    def _prepare(self, ids: list[int], meanwhile: Callable[[], object]) -> Prepared | None:
         with self._dispatch.database.begin() as connection:
             rows = messages.leased(connection, run_id=self._run.run_id, ids=ids)
         try:
@@ -105,6 +110,7 @@ class Windows:
                 self._text,
                 next_attempt_id=self._run.next_attempt_id,
                 unsubscribe_url=self._run.unsubscribe_url,
+                meanwhile=meanwhile,
             )
         except HostUnavailable:
             self._claims.put_off(ids)
@@ -186,6 +192,7 @@ class Windows:
             return done
         if self._text.not_after is not None and self._text.not_after <= now:
             prepared = prepared.expired()
+        readdress(connection, prepared.moved, run_id=self._run.run_id)
         self._skip(connection, prepared)
         may_open = alive and runs and not done.stop
         if may_open and accounts.may_send(connection, self._account_id):
@@ -255,7 +262,7 @@ class Windows:
         opened = messages.open_attempts(connection, attempts)
         return [message for message in prepared.messages if message.attempt_id in opened]
 
-    def _attempt(self, row: RowMapping, message: OutgoingMessage, now: datetime) -> dict[str, Any]:
+    def _attempt(self, row: Row, message: OutgoingMessage, now: datetime) -> dict[str, Any]:
         facts = Facts(
             message_id=row["id"],
             attempt_id=message.attempt_id,

@@ -382,7 +382,9 @@ def test_a_row_that_kills_workers_is_isolated_and_the_others_go_out(
             os.kill(os.getpid(), signal.SIGKILL)
         return asked(refs)
 
-    desk.host.add(*(Recipient(ref=f"r{number}") for number in range(120)))
+    people = range(120)
+    cards = [{"fake": f"p{number}@example.org"} for number in people]
+    desk.host.add(*(Recipient(ref=f"r{number}", addresses=cards[number]) for number in people))
     desk.host.recipients_now = kill  # type: ignore[method-assign, assignment]
     mailing = desk.mailing(120, refs=[f"r{number}" for number in range(120)])
     kills = 0
