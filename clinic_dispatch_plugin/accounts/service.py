@@ -90,8 +90,8 @@ def failed(dispatch: Dispatch, connection: Connection, row_id: int, answer: Answ
     )
 
 
-def take_rate(connection: Connection, row_id: int, *, number: int, rate: float) -> bool:
-    """Take so many messages' worth of the account's rate; False: not now.
+def take_rate(connection: Connection, row_id: int, *, number: int, rate: float) -> float:
+    """Take so many messages' worth of the account's rate; 0: taken, else seconds until it may be.
 
     :param rate: messages a second over all workers.
     """

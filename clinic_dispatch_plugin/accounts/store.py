@@ -24,6 +24,9 @@ from clinic_dispatch_plugin.accounts.rules import AccountState
 from clinic_dispatch_plugin.accounts.tables import AccountRow
 from clinic_dispatch_plugin.database.base import db_now
 
+#: Seconds to wait at least for a rate that is used up.
+_SHORTEST_WAIT = 0.001
+
 
 def account_id(connection: Connection, channel: str, key: str) -> int:
     """The id of a channel's account; inserted when it is not there yet."""
@@ -132,20 +135,24 @@ def wake(connection: Connection) -> int:
     return done.rowcount
 
 
-def take_rate(connection: Connection, row_id: int, *, number: int, rate: float, burst: int) -> bool:
-    """Take a portion of the account's rate (generic cell rate algorithm); False: not now.
+def take_rate(
+    connection: Connection, row_id: int, *, number: int, rate: float, burst: int
+) -> float:
+    """Take a portion of the account's rate (generic cell rate algorithm); 0: taken, else seconds until it may be.
 
     :param rate: messages a second.
     """
     gap = number / rate
     now = _epoch_now(connection.dialect.name)
     since = _greatest(connection.dialect.name, AccountRow.tat.expression, now)
+    free_at = since + (number - burst) / rate
     done = connection.execute(
-        update(AccountRow)
-        .where(AccountRow.id == row_id, since + (number - burst) / rate <= now)
-        .values(tat=since + gap)
+        update(AccountRow).where(AccountRow.id == row_id, free_at <= now).values(tat=since + gap)
     )
-    return bool(done.rowcount)
+    if done.rowcount:
+        return 0.0
+    wait = connection.execute(select(free_at - now).where(AccountRow.id == row_id)).scalar()
+    return max(_SHORTEST_WAIT, float(wait or 0.0))
 
 
 def _epoch_now(dialect: str) -> ColumnElement[float]:

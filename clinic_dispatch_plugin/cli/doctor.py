@@ -18,7 +18,7 @@ from clinic_dispatch_plugin.cli.base import guarded, json_option, print_json, ty
 from clinic_dispatch_plugin.config import OTHER_NAMES, PREFIX, known_names, merged
 from clinic_dispatch_plugin.database import migrate
 from clinic_dispatch_plugin.engine import store as engine
-from clinic_dispatch_plugin.engine.journal import Journal
+from clinic_dispatch_plugin.engine.journal import try_folder
 from clinic_dispatch_plugin.engine.tender import SILENT_SECONDS
 from clinic_dispatch_plugin.error_reference import service as error_reference
 from clinic_dispatch_plugin.registry import Dispatch, current_dispatch
@@ -282,7 +282,7 @@ def _folder(dispatch: Dispatch) -> Iterator[Finding]:
     """Data folder."""
     folder = dispatch.settings.spool_dir
     try:
-        Journal(folder, 0).close()
+        try_folder(folder)
     except OSError as error:
         yield Finding(
             subject="data folder",

@@ -38,6 +38,8 @@ class Claims:
         self._account_id = account_id
         self._pool: list[int] = []
         self._claims = 0
+        #: Monotonic time before which the database need not be asked for the rate.
+        self._rate_free_at = 0.0
 
     def next_ids(self, most: int) -> list[int] | None:
         """At most so many messages; empty: the rate says not now; None: nothing is due, or another's turn."""
@@ -74,13 +76,16 @@ class Claims:
         rate = self._account.rate
         if rate is None:
             return most
+        if time.monotonic() < self._rate_free_at:
+            return 0
         size = max(1, min(most, int(rate * RATE_PORTION)))
-        taken = self._run.dispatch.database.run(
+        wait = self._run.dispatch.database.run(
             lambda connection: accounts.take_rate(
                 connection, self._account_id, number=size, rate=rate
             )
         )
-        return size if taken else 0
+        self._rate_free_at = time.monotonic() + wait
+        return 0 if wait else size
 
     def _claim(self) -> bool:
         """Lease the next messages; False: nothing is due, or another has its turn."""

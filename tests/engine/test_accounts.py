@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from sqlalchemy import func, select
 
@@ -143,3 +145,24 @@ def test_a_rate_is_taken_in_small_portions(desk: Desk) -> None:
     with desk.dispatch.database.begin() as connection:
         sizes = connection.scalars(select(func.count(Attempt.id)).group_by(Attempt.opened_at)).all()
     assert max(sizes) <= 10
+
+
+def test_a_rate_that_is_used_up_is_not_asked_for_again_and_again(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[float] = []
+    take = accounts.take_rate
+
+    def noted(*args: Any, **more: Any) -> float:
+        wait = take(*args, **more)
+        asked.append(wait)
+        return wait
+
+    monkeypatch.setattr(accounts, "take_rate", noted)
+    desk.channel.rate = 2.0
+    desk.mailing(4)
+    desk.pump()
+    assert desk.states() == {"sent": 4}
+    refusals = [wait for wait in asked if wait]
+    assert len(refusals) <= 2 * 4, "a look every 50 ms would be ten for each message"
+    assert all(0 < wait <= 0.5 for wait in refusals)
