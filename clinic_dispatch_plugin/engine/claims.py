@@ -30,12 +30,14 @@ class Claims:
     """The leased messages of one mailing on one account that no window holds yet."""
 
     def __init__(
-        self, run: RunState, account: Account, *, mailing_id: int, account_id: int
+        self, run: RunState, account: Account, *, mailing_id: int, account_id: int, most: int
     ) -> None:
+        """Lease nothing yet; at most ``most`` at once."""
         self._run = run
         self._account = account
         self._mailing_id = mailing_id
         self._account_id = account_id
+        self._most = most
         self._pool: list[int] = []
         self._claims = 0
         #: Monotonic time before which the database need not be asked for the rate.
@@ -113,7 +115,7 @@ class Claims:
     def _claim_rows(self, connection: Connection) -> list[int]:
         rate = self._account.rate
         # A slow account leases little, so that what is urgent need not wait behind it.
-        most = CLAIM if rate is None else max(1, min(CLAIM, int(rate * CLAIM_SECONDS)))
+        most = self._most if rate is None else max(1, min(self._most, int(rate * CLAIM_SECONDS)))
         ids = self._lease_rows(connection, most, suspects=False)
         if not ids:  # those that died with a run before go one by one
             ids = self._lease_rows(connection, 1, suspects=True)

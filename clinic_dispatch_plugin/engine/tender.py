@@ -53,7 +53,7 @@ def tend(dispatch: Dispatch) -> None:
 
 
 def _mend_mailings(dispatch: Dispatch) -> None:
-    """Rested accounts work again, and mailings say how far they are."""
+    """Rested accounts are checked, and mailings say how far they are."""
     dispatch.database.run(messages.reopen_unfinished)
     dispatch.database.run(accounts.wake)
     with dispatch.database.begin() as connection:

@@ -168,7 +168,7 @@ def _held(dispatch: Dispatch, row: RowMapping, why: Explained | None) -> HeldAcc
     return HeldAccount(
         state=AccountState(row["state"]),
         label=known.label if known and known.key == row["key"] else row["key"],
-        rest_until=row["rest_until"],
+        rest_until=row["rest_until"] if row["state"] == AccountState.RESTING.value else None,
         why=why,
     )
 
