@@ -18,6 +18,7 @@ from clinic_dispatch_plugin.engine.aftermath import (
     lose_expired_runs,
 )
 from clinic_dispatch_plugin.engine.leftovers import decide_leftovers
+from clinic_dispatch_plugin.engine.presence import SILENT_SECONDS
 from clinic_dispatch_plugin.engine.pump import mark_progress
 from clinic_dispatch_plugin.engine.quarantine import close_quarantine
 from clinic_dispatch_plugin.messages import store as messages
@@ -30,8 +31,6 @@ log = logging.getLogger(__name__)
 EVERY_SECONDS = 10.0
 _SHORTEST = 0.5
 HOUSEKEEPING_SECONDS = 3_600.0
-#: Seconds after which a silent worker is no worker any more.
-SILENT_SECONDS = 35.0
 
 
 def tend(dispatch: Dispatch) -> None:
@@ -130,9 +129,3 @@ def _sign(dispatch: Dispatch, *, worker: str, host: str, concurrency: int) -> No
         store.forget_workers(connection, older_than=3_600)
 
     dispatch.database.run(work)
-
-
-def worker_is_seen(dispatch: Dispatch) -> bool:
-    """Whether some worker gave a sign of life lately."""
-    with dispatch.database.begin() as connection:
-        return bool(store.workers(connection, within=SILENT_SECONDS))

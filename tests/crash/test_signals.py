@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from clinic_dispatch_plugin.engine.presence import worker_is_seen
 from clinic_dispatch_plugin.engine.tables import Worker
 from tests.conftest import DATABASES
 from tests.crash.workers import IN_FLIGHT, Clinic
@@ -101,6 +102,21 @@ def is_drained(clinic: Clinic) -> bool:
     """Whether the worker's tender is gone, so that its supervisor waits for the work-horse alone."""
     members = clinic.family(clinic.started[0].pid)
     return len([member for member in members if _is_worker(member)]) <= 2
+
+
+def test_a_killed_worker_is_missed_before_its_last_sign_of_life_is_old(
+    make_clinic: Callable[..., Clinic],
+) -> None:
+    clinic = make_clinic()
+    pid = clinic.command("worker").pid
+    clinic.wait_until(lambda: worker_is_seen(clinic.desk.dispatch), "the worker is seen")
+    began = time.monotonic()
+    for member in (pid, *(each for each in clinic.family(pid) if _is_worker(each))):
+        os.kill(member, signal.SIGKILL)
+    clinic.started[-1].wait()
+    clinic.wait_until(lambda: not worker_is_seen(clinic.desk.dispatch), "it is missed")
+    assert time.monotonic() - began < 15
+    assert clinic.desk.count(Worker) == 1, "it could not sign off"
 
 
 def test_a_burst_in_which_nothing_moves_ends_with_words(make_clinic: Callable[..., Clinic]) -> None:
