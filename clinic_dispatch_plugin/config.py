@@ -27,6 +27,8 @@ OTHER_NAMES = frozenset(
     )
 )
 PURPOSES = ("service", "reminder", "results", "promotion", "greeting")
+#: Purposes that may go to whom nobody asked.
+_UNASKED = tuple(purpose for purpose in PURPOSES if purpose != "promotion")
 
 T = TypeVar("T")
 
@@ -108,7 +110,7 @@ def load_settings(config: Mapping[str, Any], *, instance_path: str) -> Settings:
         database_url=read("DATABASE_URL", _database_url, None),
         redis_url=read("REDIS_URL", _redis_url, None),
         data_dir=read("DATA_DIR", _path, Path(instance_path) / "clinic-dispatch"),
-        lease_seconds=read("LEASE_SECONDS", _seconds, defaults.lease_seconds),
+        lease_seconds=read("LEASE_SECONDS", _lease, defaults.lease_seconds),
         quarantine_seconds=read("QUARANTINE_SECONDS", _seconds, defaults.quarantine_seconds),
         secret_keys=read("SECRET_KEYS", _secret_keys, ()),
         base_url=read("BASE_URL", _base_url, None),
@@ -140,6 +142,14 @@ def _path(name: str, value: Any) -> Path:
         advice = "this is no folder; name one, such as /var/lib/clinic-dispatch."
         raise ConfigurationError(name, value, advice)
     return path
+
+
+def _lease(name: str, value: Any) -> float:
+    """Within less, no message could be handed over before the lease is over."""
+    number = _seconds(name, value)
+    if number < 1:
+        raise ConfigurationError(name, value, "give a number of seconds, at least 1, such as 120.")
+    return number
 
 
 def _seconds(name: str, value: Any) -> float:
@@ -323,6 +333,12 @@ def _purposes(name: str, value: Any) -> frozenset[str]:
     if words == {"none"}:  # an environment variable cannot hold an empty list
         return frozenset()
     if wrong := words - set(PURPOSES):
-        advice = f"{sorted(wrong)[0]!r} is no purpose; use {', '.join(PURPOSES)} or none."
+        advice = f"{sorted(wrong)[0]!r} is no purpose; use {', '.join(_UNASKED)} or none."
+        raise ConfigurationError(name, value, advice)
+    if "promotion" in words:
+        advice = (
+            "promotions go to nobody who did not agree; leave promotion out, "
+            f"and use {', '.join(_UNASKED)} or none."
+        )
         raise ConfigurationError(name, value, advice)
     return words

@@ -14,6 +14,7 @@ from clinic_dispatch_plugin import cli
 from clinic_dispatch_plugin.config import load_settings
 from clinic_dispatch_plugin.database.base import TABLE_PREFIX
 from clinic_dispatch_plugin.database.connection import Database, HostDatabase
+from clinic_dispatch_plugin.engine.quarantine import awaited_until, forget_runs
 from clinic_dispatch_plugin.error_reference.shipped import CorePacks
 from clinic_dispatch_plugin.host.adapter import HostAdapter
 from clinic_dispatch_plugin.mailings.sending import send
@@ -65,7 +66,11 @@ class ClinicDispatch:
         )
         dispatch.app_context = app.app_context
         dispatch.send = partial(send, dispatch)
-        dispatch.housekeeping.append(partial(remove_old_uploads, dispatch))
+        dispatch.awaited_until = partial(awaited_until, dispatch)
+        dispatch.housekeeping += [
+            partial(remove_old_uploads, dispatch),
+            partial(forget_runs, dispatch),
+        ]
         app.extensions[EXTENSION] = dispatch
         app.register_blueprint(make_blueprint(), url_prefix=settings.url_prefix)
         app.cli.add_command(cli.dispatch)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Blueprint
 from flask.blueprints import BlueprintSetupState
 
-from clinic_dispatch_plugin.engine.tender import worker_is_seen
+from clinic_dispatch_plugin.engine.presence import worker_is_seen
 from clinic_dispatch_plugin.error_reference import views as error_reference_views
 from clinic_dispatch_plugin.host.adapter import HostAdapter
 from clinic_dispatch_plugin.mailings import views as mailing_views

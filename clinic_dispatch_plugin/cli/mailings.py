@@ -13,6 +13,7 @@ from clinic_dispatch_plugin.cli.base import (
     SYSTEM,
     fail,
     guarded,
+    iso,
     json_option,
     print_json,
     ready,
@@ -39,6 +40,7 @@ _WHY: Mapping[Refusal, str] = {
     Refusal.UNSUBSCRIBED: "the recipient unsubscribed: who knows better says so on the message's page",
     Refusal.NO_ROUTE: "no account is configured for their channel",
     Refusal.NO_ADDRESS: "they have no usable address: correct it on the patient's card or the mailing's page",
+    Refusal.AWAITED: "the worker that had them may still report what became of them",
     Refusal.MOVED_ON: "they are in another state by now",
 }
 
@@ -128,7 +130,10 @@ def resend(
         Chosen(mailing_id=mailing, cause=cause or "", states=frozenset({MessageState(status)})),
     )
     for reason, count in outcome.refused.items():
-        click.echo(f"{count} of them stay as they are: {_WHY[reason]}", err=True)
+        until = ""
+        if reason is Refusal.AWAITED and outcome.awaited_until is not None:
+            until = f"; decide after {iso(outcome.awaited_until)}"
+        click.echo(f"{count} of them stay as they are: {_WHY[reason]}{until}", err=True)
     if as_json:
         print_json({"mailing": mailing, "resent": outcome.done, "left": outcome.left})
     else:

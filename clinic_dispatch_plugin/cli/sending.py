@@ -20,7 +20,7 @@ from clinic_dispatch_plugin.cli.base import (
     typed,
 )
 from clinic_dispatch_plugin.config import PURPOSES
-from clinic_dispatch_plugin.engine.tender import worker_is_seen
+from clinic_dispatch_plugin.engine.presence import worker_is_seen
 from clinic_dispatch_plugin.host.types import Audience
 from clinic_dispatch_plugin.mailings import service as mailings
 from clinic_dispatch_plugin.mailings.content import MailingContent

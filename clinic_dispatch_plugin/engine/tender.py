@@ -15,11 +15,12 @@ from clinic_dispatch_plugin.database.base import db_now
 from clinic_dispatch_plugin.engine import drain, store
 from clinic_dispatch_plugin.engine.aftermath import (
     bury_dead_runs,
-    close_quarantine,
     lose_expired_runs,
 )
 from clinic_dispatch_plugin.engine.leftovers import decide_leftovers
+from clinic_dispatch_plugin.engine.presence import SILENT_SECONDS
 from clinic_dispatch_plugin.engine.pump import mark_progress
+from clinic_dispatch_plugin.engine.quarantine import close_quarantine
 from clinic_dispatch_plugin.messages import store as messages
 from clinic_dispatch_plugin.queue.context import places
 from clinic_dispatch_plugin.registry import Dispatch
@@ -30,8 +31,6 @@ log = logging.getLogger(__name__)
 EVERY_SECONDS = 10.0
 _SHORTEST = 0.5
 HOUSEKEEPING_SECONDS = 3_600.0
-#: Seconds after which a silent worker is no worker any more.
-SILENT_SECONDS = 35.0
 
 
 def tend(dispatch: Dispatch) -> None:
@@ -53,7 +52,7 @@ def tend(dispatch: Dispatch) -> None:
 
 
 def _mend_mailings(dispatch: Dispatch) -> None:
-    """Rested accounts work again, and mailings say how far they are."""
+    """Rested accounts are checked, and mailings say how far they are."""
     dispatch.database.run(messages.reopen_unfinished)
     dispatch.database.run(accounts.wake)
     with dispatch.database.begin() as connection:
@@ -130,9 +129,3 @@ def _sign(dispatch: Dispatch, *, worker: str, host: str, concurrency: int) -> No
         store.forget_workers(connection, older_than=3_600)
 
     dispatch.database.run(work)
-
-
-def worker_is_seen(dispatch: Dispatch) -> bool:
-    """Whether some worker gave a sign of life lately."""
-    with dispatch.database.begin() as connection:
-        return bool(store.workers(connection, within=SILENT_SECONDS))

@@ -7,8 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from clinic_dispatch_plugin.channels.types import Answer, Purpose
-from clinic_dispatch_plugin.host.types import Consent
+from clinic_dispatch_plugin.channels.types import Answer
 
 #: Bytes kept of a fingerprint: 200,000 of them fit in memory, and none meets another by chance.
 _FINGERPRINT_BYTES = 16
@@ -31,18 +30,6 @@ class Reason(StrEnum):
     def answer(self) -> Answer:
         """What the reference looks up."""
         return Answer(system="dispatch", code=self.value)
-
-
-def consent_allows(purpose: str, consent: Consent, *, unknown_goes: frozenset[str]) -> bool:
-    """Whether a recipient may be written to for a purpose.
-
-    :param unknown_goes: purposes that go ahead where nothing is known.
-    """
-    if purpose == Purpose.SERVICE:
-        return True
-    if consent is Consent.UNKNOWN:
-        return purpose in unknown_goes
-    return consent is Consent.YES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 
 from clinic_dispatch_plugin.channels.html import clean_html
 from clinic_dispatch_plugin.channels.text import EmptyPlaceholder, Template, parse
+from clinic_dispatch_plugin.channels.types import Content
 from clinic_dispatch_plugin.host.types import Actor
 from clinic_dispatch_plugin.messages import lists_store, store
 from clinic_dispatch_plugin.messages.access import Sight
@@ -74,6 +75,11 @@ def render(dispatch: Dispatch, connection: Connection, row: Mapping[Any, Any]) -
     except EmptyPlaceholder:
         lacking = {name for text in texts for name in text.missing(values)}
         return Contents(subject="", text="", html="", missing=tuple(sorted(lacking)))
+
+
+def of(content: Content) -> Contents:
+    """Finished words on their way, to be compared with others."""
+    return Contents(subject=content.subject, text=content.text, html=content.html)
 
 
 def texts_of(connection: Connection, mailing_id: int) -> tuple[Template, Template, Template]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
+from math import ceil
 from urllib.parse import urlencode
 
 from flask import abort, request
@@ -15,7 +16,7 @@ from clinic_dispatch_plugin.messages.rules import MessageState
 from clinic_dispatch_plugin.messages.selection import Chosen
 from clinic_dispatch_plugin.messages.service import Outcome, Refusal
 from clinic_dispatch_plugin.registry import current_dispatch
-from clinic_dispatch_plugin.web.i18n import N_, _, n_, zone
+from clinic_dispatch_plugin.web.i18n import N_, _, format_time, n_, zone
 from clinic_dispatch_plugin.web.layout import url
 from clinic_dispatch_plugin.web.params import (
     choice_arg,
@@ -31,6 +32,8 @@ from clinic_dispatch_plugin.web.params import (
 
 #: States people filter by, in the order of the list; leased ones wait like queued ones.
 STATES = ("undelivered", "uncertain", "queued", "sending", "skipped", "sent", "delivered")
+#: The year 3000: what an address names as a time is no later.
+_LAST_MOMENT = 32_503_680_000
 #: A joined cause names each of its entries.
 LONGEST_CAUSE = 1_000
 LONGEST_SEARCH = 200
@@ -68,6 +71,11 @@ REFUSED: Mapping[Refusal, Callable[[int], str]] = {
     ),
     Refusal.NO_ADDRESS: lambda n: n_(
         "{n} needs a right address first.", "{n} need a right address first.", n
+    ),
+    Refusal.AWAITED: lambda n: n_(
+        "{n} cannot be decided yet: the program that was sending it may still report what became of it.",
+        "{n} cannot be decided yet: the program that was sending them may still report what became of them.",
+        n,
     ),
     Refusal.MOVED_ON: lambda n: n_(
         "{n} has changed meanwhile and stays as it is.",
@@ -206,6 +214,8 @@ def way_back(default: str | None = None) -> str:
 def with_outcome(address: str, what: str, outcome: Outcome) -> str:
     """The address to go back to, saying how many moved and why others did not."""
     left = {f"left_{refusal.value}": str(count) for refusal, count in outcome.refused.items()}
+    if outcome.awaited_until is not None:
+        left["left_until"] = str(ceil(outcome.awaited_until.timestamp()))
     return with_arguments(address, {"done": what, "n": str(outcome.done), **left})
 
 
@@ -224,7 +234,12 @@ def notice() -> tuple[str, str]:
         return _(SAID[key]), "wait" if key in WAITING else "ok"
     if (what := args.get("done", "")) not in DONE:
         return "", "ok"
-    outcome = Outcome(done=_count("n"), refused=Counter())
+    until = number_in(request.args.get("left_until", ""), most=_LAST_MOMENT)
+    outcome = Outcome(
+        done=_count("n"),
+        refused=Counter(),
+        awaited_until=datetime.fromtimestamp(until, tz=UTC) if until else None,
+    )
     for refusal in Refusal:
         if count := _count(f"left_{refusal.value}"):
             outcome.refused[refusal] = count
@@ -235,6 +250,8 @@ def outcome_text(what: str, outcome: Outcome) -> tuple[str, str]:
     """How many moved and why others did not, in words, and the notice's kind."""
     parts = [DONE[what](outcome.done)] if outcome.done or not outcome.left else []
     parts += [REFUSED[refusal](count) for refusal, count in outcome.refused.items()]
+    if outcome.awaited_until is not None:
+        parts.append(_("Please decide after {time}.", time=format_time(outcome.awaited_until)))
     return " ".join(parts), "ok" if outcome.done and not outcome.left else "wait"
 
 

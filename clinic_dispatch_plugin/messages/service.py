@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -17,6 +18,7 @@ from clinic_dispatch_plugin.error_reference.service import note_answer
 from clinic_dispatch_plugin.host.types import Actor
 from clinic_dispatch_plugin.messages import moves_store, store
 from clinic_dispatch_plugin.messages.afresh import Fresh
+from clinic_dispatch_plugin.messages.awaited import awaited_messages
 from clinic_dispatch_plugin.messages.mailing_rules import MailingState
 from clinic_dispatch_plugin.messages.rules import (
     MessageState,
@@ -58,6 +60,8 @@ class Refusal(StrEnum):
     NO_ROUTE = "no_route"
     #: It has no address: give it one.
     NO_ADDRESS = "no_address"
+    #: The worker that had it is not proved dead, and may still say what became of it.
+    AWAITED = "awaited"
     #: It is in another state by now, or no such message is there for this person.
     MOVED_ON = "moved_on"
 
@@ -80,6 +84,8 @@ class Outcome:
 
     done: int = 0
     refused: Counter[Refusal] = field(default_factory=Counter)
+    #: When the last of those whose worker is still awaited may be decided.
+    awaited_until: datetime | None = None
 
     @property
     def left(self) -> int:
@@ -90,6 +96,8 @@ class Outcome:
         """Count another portion's too."""
         self.done += part.done
         self.refused.update(part.refused)
+        moments = [each for each in (self.awaited_until, part.awaited_until) if each is not None]
+        self.awaited_until = max(moments, default=None)
 
 
 def movable(
@@ -208,6 +216,8 @@ def settle_uncertain(
 ) -> Outcome:
     """A person decides about messages of which nobody knows whether they were sent.
 
+    Nothing is decided while the worker that had the message may still come back and say what became of it.
+
     :param may_arrive_twice: needed for sending again: the person was told, and wants it.
     :raises NotConfirmed: it is missing.
     """
@@ -232,7 +242,13 @@ def _settle(
     choice: Settlement,
 ) -> Outcome:
     states = [MessageState.UNCERTAIN]
+    awaited = awaited_messages(dispatch, connection, ids)
+    ids = [each for each in ids if each not in awaited]
+    held = Outcome(awaited_until=max(awaited.values(), default=None))
+    if awaited:
+        held.refused[Refusal.AWAITED] = len(awaited)
     rows, outcome = movable(dispatch, connection, ids, states)
+    outcome.add(held)
     details = {"choice": choice.value}
     if choice is Settlement.SEND_AGAIN:
         details["may_arrive_twice"] = "confirmed"
@@ -247,7 +263,7 @@ def _settle(
             details=details,
         )
     # What became of it can be said of a cancelled mailing's message, too.
-    outcome = Outcome()
+    outcome = held
     found = moves_store.locked(connection, ids, frozenset(states))
     arrived = choice is Settlement.ARRIVED
     answer_id = None

@@ -162,7 +162,7 @@ def framed(page: Page) -> str:
     """The finished page in the host's layout; on a plain one of ours where that does not show it."""
     for layout in (_layout_or_plain(), PLAIN):
         try:
-            html = _in_layout(page, layout)
+            html = in_layout(page, layout)
         except Exception as error:
             if layout is PLAIN:
                 raise
@@ -205,7 +205,8 @@ def host_layout() -> Layout:
     return layout or PLAIN
 
 
-def _in_layout(page: Page, layout: Layout) -> str:
+def in_layout(page: Page, layout: Layout) -> str:
+    """A page in a layout, whether it shows there or not."""
     host = current_dispatch().host
     context: dict[str, Any] = {
         "cd_frame": frame(current_app, layout),
@@ -276,7 +277,7 @@ def layout_problem(app: Flask) -> str:
         try:
             layout = host_layout()
             page = Page(title="check", body=Markup(f"<div {MARKER}></div>"))
-            shown = MARKER in _in_layout(page, layout)
+            shown = MARKER in in_layout(page, layout)
         except Exception as error:
             return f"the layout cannot be rendered: {type(error).__name__}: {error}"
     if shown:

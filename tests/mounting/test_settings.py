@@ -46,7 +46,9 @@ WRONG: list[tuple[str, Any, str]] = [
     ("TIMEZONE", "Mars/Olympus", "Europe/Berlin"),
     ("TIMEZONE", "../../etc/passwd", "Europe/Berlin"),
     ("REGION", "Germany", "such as DE"),
-    ("UNKNOWN_CONSENT", "service,fun", "service, reminder, results"),
+    ("UNKNOWN_CONSENT", "service,fun", "service, reminder, results, greeting or none"),
+    ("UNKNOWN_CONSENT", "service,promotion", "promotions go to nobody who did not agree"),
+    ("LEASE_SECONDS", "0.001", "at least 1, such as 120"),
     ("BLOCKED_PLUGINS", 7, "separated by commas"),
     ("RETRY_SCALE", "fast", "such as 1"),
 ]

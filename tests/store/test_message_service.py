@@ -416,7 +416,7 @@ def test_a_stopped_account_is_tried_again_once(given: Given) -> None:
     assert check_account_again(given.dispatch, LANG, account)
     assert not check_account_again(given.dispatch, LANG, account)
     with given.dispatch.database.begin() as connection:
-        assert accounts.may_send(connection, account)
+        assert accounts.may_send(connection, account, probing=True), "one message tells"
     assert len(given.bag.trail()) == 1 and given.rings == ["ring"]
 
 

@@ -191,6 +191,15 @@ def test_a_block_that_ended_or_holds_for_another_purpose_stops_nobody(clinic: Cl
     assert send(clinic).skipped == 0
 
 
+def test_code_sends_to_no_more_than_one_transaction_bears(clinic: Clinic) -> None:
+    people = [patient(str(number)) for number in range(501)]
+    sent = clinic.dispatch.send(to=people[:500], subject="Hallo", text="Guten Tag")
+    with pytest.raises(MailingProblem, match=r"At most 500 recipients .* call it several times"):
+        clinic.dispatch.send(to=people, subject="Hallo", text="Guten Tag")
+    with clinic.dispatch.database.begin() as connection:
+        assert connection.scalars(select(Mailing.id)).all() == [sent], "nothing is half written"
+
+
 def test_unknown_consent_goes_by_the_setting_of_its_purpose(clinic: Clinic) -> None:
     fill(clinic, patient("1"), patient("2", consent={"promotion": Consent.YES}))
 
