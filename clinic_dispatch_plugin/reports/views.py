@@ -11,7 +11,7 @@ from clinic_dispatch_plugin.host.types import Action
 from clinic_dispatch_plugin.registry import current_dispatch
 from clinic_dispatch_plugin.reports import service, showing, wording
 from clinic_dispatch_plugin.reports.rules import MOST_BYTES
-from clinic_dispatch_plugin.web.auth import acting, requires
+from clinic_dispatch_plugin.web.auth import MIB, acting, requires
 from clinic_dispatch_plugin.web.i18n import N_, _
 from clinic_dispatch_plugin.web.layout import render_page, said, url
 from clinic_dispatch_plugin.web.params import Form, choice_arg, id_arg, number_in
@@ -61,7 +61,7 @@ def _list(*, errors: Mapping[str, str], pasted: str = "") -> Response:
     )
 
 
-@requires(Action.SEND)
+@requires(Action.SEND, max_body=16 * MIB)
 def add_bounces() -> AnyResponse:
     """Read what was pasted or uploaded; one mail leads to its own page."""
     form = Form()
