@@ -13,6 +13,7 @@ _TYPE = re.compile(
     r"^\s*(?:x-?[\w.-]{1,40}|smtp|dns|unix|lmtp|x400|mts|rfc822)\s*;\s*", re.IGNORECASE
 )
 _STATUS = re.compile(r"(?<![\d.])([245]\.\d{1,3}\.\d{1,3})(?![\d.])")
+_WORD = re.compile(r"[^\W\d]{3}")
 #: Codes that say no more than "failed".
 _VAGUE = re.compile(r"[245]\.0\.0|[245]\.\d\.\d{3}")
 #: Lines of reports that hold no answer.
@@ -45,7 +46,7 @@ def beginning_at_code(text: str) -> str:
         start = first.start()
     said = text[start:].lstrip("#")
     # "… (#5.1.1)" and "… [550]" stand after the words they belong to.
-    if len(said.strip(" ().[]-:")) < 16:
+    if not _WORD.search(CODED.sub("", said)):
         said = text
     return said[:LONGEST_ANSWER]
 

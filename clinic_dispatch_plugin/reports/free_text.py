@@ -39,6 +39,8 @@ _NOBODY = re.compile(
 )
 #: Lines looked at; a report says its matter at once.
 _MOST_LINES = 2_000
+#: Characters around an address in which its answer is looked for.
+_MOST_ANSWER = 4_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,12 +108,15 @@ def reported(
         found = {
             key: (a, text if CODED.search(text) else general) for key, (a, text) in found.items()
         }
-    return [_reported(address, text or general, action) for address, text in found.values()]
-
-
-def _reported(address: str, text: str, action: ReportedAction) -> Reported:
-    answer = beginning_at_code(text)
-    return Reported(address=address, action=action, code=code_of(text), answer=answer)
+    told: dict[str, tuple[str, str]] = {}
+    done = []
+    for address, text in found.values():
+        said = (text or general)[:_MOST_ANSWER]
+        if said not in told:  # a thousand recipients often share one answer
+            told[said] = (code_of(said), beginning_at_code(said))
+        code, answer = told[said]
+        done.append(Reported(address=address, action=action, code=code, answer=answer))
+    return done
 
 
 def _pieces(words: str, not_meant: set[str]) -> Iterator[tuple[str, str]]:

@@ -33,7 +33,12 @@ MOST_WORDS = 64 * 1024
 _PART = re.compile(rb"^content-type:", re.IGNORECASE | re.MULTILINE)
 _FIELD = re.compile(r"([A-Za-z][A-Za-z0-9-]{1,60})[ \t]*:[ \t]?(.*)")
 _TAG = re.compile(r"<[^<>]{0,2000}>")
-_NOT_SHOWN = re.compile(r"<(style|script|head)\b.{0,20000}?</\1>", re.IGNORECASE | re.DOTALL)
+_NOT_SHOWN = re.compile(r"<(style|script|head)\b", re.IGNORECASE)
+#: Names of charsets that are read; some codecs take minutes for what an attacker writes.
+_CHARSET = re.compile(
+    r"utf-?8|us-ascii|ascii|iso[-_]?8859-\d{1,2}|latin-?\d|(?:windows-?|cp|ibm)\d{3,4}|koi8-[ru]|iso-2022-[a-z]{2}"
+    r"|euc-[a-z]{2}|shift[-_]jis|gb\w{4,5}|big5|mac-?cyrillic|tis-620"
+)
 _LINE_END = re.compile(r"<(?:br|/p|/div|/tr|/h\d|/li|/td)\b[^<>]{0,200}>", re.IGNORECASE)
 
 Fields = Mapping[str, str]
@@ -144,7 +149,7 @@ def _is_html(text: str) -> bool:
 
 def without_tags(text: str) -> str:
     """The words of HTML, a line for each block."""
-    text = _LINE_END.sub("\n", _NOT_SHOWN.sub(" ", text[:MOST_WORDS]))
+    text = _LINE_END.sub("\n", _shown(text[:MOST_WORDS]))
     # An address in angle brackets is no tag.
     text = _TAG.sub(
         lambda found: found[0] if "@" in found[0] and " " not in found[0] else " ", text
@@ -152,10 +157,24 @@ def without_tags(text: str) -> str:
     return "\n".join(line.strip() for line in html.unescape(text).splitlines())
 
 
+def _shown(text: str) -> str:
+    """HTML without what browsers do not show."""
+    done, place, small = [], 0, text.lower()
+    while (begin := _NOT_SHOWN.search(text, place)) is not None:
+        done.append(text[place : begin.start()])
+        end = small.find(f"</{begin[1].lower()}", begin.end())
+        if end < 0:
+            return " ".join(done)
+        place = end
+    return " ".join([*done, text[place:]])
+
+
 def _text(raw: bytes, charset: str) -> str:
     if b"\x1b$" in raw[:MOST_WORDS]:
         charset = "iso-2022-jp"
-    for name in (charset or "utf-8", "utf-8"):
+    if not _CHARSET.fullmatch(charset):
+        charset = "utf-8"
+    for name in (charset, "utf-8"):
         try:
             return raw[:MOST_BYTES].decode(name).replace("\0", " ")[:MOST_WORDS]
         except (LookupError, ValueError):
@@ -180,7 +199,7 @@ def _blocks_of(part: Message) -> list[Fields]:
         "quoted-printable",
     ):
         found = [
-            {name.lower(): clean(str(value)) for name, value in each.items()}
+            {name.lower(): clean(_raw(value)) for name, value in each.raw_items()}
             for each in inner[: MOST_PARTS * 10]
             if isinstance(each, Message)
         ]
@@ -194,7 +213,7 @@ def _lines_of(part: Message) -> str:
     if isinstance(inner, list):
         held = [each for each in inner[:MOST_PARTS] if isinstance(each, Message)]
         text = "\n\n".join(
-            "\n".join(f"{name}: {value}" for name, value in each.items())
+            "\n".join(f"{name}: {_raw(value)}" for name, value in each.raw_items())
             + (f"\n\n{body}" if isinstance(body := each.get_payload(), str) and body else "")
             for each in held
         )
@@ -247,6 +266,16 @@ def _returned(part: Message) -> Mapping[str, Sequence[str]]:
     return _several(_words(part).lstrip())
 
 
+def _raw(value: object) -> str:
+    """A header's text, its bytes read as UTF-8 where they are more than ASCII (RFC 6532)."""
+    text = str(value)
+    return (
+        text
+        if text.isascii()
+        else text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    )
+
+
 def headers_in(text: str) -> Mapping[str, Sequence[str]]:
     """The headers at the beginning of a returned mail that stands within the words."""
     head = re.split(r"\n[ \t]*\n", text.lstrip("\n"), maxsplit=1)[0]
@@ -255,8 +284,8 @@ def headers_in(text: str) -> Mapping[str, Sequence[str]]:
 
 def _headers(message: Message) -> dict[str, list[str]]:
     done: dict[str, list[str]] = {}
-    for name, value in message.items()[:1_000]:
-        done.setdefault(name.lower(), []).append(decoded(str(value)))
+    for name, value in list(message.raw_items())[:1_000]:
+        done.setdefault(name.lower(), []).append(decoded(_raw(value)))
     return done
 
 
@@ -266,7 +295,7 @@ def decoded(value: str) -> str:
     if "=?" in value:
         try:
             value = "".join(
-                part.decode(charset or "latin-1", "replace") if isinstance(part, bytes) else part
+                _text(part, (charset or "latin-1").lower()) if isinstance(part, bytes) else part
                 for part, charset in decode_header(value[:4_000])
             )
         except (ValueError, LookupError, email.errors.MessageError):

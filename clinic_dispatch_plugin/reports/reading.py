@@ -33,8 +33,9 @@ from clinic_dispatch_plugin.reports.words import (
 
 log = logging.getLogger(__name__)
 
-#: Bytes of a mail the library is given: its patterns are not made for more.
+#: Bytes and lines of a mail the library is given: its patterns are not made for more.
 _LIBRARY_BYTES = 64 * 1024
+_LIBRARY_LINES = 1_000
 
 
 def read_mail(raw: bytes) -> ReadMail:
@@ -66,7 +67,8 @@ def _by_kind(
     stated = list(delivery.reported(blocks))
     if stated:
         return MailKind.BOUNCE, _with_words(stated, halves.words, mail)
-    library = [] if _is_away(mail) else _library(raw)
+    ours = _ours(mail, returned)
+    library = [] if _is_away(mail) else _believable(_library(raw), halves.words, ours)
     if not (library or blocks or _is_bounce(mail, halves)):
         return (
             (MailKind.AUTO_REPLY, _replied(mail)) if _is_automatic(mail) else (MailKind.OTHER, [])
@@ -74,7 +76,6 @@ def _by_kind(
     late = free_text.is_late(halves.words, mail.first("subject"))
     action = ReportedAction.DELAYED if late else ReportedAction.FAILED
     known = _addresses(mail.headers.get("x-failed-recipients", ())) or library
-    ours = _ours(mail, returned)
     found = free_text.reported(halves.words, ours=ours, action=action, known=known)
     if not found:
         meant = [each for each in _addresses(returned.get("to", ())) if each.casefold() not in ours]
@@ -184,7 +185,8 @@ def _is_bounce(mail: TakenApart, halves: free_text.Halves) -> bool:
 def _library(raw: bytes) -> list[str]:
     """Recipients that ``flufl.bounce`` finds."""
     try:
-        whole = email.message_from_bytes(raw[:_LIBRARY_BYTES])
+        lines = raw[:_LIBRARY_BYTES].splitlines(keepends=True)[:_LIBRARY_LINES]
+        whole = email.message_from_bytes(b"".join(lines))
         temporary, permanent = all_failures(whole)
     except Exception as error:  # a library of patterns meets a mail nobody foresaw
         log.info("flufl.bounce could not read a mail: %s", places(error))
@@ -195,6 +197,13 @@ def _library(raw: bytes) -> list[str]:
         for each in found
         if ADDRESS.fullmatch(delivery.plain_address(each))
     ]
+
+
+def _believable(found: Sequence[str], words: str, ours: set[str]) -> list[str]:
+    """What the library found and the report itself speaks of: it also looks into the returned mail."""
+    said = words.casefold()
+    known = [each for each in found if each.casefold() not in ours]
+    return [each for each in known if each.casefold() in said or "@" not in said]
 
 
 def _addresses(values: Sequence[str]) -> list[str]:
