@@ -253,7 +253,7 @@ def _bounces_url(name: str, value: Any) -> str:
     elif scheme == "imap":
         advice = f"the password would travel unprotected; {advice}"
     if not fits:
-        raise ConfigurationError(name, value, advice, secret="@" in str(value))
+        raise ConfigurationError(name, value, advice, secret=True)
     return str(value)
 
 
