@@ -18,7 +18,6 @@ from clinic_dispatch_plugin.cli.base import (
     print_json,
     ready,
 )
-from clinic_dispatch_plugin.registry import Dispatch
 from clinic_dispatch_plugin.reports.files import Found, mails_in
 from clinic_dispatch_plugin.reports.mailbox import MailboxProblem
 from clinic_dispatch_plugin.reports.mailbox import fetch as fetch_mailbox

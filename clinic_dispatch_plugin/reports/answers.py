@@ -18,8 +18,12 @@ _WORD = re.compile(r"[^\W\d]{3}")
 _VAGUE = re.compile(r"[245]\.0\.0|[245]\.\d\.\d{3}")
 #: Lines of reports that hold no answer.
 _NOT_AN_ANSWER = re.compile(
-    r"^(?:[^\w]*$|-{3,}.*-{3,}$|technical details:$|because:$|(?:for the following )?reason:$|hi\. this is the|this (?:is|message was) (?:an? )?(?:automatic|created automatically|the mail system|generated)"
-    r"|i'm sorry to have to inform|for further assistance|please,? (?:do not reply|include)|if you do so"
+    r"^(?:[^\w]*$|-{3,}.*-{3,}$|technical details:$|because:$"
+    r"|(?:for the following )?reason:$|hi\. this is the|this (?:is"
+    r"|message was) (?:an? )?(?:automatic|created automatically|the mail system"
+    r"|generated)"
+    r"|i'm sorry to have to inform|for further assistance|please,? (?:do not reply"
+    r"|include)|if you do so"
     r"|delete your own text|attached (?:returned )?message|remote-mta|reporting-mta|arrival-date)",
     re.IGNORECASE,
 )

@@ -20,8 +20,10 @@ from clinic_dispatch_plugin.reports.words import (
 
 #: A line that is about one address: it begins with it, or with a word that announces it.
 _ABOUT = re.compile(
-    r"^[\s>*\"'<(\[]*(?:(?:to|recipients?|rcpt to|address|user|e-?mail(?: address)?|final-recipient|empfänger|получатель|адрес"
-    r"|delivery to|unable to deliver (?:message )?to|failed recipients?|original-recipient|rfc822|smtp)[\s:;<=]{1,4}(?:rfc822;)?)?[\s<\"'(\[]*$",
+    r"^[\s>*\"'<(\[]*(?:(?:to|recipients?|rcpt to|address|user|e-?mail(?: address)?"
+    r"|final-recipient|empfänger|получатель|адрес"
+    r"|delivery to|unable to deliver (?:message )?to|failed recipients?"
+    r"|original-recipient|rfc822|smtp)[\s:;<=]{1,4}(?:rfc822;)?)?[\s<\"'(\[]*$",
     re.IGNORECASE,
 )
 _TRANSCRIPT = re.compile(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import email
 import html
 import re
@@ -192,9 +193,9 @@ def _parameter(part: Message, name: str) -> str:
 
 def _blocks_of(part: Message) -> list[Fields]:
     inner = part.get_payload()
-    if isinstance(inner, list) and not part.get(
+    if isinstance(inner, list) and part.get(
         "Content-Transfer-Encoding", ""
-    ).strip().lower() in (
+    ).strip().lower() not in (
         "base64",
         "quoted-printable",
     ):
@@ -293,13 +294,11 @@ def decoded(value: str) -> str:
     """A header on one line, its encoded words read (RFC 2047)."""
     value = value[:MOST_WORDS]
     if "=?" in value:
-        try:
+        with contextlib.suppress(ValueError, LookupError, email.errors.MessageError):
             value = "".join(
                 _text(part, (charset or "latin-1").lower()) if isinstance(part, bytes) else part
                 for part, charset in decode_header(value[:4_000])
             )
-        except (ValueError, LookupError, email.errors.MessageError):
-            pass
     return clean(value)
 
 

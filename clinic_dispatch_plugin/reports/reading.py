@@ -16,7 +16,6 @@ from clinic_dispatch_plugin.reports.answers import code_of
 from clinic_dispatch_plugin.reports.clues import clues
 from clinic_dispatch_plugin.reports.mail import TakenApart, blocks_in, headers_in, take_apart
 from clinic_dispatch_plugin.reports.rules import (
-    MOST_BYTES,
     MOST_RECIPIENTS,
     MailKind,
     ReadMail,
@@ -124,7 +123,7 @@ def _restated(each: Reported, status: str) -> Reported:
 
 
 def _complaint(mail: TakenApart, returned: Mapping[str, Sequence[str]]) -> list[Reported] | None:
-    """Complaints (RFC 5965): who complained is a field of the report, or whom the mail was for; often nobody is named."""
+    """Complaints (RFC 5965): a field of the report says whose, else whom the mail was for; often nobody is named."""
     feedback = mail.feedback
     forwarded = returned.get(
         "x-hmxmroriginalrecipient", ()

@@ -1,4 +1,4 @@
-"""What the pages of bounce mails show: only what somebody may see, and the mail itself only after the trail says who looked."""
+"""What the pages of bounce mails show: only what somebody may see; the mail itself after the trail says who looked."""
 
 from __future__ import annotations
 

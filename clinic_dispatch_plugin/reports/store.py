@@ -87,4 +87,4 @@ def early(connection: Connection, limit: int) -> Sequence[RowMapping]:
 def counts(connection: Connection) -> dict[str, int]:
     """How many there are by state."""
     query = select(Bounce.state, func.count()).group_by(Bounce.state)
-    return {state: count for state, count in connection.execute(query).tuples()}
+    return dict(connection.execute(query).tuples())

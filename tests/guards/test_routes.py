@@ -49,6 +49,7 @@ def addresses(full: FullClinic, rule: Rule) -> list[str]:
         "account_id": ("account",),
         "template_id": ("template",),
         "token": ("token",),
+        "bounce_id": ("bounce",),
     }
     found: list[dict[str, Any]] = [{}]
     for name in rule.arguments:

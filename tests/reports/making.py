@@ -93,7 +93,9 @@ def standard(
     kind = 'multipart/report; report-type=delivery-status; boundary="=_report"'
     body = (
         f"--=_report\nContent-Type: text/plain; charset=utf-8\n\n{words}\n"
-        f"--=_report\nContent-Type: message/delivery-status\n\n{envelope}Reporting-MTA: dns; mx.example.org\n\n{blocks}\n"
-        f"--=_report\nContent-Type: {original}\n\n{returned}{BODY if original == 'message/rfc822' else ''}\n--=_report--\n"
+        f"--=_report\nContent-Type: message/delivery-status\n\n"
+        f"{envelope}Reporting-MTA: dns; mx.example.org\n\n{blocks}\n"
+        f"--=_report\nContent-Type: {original}\n\n"
+        f"{returned}{BODY if original == 'message/rfc822' else ''}\n--=_report--\n"
     )
     return (head(subject, kind=kind, more=more) + body).encode()

@@ -42,7 +42,8 @@ STANDARD = [
     Shape(
         name="an answer over several lines",
         raw=standard(
-            "smtp; 550-5.1.1 The email account that you tried\n    to reach does not exist. 550 5.1.1 Please check",
+            "smtp; 550-5.1.1 The email account that you tried\n"
+            "    to reach does not exist. 550 5.1.1 Please check",
             status="5.1.1",
         ),
         recipients=failed("5.1.1"),
@@ -187,7 +188,8 @@ OTHERS = [
     Shape(
         name="complaint with the recipient",
         raw=arf(
-            f"Feedback-Type: abuse\nUser-Agent: Loop/1\nVersion: 1\nOriginal-Rcpt-To: <{WHOM}>\nOriginal-Mail-From: <{OURS}>\n"
+            f"Feedback-Type: abuse\nUser-Agent: Loop/1\nVersion: 1\n"
+            f"Original-Rcpt-To: <{WHOM}>\nOriginal-Mail-From: <{OURS}>\n"
         ),
         kind="complaint",
         recipients=[(WHOM, "complained", "abuse")],
@@ -207,7 +209,8 @@ OTHERS = [
     Shape(
         name="complaint with an envelope id",
         raw=arf(
-            f"Feedback-Type: abuse\nVersion: 1\nOriginal-Envelope-Id: {ATTEMPT}\nRemoval-Recipient: {WHOM}\n"
+            f"Feedback-Type: abuse\nVersion: 1\nOriginal-Envelope-Id: {ATTEMPT}\n"
+            f"Removal-Recipient: {WHOM}\n"
         ),
         kind="complaint",
         recipients=[(WHOM, "complained", "abuse")],
@@ -274,7 +277,11 @@ OTHERS = [
                 sender=WHOM,
                 kind='multipart/report; report-type=disposition-notification; boundary="=_r"',
             )
-            + f"--=_r\nContent-Type: text/plain\n\nGelesen.\n--=_r\nContent-Type: message/disposition-notification\n\nFinal-Recipient: rfc822;{WHOM}\nOriginal-Message-ID: <{MESSAGE}@clinic.example>\nDisposition: manual-action/MDN-sent-manually; displayed\n--=_r--\n"
+            + f"--=_r\nContent-Type: text/plain\n\nGelesen.\n--=_r\n"
+            f"Content-Type: message/disposition-notification\n\n"
+            f"Final-Recipient: rfc822;{WHOM}\n"
+            f"Original-Message-ID: <{MESSAGE}@clinic.example>\n"
+            f"Disposition: manual-action/MDN-sent-manually; displayed\n--=_r--\n"
         ).encode(),
         kind="other",
     ),

@@ -13,7 +13,8 @@ def wrapped(words: str, kind: str = "message/rfc822") -> bytes:
     """Words, and the returned mail as a part of its own."""
     return (
         head("Mail delivery failed", kind='multipart/mixed; boundary="=_m"')
-        + f"--=_m\nContent-Type: text/plain; charset=utf-8\n\n{words}\n--=_m\nContent-Type: {kind}\n\n{_COPY}\n--=_m--\n"
+        + f"--=_m\nContent-Type: text/plain; charset=utf-8\n\n{words}\n--=_m\n"
+        f"Content-Type: {kind}\n\n{_COPY}\n--=_m--\n"
     ).encode()
 
 
@@ -22,7 +23,11 @@ WORDS = [
         name="qmail",
         raw=plain(
             "failure notice",
-            f"Hi. This is the qmail-send program at mx.example.org.\nI'm afraid I wasn't able to deliver your message to the following addresses.\nThis is a permanent error; I've given up. Sorry it didn't work out.\n\n<{WHOM}>:\nSorry, no mailbox here by that name. (#5.1.1)\n\n--- Below this line is a copy of the message.\n\n{_COPY}",
+            f"Hi. This is the qmail-send program at mx.example.org.\n"
+            f"I'm afraid I wasn't able to deliver your message to the following addresses.\n"
+            f"This is a permanent error; I've given up. Sorry it didn't work out.\n\n"
+            f"<{WHOM}>:\nSorry, no mailbox here by that name. (#5.1.1)\n\n"
+            f"--- Below this line is a copy of the message.\n\n{_COPY}",
         ),
         recipients=failed("5.1.1"),
         category="unknown_recipient",
@@ -32,7 +37,10 @@ WORDS = [
         name="qmail with the other server's words",
         raw=plain(
             "failure notice",
-            f"Hi. This is the qmail-send program at mx.example.org.\n\n<{WHOM}>:\n192.0.2.5 does not like recipient.\nRemote host said: 550 5.2.1 Mailbox disabled\nGiving up on 192.0.2.5.\n\n--- Below this line is a copy of the message.\n\n{_COPY}",
+            f"Hi. This is the qmail-send program at mx.example.org.\n\n<{WHOM}>:\n"
+            f"192.0.2.5 does not like recipient.\n"
+            f"Remote host said: 550 5.2.1 Mailbox disabled\nGiving up on 192.0.2.5.\n\n"
+            f"--- Below this line is a copy of the message.\n\n{_COPY}",
         ),
         recipients=failed("5.2.1"),
         category="recipient_disabled",
@@ -41,7 +49,10 @@ WORDS = [
         name="qmail gave up after a week",
         raw=plain(
             "failure notice",
-            f"Hi. This is the qmail-send program at mx.example.org.\n\n<{WHOM}>:\nSorry, I wasn't able to establish an SMTP connection. (#4.4.1)\nI'm not going to try again; this message has been in the queue too long.\n\n--- Below this line is a copy of the message.\n\n{_COPY}",
+            f"Hi. This is the qmail-send program at mx.example.org.\n\n<{WHOM}>:\n"
+            f"Sorry, I wasn't able to establish an SMTP connection. (#4.4.1)\n"
+            f"I'm not going to try again; this message has been in the queue too long.\n\n"
+            f"--- Below this line is a copy of the message.\n\n{_COPY}",
         ),
         recipients=failed("4.4.1"),
         category="expired",
@@ -50,7 +61,14 @@ WORDS = [
         name="Exim",
         raw=plain(
             "Mail delivery failed: returning message to sender",
-            f"This message was created automatically by mail delivery software.\n\nA message that you sent could not be delivered to one or more of its\nrecipients. This is a permanent error. The following address(es) failed:\n\n  {WHOM}\n    host mx.example.org [192.0.2.5]\n    SMTP error from remote mail server after RCPT TO:<{WHOM}>:\n    550 5.1.1 User unknown\n\n------ This is a copy of the message, including all the headers. ------\n\n{_COPY}",
+            f"This message was created automatically by mail delivery software.\n\n"
+            f"A message that you sent could not be delivered to one or more of its\n"
+            f"recipients. This is a permanent error. The following address(es) failed:\n\n"
+            f"  {WHOM}\n    host mx.example.org [192.0.2.5]\n"
+            f"    SMTP error from remote mail server after RCPT TO:<{WHOM}>:\n"
+            f"    550 5.1.1 User unknown\n\n"
+            f"------ This is a copy of the message, including all the headers. ------\n\n"
+            f"{_COPY}",
             more=f"X-Failed-Recipients: {WHOM}\nAuto-Submitted: auto-replied\n",
         ),
         recipients=failed("5.1.1"),
@@ -60,7 +78,9 @@ WORDS = [
         name="Exim gave up",
         raw=plain(
             "Mail delivery failed: returning message to sender",
-            f"The following address(es) failed:\n\n  {WHOM}\n    retry timeout exceeded\n\n------ This is a copy of the message, including all the headers. ------\n\n{_COPY}",
+            f"The following address(es) failed:\n\n  {WHOM}\n    retry timeout exceeded\n\n"
+            f"------ This is a copy of the message, including all the headers. ------\n\n"
+            f"{_COPY}",
             more=f"X-Failed-Recipients: {WHOM}\n",
         ),
         recipients=failed(""),
@@ -70,7 +90,12 @@ WORDS = [
         name="Exim warns",
         raw=plain(
             "Warning: message 1abc delayed 24 hours",
-            f"A message that you sent has not yet been delivered to one or more of its\nrecipients after more than 24 hours on the queue.\nThe address to which the message has not yet been delivered is:\n\n  {WHOM}\n    Delay reason: connection refused\n\nNo action is required on your part. Delivery attempts will continue for\nsome time. The message identifier is {_COPY.split('Message-ID: ')[1].splitlines()[0]}\n",
+            f"A message that you sent has not yet been delivered to one or more of its\n"
+            f"recipients after more than 24 hours on the queue.\n"
+            f"The address to which the message has not yet been delivered is:\n\n  {WHOM}\n"
+            f"    Delay reason: connection refused\n\n"
+            f"No action is required on your part. Delivery attempts will continue for\n"
+            f"some time. The message identifier is {_COPY.split('Message-ID: ')[1].splitlines()[0]}\n",
         ),
         recipients=[(WHOM, "delayed", "")],
     ),
@@ -78,7 +103,13 @@ WORDS = [
         name="sendmail",
         raw=plain(
             "Returned mail: see transcript for details",
-            f"The original message was received at Tue, 24 Nov 2026 07:00:02 +0100\n\n   ----- The following addresses had permanent fatal errors -----\n<{WHOM}>\n    (reason: 550 5.1.1 <{WHOM}>... User unknown)\n\n   ----- Transcript of session follows -----\n... while talking to mx.example.org.:\n>>> RCPT To:<{WHOM}>\n<<< 550 5.1.1 <{WHOM}>... User unknown\n\n   ----- Original message follows -----\n{_COPY}",
+            f"The original message was received at Tue, 24 Nov 2026 07:00:02 +0100\n\n"
+            f"   ----- The following addresses had permanent fatal errors -----\n<{WHOM}>\n"
+            f"    (reason: 550 5.1.1 <{WHOM}>... User unknown)\n\n"
+            f"   ----- Transcript of session follows -----\n"
+            f"... while talking to mx.example.org.:\n>>> RCPT To:<{WHOM}>\n"
+            f"<<< 550 5.1.1 <{WHOM}>... User unknown\n\n"
+            f"   ----- Original message follows -----\n{_COPY}",
         ),
         recipients=failed("5.1.1"),
         category="unknown_recipient",
@@ -87,7 +118,10 @@ WORDS = [
         name="old sendmail",
         raw=plain(
             "Returned mail: Host unknown",
-            f"   ----- Transcript of session follows -----\n550 exampel.org (smtp)... 550 Host unknown\n554 <{WHOM}>... 550 Host unknown (Authoritative answer from name server)\n\n   ----- Unsent message follows -----\n{_COPY}",
+            f"   ----- Transcript of session follows -----\n"
+            f"550 exampel.org (smtp)... 550 Host unknown\n"
+            f"554 <{WHOM}>... 550 Host unknown (Authoritative answer from name server)\n\n"
+            f"   ----- Unsent message follows -----\n{_COPY}",
         ),
         recipients=failed("554"),
         category="bad_address",
@@ -96,7 +130,11 @@ WORDS = [
         name="Postfix in words",
         raw=plain(
             "Undelivered Mail Returned to Sender",
-            f"This is the mail system at host mx.example.org.\n\nFor further assistance, please send mail to postmaster.\n\n                   The mail system\n\n<{WHOM}>: host mx.example.org[192.0.2.5] said: 552 5.2.2 Over quota\n    (in reply to RCPT TO command)\n\n{_COPY}",
+            f"This is the mail system at host mx.example.org.\n\n"
+            f"For further assistance, please send mail to postmaster.\n\n"
+            f"                   The mail system\n\n"
+            f"<{WHOM}>: host mx.example.org[192.0.2.5] said: 552 5.2.2 Over quota\n"
+            f"    (in reply to RCPT TO command)\n\n{_COPY}",
         ),
         recipients=failed("5.2.2"),
         category="recipient_full",
@@ -104,7 +142,12 @@ WORDS = [
     Shape(
         name="Exchange of old",
         raw=wrapped(
-            f"Your message\n\n  To:      {WHOM}\n  Subject: Ihr Termin\n  Sent:    Tue, 24 Nov 2026 07:00:02 +0100\n\ndid not reach the following recipient(s):\n\n{WHOM} on Tue, 24 Nov 2026 07:00:05 +0100\n    The recipient name is not recognized\n    MSEXCH:IMS:EXAMPLE:MX 0 (000C05A6) Unknown Recipient\n"
+            f"Your message\n\n  To:      {WHOM}\n  Subject: Ihr Termin\n"
+            f"  Sent:    Tue, 24 Nov 2026 07:00:02 +0100\n\n"
+            f"did not reach the following recipient(s):\n\n"
+            f"{WHOM} on Tue, 24 Nov 2026 07:00:05 +0100\n"
+            f"    The recipient name is not recognized\n"
+            f"    MSEXCH:IMS:EXAMPLE:MX 0 (000C05A6) Unknown Recipient\n"
         ),
         recipients=failed(""),
         category="unknown_recipient",
@@ -113,7 +156,8 @@ WORDS = [
         name="Microsoft 365, HTML alone",
         raw=(
             head("Undeliverable: Ihr Termin", kind='multipart/mixed; boundary="=_h"')
-            + "--=_h\nContent-Type: text/html; charset=utf-8\nContent-Transfer-Encoding: quoted-printable\n\n"
+            + "--=_h\nContent-Type: text/html; charset=utf-8\n"
+            "Content-Transfer-Encoding: quoted-printable\n\n"
             + quopri.encodestring(
                 f"<html><head><style>p {{}}</style></head><body><p>Your message to {WHOM} couldn&#39;t be delivered.</p><p><b>anna</b> wasn&#39;t found at example.org.</p><p>Remote Server returned &#39;550 5.1.10 RESOLVER.ADR.RecipientNotFound; Recipient not found&#39;</p></body></html>".encode()
             ).decode()
@@ -126,7 +170,11 @@ WORDS = [
         name="Gmail of old",
         raw=plain(
             "Delivery Status Notification (Failure)",
-            f"Delivery to the following recipient failed permanently:\n\n     {WHOM}\n\nTechnical details of permanent failure:\nGoogle tried to deliver your message, but it was rejected by the server for the recipient domain example.org.\n\nThe error that the other server returned was:\n550 5.1.1 No such user\n\n----- Original message -----\n\n{_COPY}",
+            f"Delivery to the following recipient failed permanently:\n\n     {WHOM}\n\n"
+            f"Technical details of permanent failure:\n"
+            f"Google tried to deliver your message, but it was rejected by the server for the recipient domain example.org.\n"
+            f"\nThe error that the other server returned was:\n550 5.1.1 No such user\n\n"
+            f"----- Original message -----\n\n{_COPY}",
             more=f"X-Failed-Recipients: {WHOM}\n",
         ),
         recipients=failed("5.1.1"),
@@ -136,7 +184,9 @@ WORDS = [
         name="Yahoo",
         raw=plain(
             "Failure Notice",
-            f"Sorry, we were unable to deliver your message to the following address.\n\n<{WHOM}>:\n554: 5.2.2 mailbox full\n\n--- Below this line is a copy of the message.\n\n{_COPY}",
+            f"Sorry, we were unable to deliver your message to the following address.\n\n"
+            f"<{WHOM}>:\n554: 5.2.2 mailbox full\n\n"
+            f"--- Below this line is a copy of the message.\n\n{_COPY}",
             sender="MAILER-DAEMON@yahoo.example",
         ),
         recipients=failed("5.2.2"),
@@ -146,7 +196,12 @@ WORDS = [
         name="mail.ru",
         raw=plain(
             "Ваше сообщение не доставлено. Mail failure.",
-            f"Это письмо создано автоматически сервером, отвечать на него не нужно.\n\nК сожалению, Ваше письмо не может быть доставлено одному или нескольким получателям:\n\n  {WHOM}\n    SMTP error from remote mail server after RCPT TO:<{WHOM}>:\n    550 5.1.1 Message was not accepted -- invalid mailbox. Local mailbox unavailable: user not found\n\n------ This is a copy of the message, including all the headers. ------\n\n{_COPY}",
+            f"Это письмо создано автоматически сервером, отвечать на него не нужно.\n\n"
+            f"К сожалению, Ваше письмо не может быть доставлено одному или нескольким получателям:\n"
+            f"\n  {WHOM}\n    SMTP error from remote mail server after RCPT TO:<{WHOM}>:\n"
+            f"    550 5.1.1 Message was not accepted -- invalid mailbox. Local mailbox unavailable: user not found\n"
+            f"\n------ This is a copy of the message, including all the headers. ------\n\n"
+            f"{_COPY}",
             more=f"X-Failed-Recipients: {WHOM}\n",
         ),
         recipients=failed("5.1.1"),
@@ -156,7 +211,9 @@ WORDS = [
         name="Russian words without a code",
         raw=plain(
             "Сообщение не доставлено",
-            f"Не удалось доставить ваше письмо.\n\nПолучатель: {WHOM}\nПричина: почтовый ящик получателя переполнен\n\nЗаголовки исходного сообщения:\n\n{_COPY}",
+            f"Не удалось доставить ваше письмо.\n\nПолучатель: {WHOM}\n"
+            f"Причина: почтовый ящик получателя переполнен\n\nЗаголовки исходного сообщения:\n"
+            f"\n{_COPY}",
         ),
         recipients=failed(""),
         category="recipient_full",
@@ -165,7 +222,12 @@ WORDS = [
         name="GMX and web.de",
         raw=plain(
             "Mail delivery failed: returning message to sender",
-            f'This message was created automatically by mail delivery software.\n\nA message that you sent could not be delivered to one or more of\nits recipients. This is a permanent error. The following address\nfailed:\n\n"{WHOM}":\nSMTP error from remote server after RCPT command:\nhost: mx.example.org\n5.2.2 <{WHOM}>... Mailbox Full\n\n--- The header of the original message is following. ---\n\n{_COPY}',
+            f"This message was created automatically by mail delivery software.\n\n"
+            f"A message that you sent could not be delivered to one or more of\n"
+            f"its recipients. This is a permanent error. The following address\nfailed:\n\n"
+            f'"{WHOM}":\nSMTP error from remote server after RCPT command:\n'
+            f"host: mx.example.org\n5.2.2 <{WHOM}>... Mailbox Full\n\n"
+            f"--- The header of the original message is following. ---\n\n{_COPY}",
         ),
         recipients=failed("5.2.2"),
         category="recipient_full",
@@ -174,7 +236,9 @@ WORDS = [
         name="1&1 with its reason below",
         raw=plain(
             "Mail delivery failed: returning message to sender",
-            f"The following address failed:\n\n{WHOM}\n\nFor the following reason:\n\nMail size limit exceeded.\n\n--- The header of the original message is following. ---\n\n{_COPY}",
+            f"The following address failed:\n\n{WHOM}\n\nFor the following reason:\n\n"
+            f"Mail size limit exceeded.\n\n"
+            f"--- The header of the original message is following. ---\n\n{_COPY}",
         ),
         recipients=failed(""),
         category="message_too_big",
@@ -183,7 +247,10 @@ WORDS = [
         name="T-Online: German words",
         raw=plain(
             "Unzustellbare Nachricht",
-            f"Ihre Nachricht konnte nicht zugestellt werden.\n\nFolgende Empfänger haben die Nachricht nicht erhalten:\n\n   {WHOM}\n   Grund: Das Postfach des Empfängers ist voll\n\nUrsprüngliche Nachricht:\n\n{_COPY}",
+            f"Ihre Nachricht konnte nicht zugestellt werden.\n\n"
+            f"Folgende Empfänger haben die Nachricht nicht erhalten:\n\n   {WHOM}\n"
+            f"   Grund: Das Postfach des Empfängers ist voll\n\nUrsprüngliche Nachricht:\n\n"
+            f"{_COPY}",
             sender="Postmaster <postmaster@provider.example>",
         ),
         recipients=failed(""),
@@ -193,7 +260,9 @@ WORDS = [
         name="German words: unknown address",
         raw=plain(
             "E-Mail nicht zustellbar",
-            f"Die folgende Adresse wurde nicht gefunden:\n\n{WHOM}\nDer Empfänger ist auf unserem System unbekannt.\n\n-----Ursprüngliche Nachricht-----\n{_COPY}",
+            f"Die folgende Adresse wurde nicht gefunden:\n\n{WHOM}\n"
+            f"Der Empfänger ist auf unserem System unbekannt.\n\n"
+            f"-----Ursprüngliche Nachricht-----\n{_COPY}",
             sender="Mail Delivery System <mailer-daemon@provider.example>",
         ),
         recipients=failed(""),
@@ -203,7 +272,10 @@ WORDS = [
         name="Lotus Domino",
         raw=plain(
             "DELIVERY FAILURE: User anna (anna@example.org) not listed in Domino Directory",
-            f"Your message\n\n  Subject: Ihr Termin\n\nwas not delivered to:\n\n  {WHOM}\n\nbecause:\n\n  User anna ({WHOM}) not listed in Domino Directory\n\nReceived: from relay\nMessage-ID: {_COPY.split('Message-ID: ')[1].splitlines()[0]}\n",
+            f"Your message\n\n  Subject: Ihr Termin\n\nwas not delivered to:\n\n  {WHOM}\n\n"
+            f"because:\n\n  User anna ({WHOM}) not listed in Domino Directory\n\n"
+            f"Received: from relay\n"
+            f"Message-ID: {_COPY.split('Message-ID: ')[1].splitlines()[0]}\n",
             sender="Postmaster@example.org",
         ),
         recipients=failed(""),
@@ -213,7 +285,8 @@ WORDS = [
         name="Lotus Notes",
         raw=plain(
             "Undeliverable message",
-            f"------- Failure Reasons  --------\n\nUser unknown\n{WHOM}\n\n------- Returned Message --------\n{_COPY}",
+            f"------- Failure Reasons  --------\n\nUser unknown\n{WHOM}\n\n"
+            f"------- Returned Message --------\n{_COPY}",
             sender="postmaster@example.org",
         ),
         recipients=failed(""),
@@ -228,7 +301,8 @@ WORDS = [
     Shape(
         name="an antispam gateway",
         raw=wrapped(
-            f"Your message was not delivered to:\n\n  {WHOM}\n\n554 5.7.1 Message rejected: spam content detected\n"
+            f"Your message was not delivered to:\n\n  {WHOM}\n\n"
+            f"554 5.7.1 Message rejected: spam content detected\n"
         ),
         recipients=failed("5.7.1"),
         category="spam_content",
@@ -239,7 +313,8 @@ WORDS = [
             "Fwd: Returned mail: see transcript for details",
             "\n".join(
                 f"> {line}"
-                for line in f"   ----- The following addresses had permanent fatal errors -----\n<{WHOM}>\n    (reason: 550 5.1.1 User unknown)\n\n{_COPY}".splitlines()
+                for line in f"   ----- The following addresses had permanent fatal errors -----\n<{WHOM}>\n"
+                f"    (reason: 550 5.1.1 User unknown)\n\n{_COPY}".splitlines()
             ),
             sender="Praxis <praxis@clinic.example>",
         ),
@@ -250,7 +325,9 @@ WORDS = [
         name="two addresses, each with its reason",
         raw=plain(
             "failure notice",
-            f"I wasn't able to deliver your message to the following addresses.\n\n<{WHOM}>:\n550 5.1.1 User unknown\n\n<bert@example.org>:\n552 5.2.2 Mailbox full\n\n--- Below this line is a copy of the message.\n\n{_COPY}",
+            f"I wasn't able to deliver your message to the following addresses.\n\n<{WHOM}>:\n"
+            f"550 5.1.1 User unknown\n\n<bert@example.org>:\n552 5.2.2 Mailbox full\n\n"
+            f"--- Below this line is a copy of the message.\n\n{_COPY}",
         ),
         recipients=[*failed("5.1.1"), *failed("5.2.2", address="bert@example.org")],
         category="unknown_recipient",

@@ -111,7 +111,8 @@ def hostile() -> dict[str, bytes]:
         + b"--b\nContent-Type: text/plain\n\nx\n" * 10_000,
         "five thousand recipients": (
             head("Undelivered Mail", kind=report)
-            + f"--=_report\nContent-Type: message/delivery-status\n\nReporting-MTA: dns; x\n\n{many}\n--=_report--\n"
+            + f"--=_report\nContent-Type: message/delivery-status\n\nReporting-MTA: dns; x\n\n"
+            f"{many}\n--=_report--\n"
         ).encode(),
         "one endless line": b"Subject: failure notice\nFrom: MAILER-DAEMON@x.example\n\n"
         + b"a@" * 120_000,
