@@ -159,7 +159,11 @@ WORDS = [
             + "--=_h\nContent-Type: text/html; charset=utf-8\n"
             "Content-Transfer-Encoding: quoted-printable\n\n"
             + quopri.encodestring(
-                f"<html><head><style>p {{}}</style></head><body><p>Your message to {WHOM} couldn&#39;t be delivered.</p><p><b>anna</b> wasn&#39;t found at example.org.</p><p>Remote Server returned &#39;550 5.1.10 RESOLVER.ADR.RecipientNotFound; Recipient not found&#39;</p></body></html>".encode()
+                f"<html><head><style>p {{}}</style></head><body><p>Your message to {WHOM} "
+                f"couldn&#39;t be delivered.</p>"
+                f"<p><b>anna</b> wasn&#39;t found at example.org.</p>"
+                f"<p>Remote Server returned &#39;550 5.1.10 "
+                f"RESOLVER.ADR.RecipientNotFound; Recipient not found&#39;</p></body></html>".encode()
             ).decode()
             + f"\n--=_h\nContent-Type: message/rfc822\n\n{_COPY}\n--=_h--\n"
         ).encode(),
@@ -172,7 +176,8 @@ WORDS = [
             "Delivery Status Notification (Failure)",
             f"Delivery to the following recipient failed permanently:\n\n     {WHOM}\n\n"
             f"Technical details of permanent failure:\n"
-            f"Google tried to deliver your message, but it was rejected by the server for the recipient domain example.org.\n"
+            f"Google tried to deliver your message, but it was rejected by the server "
+            f"for the recipient domain example.org.\n"
             f"\nThe error that the other server returned was:\n550 5.1.1 No such user\n\n"
             f"----- Original message -----\n\n{_COPY}",
             more=f"X-Failed-Recipients: {WHOM}\n",
