@@ -31,6 +31,7 @@ REQUIRES = [
     "email-validator>=2.1",
     "google-re2>=1.1",
     "click>=8.1",
+    "flufl.bounce>=4.0",
 ]
 DATABASES = {"postgresql": ["psycopg[binary]>=3.1"], "mariadb": ["PyMySQL>=1.1"]}
 #: The demo needs nothing that the plugin does not need itself.

@@ -85,6 +85,8 @@ class Settings:
     blocked_plugins: frozenset[str] = frozenset()
     #: All waiting times of the retry policies are multiplied by this; 1 but in demonstrations.
     retry_scale: float = 1.0
+    #: The mailbox bounce mails come to; None: none is read.
+    bounces_url: str | None = field(default=None, repr=False)
 
     @property
     def spool_dir(self) -> Path:
@@ -124,6 +126,7 @@ def load_settings(config: Mapping[str, Any], *, instance_path: str) -> Settings:
         unknown_consent=read("UNKNOWN_CONSENT", _purposes, defaults.unknown_consent),
         blocked_plugins=read("BLOCKED_PLUGINS", _words, defaults.blocked_plugins),
         retry_scale=read("RETRY_SCALE", _factor, defaults.retry_scale),
+        bounces_url=read("BOUNCES_URL", _bounces_url, None),
     )
 
 
@@ -239,6 +242,28 @@ def _redis_url(name: str, value: Any) -> str:
             "or leave it unset for the embedded server."
         )
         raise ConfigurationError(name, value, advice, secret="@" in str(value))
+    return str(value)
+
+
+def _bounces_url(name: str, value: Any) -> str:
+    parts = _split(value)
+    scheme = parts.scheme if parts else ""
+    advice = "write imaps://user:password@host/INBOX or maildir:///path/to/Maildir."
+    fits = False
+    if parts is not None and scheme == "maildir":
+        fits = not parts.netloc and len(parts.path) > 1 and not parts.query
+    elif parts is not None and scheme == "imaps":
+        fits = bool(parts.hostname and parts.username and parts.password)
+        fits = fits and parts.port != 0 and str(value).isascii() and not parts.fragment
+        fits = fits and (not parts.query or parts.query.startswith("ca_file=/"))
+        advice = (
+            "write imaps://user:password@host/INBOX, with / ? # @ and : inside a user name or "
+            "password as %2F %3F %23 %40 and %3A; ?ca_file=/path names certificates of your own."
+        )
+    elif scheme == "imap":
+        advice = f"the password would travel unprotected; {advice}"
+    if not fits:
+        raise ConfigurationError(name, value, advice, secret=True)
     return str(value)
 
 

@@ -22,10 +22,14 @@ from clinic_dispatch_plugin.mailings.uploads import remove_old_uploads
 from clinic_dispatch_plugin.pages import make_blueprint
 from clinic_dispatch_plugin.queue.doorbell import Doorbell
 from clinic_dispatch_plugin.registry import EXTENSION, Dispatch, collect_channels, load_plugins
+from clinic_dispatch_plugin.reports.mailbox import fetch_quietly
+from clinic_dispatch_plugin.reports.service import look_again
 from clinic_dispatch_plugin.web.setup import set_up_web
 
 log = logging.getLogger(__name__)
 
+#: Seconds between two looks into the mailbox of bounce mails.
+BOUNCES_SECONDS = 300.0
 UNSUBSCRIBE = "clinic_dispatch.unsubscribe"
 
 
@@ -71,6 +75,8 @@ class ClinicDispatch:
             partial(remove_old_uploads, dispatch),
             partial(forget_runs, dispatch),
         ]
+        dispatch.rounds.append((BOUNCES_SECONDS, partial(fetch_quietly, dispatch)))
+        dispatch.rounds.append((BOUNCES_SECONDS, partial(look_again, dispatch)))
         app.extensions[EXTENSION] = dispatch
         app.register_blueprint(make_blueprint(), url_prefix=settings.url_prefix)
         app.cli.add_command(cli.dispatch)

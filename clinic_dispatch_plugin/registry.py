@@ -65,6 +65,8 @@ class Dispatch:
     app_context: Callable[[], AbstractContextManager[object]] = nullcontext
     #: Work to be done now and then, by any worker.
     housekeeping: list[Callable[[], object]] = field(default_factory=list)
+    #: Work of every few minutes that may wait for a server elsewhere: seconds between two rounds, and the work.
+    rounds: list[tuple[float, Callable[[], object]]] = field(default_factory=list)
     #: Sends for host code, inside its own transaction: ``mailings.sending.send`` with this object in front.
     send: Callable[..., int] = _not_mounted
     #: Until when the workers of these attempts may still say what became of them; the engine's answer.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 import time
 
 from sqlalchemy import Connection, select
@@ -70,6 +71,35 @@ def keep_house(dispatch: Dispatch) -> None:
             log.error("housekeeping failed: %s", places(error))
 
 
+class Rounds:
+    """Work that may wait for a server elsewhere: in a thread, one at a time, so that nothing here waits with it."""
+
+    def __init__(self, dispatch: Dispatch) -> None:
+        self._dispatch = dispatch
+        self._due = [0.0 for _ in dispatch.rounds]
+        self._thread: threading.Thread | None = None
+
+    def go_on(self) -> None:
+        """Begin what is due, unless the last of it still runs."""
+        if self._thread is not None and self._thread.is_alive():
+            return
+        now = time.monotonic()
+        due = [place for place, when in enumerate(self._due) if when <= now]
+        for place in due:
+            self._due[place] = now + self._dispatch.rounds[place][0]
+        if due:
+            self._thread = threading.Thread(target=self._work, args=(due,), daemon=True)
+            self._thread.start()
+
+    def _work(self, due: list[int]) -> None:
+        for place in due:
+            try:
+                with self._dispatch.app_context():
+                    self._dispatch.rounds[place][1]()
+            except Exception as error:
+                log.error("a round failed: %s", places(error))
+
+
 def ring_for_work(dispatch: Dispatch) -> bool:
     """Ring for what is due or unplanned and has no run; True: there is something to do."""
     with dispatch.database.begin() as connection:
@@ -103,6 +133,7 @@ def tend_forever(
 ) -> None:
     """The tender's process: rounds, and the worker's sign of life, until the worker drains or dies."""
     last_sign, last_house = 0.0, 0.0
+    rounds = Rounds(dispatch)
     while not drain.requested() and os.getppid() == parent:
         try:
             if time.monotonic() - last_sign > EVERY_SECONDS / 2:
@@ -112,6 +143,7 @@ def tend_forever(
             if time.monotonic() - last_house > HOUSEKEEPING_SECONDS:
                 keep_house(dispatch)
                 last_house = time.monotonic()
+            rounds.go_on()
             pause = seconds_to_next(dispatch)
         except SQLAlchemyError as error:
             log.warning("the tender could not work: %s", type(error).__name__)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -49,6 +49,21 @@ class Try:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Heard:
+    """A mail that came later and speaks of this message."""
+
+    id: int
+    at: datetime
+    #: ``failed``, ``delayed``, ``delivered``, ``complained``, ``replied`` …; empty: nothing clear.
+    action: str
+    #: Of which try; None: not known any more.
+    number: int | None
+    answer: Explained | None
+    #: Who tied it by hand.
+    tied_by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Detail:
     """Everything one page says of a message."""
 
@@ -59,6 +74,7 @@ class Detail:
     lost_runs: int
     tries: Sequence[Try]
     trail: Sequence[RowMapping]
+    heard: Sequence[Heard]
     #: The patient's card in the host; None: there is none to show.
     card_url: str | None
     #: The account its waiting depends on, where nothing goes out through it.
@@ -79,7 +95,9 @@ def message_detail(dispatch: Dispatch, actor: Actor, message_id: int) -> Detail:
         (line,) = lines(dispatch, connection, [row])
         mailing = store.mailing(connection, row["mailing_id"])
         tried = store.attempts(connection, message_id)
-        answers = explained(dispatch, connection, (attempt["answer_id"] for attempt in tried))
+        said = _heard_of(dispatch, connection, message_id)
+        wanted = [each["answer_id"] for each in (*tried, *said)]
+        answers = explained(dispatch, connection, wanted)
         trail = blocks_store.audit_of_message(connection, message_id)
         unsubscribed_at = _unsubscribed_at(connection, row, mailing)
         known = {account["id"]: account for account in accounts.accounts(connection)}
@@ -94,6 +112,7 @@ def message_detail(dispatch: Dispatch, actor: Actor, message_id: int) -> Detail:
         lost_runs=row["lost_runs"],
         tries=[_try(dispatch, row, attempt, answers, known) for attempt in tried],
         trail=trail,
+        heard=[_heard(each, tried, answers) for each in said],
         card_url=card_url(dispatch, row["ref"]),
         held_account=known.get(row["account_id"] or 0) if line.held_by == "account" else None,
         unsubscribed_at=unsubscribed_at,
@@ -128,6 +147,25 @@ def _try(
         text=attempt["answer_text"],
         answer=answers.get(attempt["answer_id"] or 0),
         current=attempt["id"] == row["attempt_id"],
+    )
+
+
+def _heard_of(dispatch: Dispatch, connection: Connection, message_id: int) -> Sequence[RowMapping]:
+    """What the concern of reports lends, which stands above this one."""
+    lent: Callable[[Connection, int], Sequence[RowMapping]] | None = dispatch.cache.get(
+        "heard_of_message"
+    )
+    return lent(connection, message_id) if lent else ()
+
+
+def _heard(row: RowMapping, tried: Sequence[RowMapping], answers: dict[int, Explained]) -> Heard:
+    return Heard(
+        id=row["id"],
+        at=row["received_at"],
+        action=row["action"],
+        number=next((each["number"] for each in tried if each["id"] == row["attempt_id"]), None),
+        answer=answers.get(row["answer_id"] or 0),
+        tied_by=row["tied_by"],
     )
 
 

@@ -59,6 +59,7 @@ def addresses_of(app: Flask, ids: Mapping[str, Any], rule: Rule) -> list[str]:
         "account_id": ("account",),
         "template_id": ("template",),
         "token": ("token",),
+        "bounce_id": ("bounce",),
     }
     found: list[dict[str, Any]] = [{}]
     for name in rule.arguments:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import imaplib
 import os
 import signal
 import smtplib
+import ssl
 import subprocess
 import sys
 import time
@@ -17,6 +19,7 @@ from playwright.sync_api import Page
 from sqlalchemy import NullPool, create_engine, inspect, text
 
 from tests.servers import found as equipment
+from tests.servers.dovecot import PASSWORD, USER, Dovecot
 from tests.servers.postfix import SIZE_LIMIT, Postfix
 from tests.servers.smtp_sink import SmtpSink
 
@@ -51,6 +54,14 @@ def refusal(relay: Postfix, address: str) -> tuple[int, bytes]:
         client.ehlo()
         client.mail("praxis@clinic.example")
         return client.rcpt(address)
+
+
+def test_the_imap_server_shows_its_mail_with_tls_alone(imap: Dovecot) -> None:
+    imap.deliver(b"Subject: hello\n\nworld\n")
+    context = ssl.create_default_context(cafile=str(imap.certificate))
+    with imaplib.IMAP4_SSL("127.0.0.1", imap.port, ssl_context=context, timeout=30) as server:
+        server.login(USER, PASSWORD)
+        assert server.select("INBOX") == ("OK", [b"1"])
 
 
 def test_a_database_answers_and_is_empty(database_url: str) -> None:
