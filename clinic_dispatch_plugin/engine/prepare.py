@@ -166,7 +166,9 @@ def _reason_not_to(
             return None
         return Answer(system="dispatch", code="not_agreed")
     recipient = now_known.get(row["ref"])
-    if recipient is None or not recipient.active:
+    if recipient is None:
+        return Answer(system="dispatch", code="unknown_ref")
+    if not recipient.active:
         return Answer(system="dispatch", code="inactive")
     if not agrees(recipient, text.purpose, dispatch.settings.unknown_consent):
         return Answer(system="dispatch", code="not_agreed")
