@@ -195,7 +195,9 @@ def _refuse_twins(columns: tuple[Column, ...], keys: Sequence[str]) -> None:
 
 def _marks(column: Column, key: str, special: Collection[str]) -> Iterator[tuple[bool, str]]:
     """What no second column may have."""
-    if key in special:  # beside a column with a meaning, any other spelling of its name is a twin as well
+    if (
+        key in special
+    ):  # beside a column with a meaning, any other spelling of its name is a twin as well
         yield True, key
     if column.placeholder is not None:
         yield False, column.placeholder.casefold()

@@ -197,10 +197,15 @@ class RowJudge:
         return BadRow(
             line=line,
             column=column,
-            cell=_NOT_SHOWABLE.sub("\N{REPLACEMENT CHARACTER}", cell[:_SHOWN_CELL]),
+            cell=showable(cell),
             problem=problem,
             fields={"line": line, **fields},
         )
+
+
+def showable(cell: str) -> str:
+    """The beginning of a cell, safe to store and show."""
+    return _NOT_SHOWABLE.sub("\N{REPLACEMENT CHARACTER}", cell[:_SHOWN_CELL])
 
 
 def _locale_code(written: str) -> str | None:

@@ -37,12 +37,12 @@ HEADINGS = (
 def csv_of_messages(dispatch: Dispatch, actor: Actor, wanted: MessageFilter) -> Iterator[str]:
     """The file in pieces, in the reader's language; German and Russian spreadsheets want semicolons."""
     separator = "," if language() == "en" else ";"
-    yield BOM + _written([[_(heading) for heading in HEADINGS]], separator)
+    yield BOM + written([[_(heading) for heading in HEADINGS]], separator)
     cursor: Cursor | None = None
     while True:
         page: Page = list_messages(dispatch, actor, wanted, cursor=cursor, limit=PORTION)
         if page.lines:
-            yield _written([_cells(line) for line in page.lines], separator)
+            yield written([_cells(line) for line in page.lines], separator)
         if page.after is None:
             return
         cursor = page.after
@@ -75,7 +75,8 @@ def _time(value: datetime | None) -> str:
     return value.astimezone(zone()).strftime("%Y-%m-%d %H:%M:%S") if value else ""
 
 
-def _written(rows: list[list[str]], separator: str) -> str:
+def written(rows: list[list[str]], separator: str) -> str:
+    """Rows as lines of a CSV whose cells a spreadsheet takes as text."""
     held = io.StringIO()
     writer = csv.writer(held, delimiter=separator, lineterminator="\r\n")
     writer.writerows([[safe_cell(cell) for cell in row] for row in rows])

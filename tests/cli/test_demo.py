@@ -27,6 +27,7 @@ from tests.cli.programs import (
 MESSAGE_KEYS = [
     *("id", "mailing", "recipient", "channel", "address", "status", "note", "group", "category"),
     *("entry", "answer", "provider_id", "attempts", "created_at", "sent_at", "final_at"),
+    "line",
 ]
 
 

@@ -92,6 +92,21 @@ def test_bad_rows_are_named_and_good_rows_are_sent(
     assert by_address[""]["entry"]["code"] == "no_address", "it can be put right later"
 
 
+def test_every_bad_row_is_named_with_its_cell_and_what_to_do(
+    typed: Typed, tmp_path: Path, text: Path
+) -> None:
+    bad = [f"{number}@example.org;{number}\x1b[31m{'x' * 300}" for number in range(300)]
+    rows = ["email;name", "anna@example.org;Anna", *bad, "not an address;Bert"]
+    sent = _send(typed, _list(tmp_path, "\n".join(rows)), text, "--json")
+    assert sent.exit_code == 0
+    said = [line for line in sent.stderr.splitlines() if line.startswith("Line ")]
+    assert [int(line.split()[1].rstrip(":")) for line in said] == list(range(3, 304))
+    assert "There stands: “0�[31mxxx" in said[0] and "Type the cell anew" in said[0]
+    assert max(map(len, said)) < 250 and "\x1b" not in sent.stderr
+    assert "no valid address. There stands: “not an address”. Correct the address" in said[-1]
+    assert [each["line"] for each in _messages(typed)] == [2, 303]
+
+
 def test_the_result_has_the_promised_keys_and_nothing_else_stands_beside_it(
     typed: Typed, tmp_path: Path, text: Path
 ) -> None:
