@@ -14,6 +14,7 @@ from clinic_dispatch_plugin.error_reference.answers import explained
 from clinic_dispatch_plugin.host.types import Recipient
 from clinic_dispatch_plugin.messages import lists_store
 from clinic_dispatch_plugin.messages.contents import texts_of
+from clinic_dispatch_plugin.queue.context import places
 from clinic_dispatch_plugin.registry import Dispatch
 from clinic_dispatch_plugin.web.auth import HostFailed
 from clinic_dispatch_plugin.web.i18n import _
@@ -81,7 +82,7 @@ def _ask(dispatch: Dispatch, rows: Sequence[RowMapping]) -> Mapping[str, Recipie
     try:
         return dispatch.host.recipients_now(refs)
     except Exception as error:
-        log.exception("the host could not be asked about %d recipients", len(refs))
+        log.error("the host could not be asked about %d recipients: %s", len(refs), places(error))
         raise HostFailed(
             _("The clinic's system did not answer. Please try again in a moment.")
         ) from error

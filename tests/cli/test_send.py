@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 from click.testing import Result
+from flask import Flask
 
+from clinic_dispatch_plugin import ClinicDispatch
 from clinic_dispatch_plugin.host.types import Audience, FilterField, Recipient
 from clinic_dispatch_plugin.simulators.smtp import RelaySettings, SmtpSimulator, read_ledger
 from tests.cli.conftest import Typed, typing_in
@@ -220,6 +222,44 @@ def test_what_is_wrong_is_said_and_nothing_is_written(
     assert result.stdout == ""
     assert _messages(typed) == []
     assert json.loads(typed("status", "--json").stdout)["running"] == 0
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "folder.csv", "link.csv"])
+def test_a_list_that_cannot_be_read_is_a_sentence(
+    typed: Typed, tmp_path: Path, text: Path, name: str
+) -> None:
+    (tmp_path / "folder.csv").mkdir()
+    (tmp_path / "link.csv").symlink_to("link.csv")
+    sent = _send(typed, tmp_path / name, text)
+    assert sent.exit_code == 1
+    assert sent.stderr.startswith("Error: ") and len(sent.stderr) < 500
+    assert name[:50] in sent.stderr and sent.stderr.count("\n") == 1
+
+
+def test_a_folder_for_lists_that_cannot_be_used_is_a_sentence(
+    clinic: Clinic, typed: Typed, tmp_path: Path, text: Path
+) -> None:
+    place = clinic.dispatch.settings.data_dir / "uploads"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_text("in the way")
+    sent = _send(typed, _list(tmp_path, "email,name\nanna@example.org,Anna\n"), text)
+    assert sent.exit_code == 1
+    assert f"{place}: file exists. Check the name" in sent.stderr
+    assert _messages(typed) == []
+
+
+@pytest.mark.parametrize("command", [["status"], ["db", "upgrade"]])
+def test_a_database_in_a_folder_that_cannot_be_made_is_a_sentence(
+    tmp_path: Path, command: list[str]
+) -> None:
+    (tmp_path / "taken").write_text("")
+    config = {"CLINIC_DISPATCH_DATABASE_URL": f"sqlite:///{tmp_path}/taken/deeper/clinic.db"}
+    app = Flask("clinic", instance_path=str(tmp_path))
+    app.config.update(config)
+    ClinicDispatch().init_app(app, host=TinyHost())
+    found = app.test_cli_runner().invoke(args=["dispatch", *command])
+    assert found.exit_code == 1
+    assert f"{tmp_path}/taken/deeper: not a directory. Check the name" in found.stderr
 
 
 def test_an_audience_gets_what_the_page_would_fill_in(
