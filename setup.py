@@ -49,6 +49,7 @@ TEST = [
     "mypy>=1.10",
     "playwright>=1.45",
     "pytest>=8.0",
+    "pytest-xdist>=3.6",
     "ruff>=0.5",
     # The packaging tests build without a network: this is the first setuptools that makes a wheel by itself.
     "setuptools>=70.1",

@@ -176,7 +176,9 @@ def _reason_not_to(dispatch: Dispatch, row: Row, text: Text, known: _Known) -> A
     said: str | None = None  # nobody to ask: what unknown consent means for this purpose holds
     if row["ref"]:
         card = known.cards.get(row["ref"])
-        if card is None or not card.active:
+        if card is None:
+            return Answer(system="dispatch", code="unknown_ref")
+        if not card.active:
             return Answer(system="dispatch", code="inactive")
         said = card.consent.get(text.purpose)
     unknown_goes = dispatch.settings.unknown_consent

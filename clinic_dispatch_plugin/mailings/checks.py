@@ -18,6 +18,7 @@ class Reason(StrEnum):
 
     EXPIRED = "expired"
     NO_ROUTE = "no_route"
+    UNKNOWN_REF = "unknown_ref"
     INACTIVE = "inactive"
     NO_ADDRESS = "no_address"
     MALFORMED_ADDRESS = "malformed_address"
@@ -42,12 +43,16 @@ class Facts:
     address: str | None
     address_fault: Reason | None = None
     blocked: bool = False
+    #: False: the ref leads to no patient.
+    known: bool = True
     #: The same patient with the same address was here before.
     repeated: bool = False
 
 
 def reason_not_to(facts: Facts) -> Reason | None:
     """The first reason that holds, in the order in which a person would put them right."""
+    if not facts.known:
+        return Reason.UNKNOWN_REF
     if not facts.active:
         return Reason.INACTIVE
     if facts.address is None:

@@ -97,6 +97,7 @@ class Judge:
     ) -> Verdict:
         person = person_key(candidate.ref, address) if candidate.ref else ""
         facts = Facts(
+            known=not candidate.unknown,
             active=candidate.active and len(candidate.ref) <= LONGEST_REF,
             agreed=blocked != Reason.NOT_AGREED
             and consent_allows(

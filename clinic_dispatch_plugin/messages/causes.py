@@ -263,8 +263,8 @@ def remedy(answer: Explained, state: MessageState, *, account_held: bool) -> Rem
         return Remedy.DESCRIBE
     if answer.is_ours(*_ADDRESS_CODES):
         return Remedy.CORRECT
-    # A closed card is no matter of its address, although the category is the same.
-    if answer.category in _ADDRESS and not answer.is_ours("inactive"):
+    # A closed or unknown card is no matter of its address, although the category is the same.
+    if answer.category in _ADDRESS and not answer.is_ours("inactive", "unknown_ref"):
         return Remedy.CORRECT
     return Remedy.RESEND
 

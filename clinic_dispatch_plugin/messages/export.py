@@ -43,10 +43,10 @@ def csv_of_messages(dispatch: Dispatch, actor: Actor, wanted: MessageFilter) -> 
 
 def _pieces(dispatch: Dispatch, actor: Actor, wanted: MessageFilter, page: Page) -> Iterator[str]:
     separator = "," if language() == "en" else ";"
-    yield BOM + _written([[_(heading) for heading in HEADINGS]], separator)
+    yield BOM + written([[_(heading) for heading in HEADINGS]], separator)
     while True:
         if page.lines:
-            yield _written([_cells(line) for line in page.lines], separator)
+            yield written([_cells(line) for line in page.lines], separator)
         if page.after is None:
             return
         page = list_messages(dispatch, actor, wanted, cursor=page.after, limit=PORTION)
@@ -79,7 +79,8 @@ def _time(value: datetime | None) -> str:
     return value.astimezone(zone()).strftime("%Y-%m-%d %H:%M:%S") if value else ""
 
 
-def _written(rows: list[list[str]], separator: str) -> str:
+def written(rows: list[list[str]], separator: str) -> str:
+    """Rows as lines of a CSV whose cells a spreadsheet takes as text."""
     held = io.StringIO()
     writer = csv.writer(held, delimiter=separator, lineterminator="\r\n")
     writer.writerows([[safe_cell(cell) for cell in row] for row in rows])

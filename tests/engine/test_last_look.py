@@ -47,7 +47,7 @@ def test_the_host_is_asked_once_more_just_before(desk: Desk) -> None:
     desk.settle()
     assert [message.address for message in desk.channel.handed] == ["p0@example.org"]
     codes = [desk.message(f"p{number}@example.org")["code"] for number in range(1, 5)]
-    assert codes == ["not_agreed", "inactive", "inactive", "not_agreed"]
+    assert codes == ["not_agreed", "inactive", "unknown_ref", "not_agreed"]
     assert desk.states() == {"sent": 1, "skipped": 4}
 
 

@@ -44,6 +44,7 @@ def test_unknown_consent_goes_only_for_the_purposes_the_setting_names() -> None:
 
 def test_the_first_reason_that_holds_is_given() -> None:
     order: list[tuple[Reason, dict[str, Any]]] = [
+        (Reason.UNKNOWN_REF, {"known": False}),
         (Reason.INACTIVE, {"active": False}),
         (Reason.NO_ADDRESS, {"address": None, "address_fault": Reason.NO_ADDRESS}),
         (Reason.NOT_AGREED, {"agreed": False}),

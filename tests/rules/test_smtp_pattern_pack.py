@@ -38,6 +38,7 @@ OWN_DECISIONS = {
     "timeout",
     "tls_failed",
     "inactive",
+    "unknown_ref",
     "superseded",
     "gave_up",
 }

@@ -40,6 +40,19 @@ time.sleep(600)
 """
 
 
+LEFT_OUT_TESTS = """
+from tests.servers.found import look_for, require
+
+
+def test_sending():
+    require(look_for("Teleprinter", ["baudotd"]))
+
+
+def test_receiving():
+    require(look_for("Teleprinter", ["baudotd"]))
+"""
+
+
 def a_mail(to: str, *, text: str = "Ihr Termin ist morgen um 9 Uhr.") -> EmailMessage:
     mail = EmailMessage()
     mail["From"] = "praxis@clinic.example"
@@ -168,6 +181,25 @@ def test_a_missing_part_fails_where_everything_must_be_there(
     monkeypatch.setenv(equipment.WANT_EVERYTHING, "1")
     with pytest.raises(pytest.fail.Exception, match="Teleprinter"):
         equipment.require(equipment.look_for("Teleprinter", ["baudotd"]))
+
+
+@pytest.mark.parametrize("jobs", ["0", "2"])
+def test_what_is_left_out_is_named_however_many_tests_run_at_once(
+    tmp_path: Path, jobs: str
+) -> None:
+    (tmp_path / "conftest.py").write_text("from tests.conftest import pytest_terminal_summary\n")
+    (tmp_path / "test_lines.py").write_text(LEFT_OUT_TESTS)
+    root = Path(__file__).parents[2]
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", "-n", jobs, "-p", "no:cacheprovider", "-q", str(tmp_path)],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(root), equipment.WANT_EVERYTHING: ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "Left out on this machine: Teleprinter (baudotd not found): 2 tests\n" in run.stdout
 
 
 @pytest.mark.skipif(

@@ -228,13 +228,13 @@ def test_a_row_of_a_file_without_ref_is_not_looked_up_and_its_consent_is_unknown
         "not_agreed",
         None,
         "inactive",
-        "inactive",
+        "unknown_ref",
     ]
     assert [row["reason"] for row in rows(clinic, plain.mailing_id)] == [
         None,
         None,
         "inactive",
-        "inactive",
+        "unknown_ref",
     ]
     assert [row["line"] for row in rows(clinic, plain.mailing_id)] == [2, 3, 4, 5]
 
@@ -249,7 +249,7 @@ def test_a_plan_asks_about_no_patient_its_writer_may_not_see(
     mine = rows(clinic, send(clinic, source=source).mailing_id)
     by_command = rows(clinic, send(clinic, source=source, actor=CommandLine()).mailing_id)
 
-    assert [(row["name"], row["reason"]) for row in mine] == [("Frau 7", None), ("", "inactive")]
+    assert [(row["name"], row["reason"]) for row in mine] == [("Frau 7", None), ("", "unknown_ref")]
     assert [row["reason"] for row in by_command] == [None, None]
 
 

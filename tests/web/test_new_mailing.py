@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import html as html_module
 import io
 import re
@@ -403,6 +404,26 @@ def test_a_file_goes_the_same_way_and_bad_rows_say_what_to_do(
     assert messages(clinic) == 3
     with clinic.app.app_context():
         assert list(uploads.folder(clinic.dispatch).iterdir()) == []
+
+
+def test_every_row_that_needs_a_look_is_in_a_file_of_its_own(
+    clinic: Clinic, client: FlaskClient
+) -> None:
+    bad = "".join(f"{number}@example.org;=SUM({number});1;2\n" for number in range(300))
+    upload(client, f"letter;name;room\na@example.org;Anna;1\n{bad};Carl;3\nwrong;Dora;4\n")
+    link = re.search(r'href="([^"]+bad-rows[^"]+)"', client.get(f"{HOME}/1/who").text)
+    assert link is not None
+    write(client)
+    assert link[1] in client.get(f"{HOME}/1/check").text
+
+    answer = client.get(link[1])
+
+    assert "attachment" in answer.headers["Content-Disposition"]
+    heading, *rows = csv.reader(io.StringIO(answer.text.removeprefix("\ufeff")), delimiter=";")
+    assert heading == ["Zeile", "Spalte", "Was dort steht", "Was nicht stimmt", "Was zu tun ist"]
+    assert [int(row[0]) for row in rows] == list(range(3, 305))
+    assert rows[-2][3].endswith("Die Spalte letter ist leer.")
+    assert rows[-1][1:3] == ["letter", "wrong"] and "keine gültige Adresse" in rows[-1][3]
 
 
 @pytest.mark.parametrize(
