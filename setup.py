@@ -31,6 +31,7 @@ REQUIRES = [
     "email-validator>=2.1",
     "google-re2>=1.1",
     "click>=8.1",
+    "flufl.bounce>=4.0",
 ]
 DATABASES = {"postgresql": ["psycopg[binary]>=3.1"], "mariadb": ["PyMySQL>=1.1"]}
 #: The demo needs nothing that the plugin does not need itself.
@@ -48,6 +49,7 @@ TEST = [
     "mypy>=1.10",
     "playwright>=1.45",
     "pytest>=8.0",
+    "pytest-xdist>=3.6",
     "ruff>=0.5",
     # The packaging tests build without a network: this is the first setuptools that makes a wheel by itself.
     "setuptools>=70.1",

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 from urllib.parse import SplitResult, urlsplit
 from zoneinfo import ZoneInfo
 
@@ -26,7 +26,15 @@ OTHER_NAMES = frozenset(
         "TEST_ALL",
     )
 )
+#: What to do about a password that ends a URL's authority too early.
+ENCODE = "write / ? # @ : [ ] and % inside a user name or password as %2F %3F %23 %40 %3A %5B %5D and %25."
+_AUTHORITY_END = re.compile("[/?#]")
+#: A host with a port or without; an address in brackets may be cut off.
+_PLACE = re.compile(r"(?:\[[0-9A-Fa-f:.%]*\]?(?::[0-9]+)?|[^:\[\]]+:[0-9]+|[^:\[\]]*)")
+_SECRET_OPTION = re.compile("(?:pass|pwd|secret|token|key|cred|auth)", re.IGNORECASE)
 PURPOSES = ("service", "reminder", "results", "promotion", "greeting")
+#: Purposes that may go to whom nobody asked.
+_UNASKED = tuple(purpose for purpose in PURPOSES if purpose != "promotion")
 
 T = TypeVar("T")
 
@@ -43,6 +51,33 @@ class ConfigurationError(click.ClickException):
             shown = "not set"
         super().__init__(f"{name} is {shown}: {advice}")
         self.name = name
+
+    @classmethod
+    def of_url(cls, name: str, url: object, advice: str) -> Self:
+        """The same for a URL, which may hold a password."""
+        shown = shown_url(str(url))
+        return cls(name, url if shown is None else shown, advice, secret=shown is None)
+
+
+def shown_url(url: str) -> str | None:
+    """A URL without user name and password; None: a secret may stand anywhere in it.
+
+    A colon that begins no port begins a password without its ``@``, or one with a character that cuts it off.
+    """
+    scheme, slashes, rest = url.partition("://")
+    if not slashes:
+        scheme, rest = "", url
+        if not re.search("[./:]", url):
+            return None  # a single word: no part of an address, and perhaps the password alone
+    authority = _AUTHORITY_END.split(rest, maxsplit=1)[0]
+    after = rest[len(authority) :]
+    login, at, place = authority.rpartition("@")
+    path, _, query = after.partition("?")
+    if not _PLACE.fullmatch(place) or "@" in after or "#" in after or _SECRET_OPTION.search(query):
+        return None
+    if ":" in path and not scheme.startswith("sqlite"):
+        return None
+    return f"{scheme}{slashes}{'***@' if login or at else ''}{place}{after}"
 
 
 def merged(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -83,6 +118,8 @@ class Settings:
     blocked_plugins: frozenset[str] = frozenset()
     #: All waiting times of the retry policies are multiplied by this; 1 but in demonstrations.
     retry_scale: float = 1.0
+    #: The mailbox bounce mails come to; None: none is read.
+    bounces_url: str | None = field(default=None, repr=False)
 
     @property
     def spool_dir(self) -> Path:
@@ -108,7 +145,7 @@ def load_settings(config: Mapping[str, Any], *, instance_path: str) -> Settings:
         database_url=read("DATABASE_URL", _database_url, None),
         redis_url=read("REDIS_URL", _redis_url, None),
         data_dir=read("DATA_DIR", _path, Path(instance_path) / "clinic-dispatch"),
-        lease_seconds=read("LEASE_SECONDS", _seconds, defaults.lease_seconds),
+        lease_seconds=read("LEASE_SECONDS", _lease, defaults.lease_seconds),
         quarantine_seconds=read("QUARANTINE_SECONDS", _seconds, defaults.quarantine_seconds),
         secret_keys=read("SECRET_KEYS", _secret_keys, ()),
         base_url=read("BASE_URL", _base_url, None),
@@ -122,6 +159,7 @@ def load_settings(config: Mapping[str, Any], *, instance_path: str) -> Settings:
         unknown_consent=read("UNKNOWN_CONSENT", _purposes, defaults.unknown_consent),
         blocked_plugins=read("BLOCKED_PLUGINS", _words, defaults.blocked_plugins),
         retry_scale=read("RETRY_SCALE", _factor, defaults.retry_scale),
+        bounces_url=read("BOUNCES_URL", _bounces_url, None),
     )
 
 
@@ -140,6 +178,14 @@ def _path(name: str, value: Any) -> Path:
         advice = "this is no folder; name one, such as /var/lib/clinic-dispatch."
         raise ConfigurationError(name, value, advice)
     return path
+
+
+def _lease(name: str, value: Any) -> float:
+    """Within less, no message could be handed over before the lease is over."""
+    number = _seconds(name, value)
+    if number < 1:
+        raise ConfigurationError(name, value, "give a number of seconds, at least 1, such as 120.")
+    return number
 
 
 def _seconds(name: str, value: Any) -> float:
@@ -170,12 +216,14 @@ def _database_url(name: str, value: Any) -> str:
         backend = url.get_backend_name()
     except (ArgumentError, ValueError):
         advice = f"write a database URL such as {examples}."
-        raise ConfigurationError(name, value, advice, secret=True) from None
+        raise ConfigurationError.of_url(name, value, advice) from None
+    if "@" in (url.host or ""):
+        raise ConfigurationError.of_url(name, value, ENCODE)
     if backend not in {"sqlite", "postgresql", "mysql", "mariadb"}:
         advice = (
             f"{backend} is not supported; use SQLite, PostgreSQL or MariaDB, such as {examples}."
         )
-        raise ConfigurationError(name, value, advice, secret=True)
+        raise ConfigurationError.of_url(name, value, advice)
     if backend == "postgresql" and url.drivername == "postgresql":
         url = url.set(drivername="postgresql+psycopg")
     if backend in {"mysql", "mariadb"} and "+" not in url.drivername:
@@ -196,7 +244,7 @@ def _need_driver(name: str, value: Any, url: Any) -> None:
             f"the driver of {url.drivername}:// is not installed; run: "
             f"pip install 'clinic-dispatch-plugin[{extra}]', or install that driver."
         )
-        raise ConfigurationError(name, value, advice, secret=True) from None
+        raise ConfigurationError.of_url(name, value, advice) from None
 
 
 def _split(value: Any) -> SplitResult | None:
@@ -212,6 +260,13 @@ def _split(value: Any) -> SplitResult | None:
     return parts
 
 
+def _cut_off(url: str) -> bool:
+    """Whether a user name or password holds a character that ends the authority before its ``@``."""
+    rest = url.partition("://")[2]
+    authority = _AUTHORITY_END.split(rest, maxsplit=1)[0]
+    return "@" not in authority and "@" in rest[len(authority) :]
+
+
 def _redis_url(name: str, value: Any) -> str:
     parts = _split(value)
     place = "" if parts is None else parts.path.strip("/")
@@ -223,12 +278,37 @@ def _redis_url(name: str, value: Any) -> str:
         or parts.scheme not in {"redis", "rediss", "unix"}
         or wrong_number
         or no_socket
+        or (by_network and _cut_off(str(value)))
     ):
         advice = (
             "write redis://host:6379/0, rediss://host:6379/0 or unix:///path/to/socket, "
             "or leave it unset for the embedded server."
         )
-        raise ConfigurationError(name, value, advice, secret="@" in str(value))
+        if _cut_off(str(value)):
+            advice = ENCODE
+        raise ConfigurationError.of_url(name, value, advice)
+    return str(value)
+
+
+def _bounces_url(name: str, value: Any) -> str:
+    parts = _split(value)
+    scheme = parts.scheme if parts else ""
+    advice = "write imaps://user:password@host/INBOX or maildir:///path/to/Maildir."
+    fits = False
+    if parts is not None and scheme == "maildir":
+        fits = not parts.netloc and len(parts.path) > 1 and not parts.query
+    elif parts is not None and scheme == "imaps":
+        fits = bool(parts.hostname and parts.username and parts.password)
+        fits = fits and parts.port != 0 and str(value).isascii() and not parts.fragment
+        fits = fits and (not parts.query or parts.query.startswith("ca_file=/"))
+        advice = (
+            "write imaps://user:password@host/INBOX, with / ? # @ and : inside a user name or "
+            "password as %2F %3F %23 %40 and %3A; ?ca_file=/path names certificates of your own."
+        )
+    elif scheme == "imap":
+        advice = f"the password would travel unprotected; {advice}"
+    if not fits:
+        raise ConfigurationError(name, value, advice, secret=True)
     return str(value)
 
 
@@ -242,9 +322,8 @@ def _base_url(name: str, value: Any) -> str:
         or parts.query
         or parts.fragment
     ):
-        secret = "@" in str(value)
         advice = "write an address such as https://clinic.example."
-        raise ConfigurationError(name, value, advice, secret=secret)
+        raise ConfigurationError.of_url(name, value, advice)
     return str(value).rstrip("/")
 
 
@@ -323,6 +402,12 @@ def _purposes(name: str, value: Any) -> frozenset[str]:
     if words == {"none"}:  # an environment variable cannot hold an empty list
         return frozenset()
     if wrong := words - set(PURPOSES):
-        advice = f"{sorted(wrong)[0]!r} is no purpose; use {', '.join(PURPOSES)} or none."
+        advice = f"{sorted(wrong)[0]!r} is no purpose; use {', '.join(_UNASKED)} or none."
+        raise ConfigurationError(name, value, advice)
+    if "promotion" in words:
+        advice = (
+            "promotions go to nobody who did not agree; leave promotion out, "
+            f"and use {', '.join(_UNASKED)} or none."
+        )
         raise ConfigurationError(name, value, advice)
     return words

@@ -14,6 +14,7 @@ from clinic_dispatch_plugin import cli
 from clinic_dispatch_plugin.config import load_settings
 from clinic_dispatch_plugin.database.base import TABLE_PREFIX
 from clinic_dispatch_plugin.database.connection import Database, HostDatabase
+from clinic_dispatch_plugin.engine.quarantine import awaited_until, forget_runs
 from clinic_dispatch_plugin.error_reference.shipped import CorePacks
 from clinic_dispatch_plugin.host.adapter import HostAdapter
 from clinic_dispatch_plugin.mailings.sending import send
@@ -21,10 +22,14 @@ from clinic_dispatch_plugin.mailings.uploads import remove_old_uploads
 from clinic_dispatch_plugin.pages import make_blueprint
 from clinic_dispatch_plugin.queue.doorbell import Doorbell
 from clinic_dispatch_plugin.registry import EXTENSION, Dispatch, collect_channels, load_plugins
+from clinic_dispatch_plugin.reports.mailbox import fetch_quietly
+from clinic_dispatch_plugin.reports.service import look_again
 from clinic_dispatch_plugin.web.setup import set_up_web
 
 log = logging.getLogger(__name__)
 
+#: Seconds between two looks into the mailbox of bounce mails.
+BOUNCES_SECONDS = 300.0
 UNSUBSCRIBE = "clinic_dispatch.unsubscribe"
 
 
@@ -65,7 +70,13 @@ class ClinicDispatch:
         )
         dispatch.app_context = app.app_context
         dispatch.send = partial(send, dispatch)
-        dispatch.housekeeping.append(partial(remove_old_uploads, dispatch))
+        dispatch.awaited_until = partial(awaited_until, dispatch)
+        dispatch.housekeeping += [
+            partial(remove_old_uploads, dispatch),
+            partial(forget_runs, dispatch),
+        ]
+        dispatch.rounds.append((BOUNCES_SECONDS, partial(fetch_quietly, dispatch)))
+        dispatch.rounds.append((BOUNCES_SECONDS, partial(look_again, dispatch)))
         app.extensions[EXTENSION] = dispatch
         app.register_blueprint(make_blueprint(), url_prefix=settings.url_prefix)
         app.cli.add_command(cli.dispatch)

@@ -5,20 +5,27 @@ from __future__ import annotations
 from flask import Blueprint
 from flask.blueprints import BlueprintSetupState
 
-from clinic_dispatch_plugin.engine.tender import worker_is_seen
+from clinic_dispatch_plugin.engine.presence import worker_is_seen
 from clinic_dispatch_plugin.error_reference import views as error_reference_views
 from clinic_dispatch_plugin.host.adapter import HostAdapter
 from clinic_dispatch_plugin.mailings import views as mailing_views
 from clinic_dispatch_plugin.messages import views as message_views
 from clinic_dispatch_plugin.messages.lists_store import count_by_answer
 from clinic_dispatch_plugin.registry import EXTENSION, Dispatch
+from clinic_dispatch_plugin.reports import views as report_views
+from clinic_dispatch_plugin.reports.service import of_message
 from clinic_dispatch_plugin.web.blueprint import make_blueprint as with_views
 
 
 def make_blueprint() -> Blueprint:
     """A new blueprint with every page of ours."""
     blueprint = with_views(
-        [message_views.register, mailing_views.register, error_reference_views.register]
+        [
+            message_views.register,
+            mailing_views.register,
+            error_reference_views.register,
+            report_views.register,
+        ]
     )
     blueprint.record(_lend_counters)
     return blueprint
@@ -30,6 +37,7 @@ def _lend_counters(state: BlueprintSetupState) -> None:
     The latter not where the host hides single patients: a count would tell of messages the reader may not see.
     """
     dispatch: Dispatch = state.app.extensions[EXTENSION]
+    dispatch.cache["heard_of_message"] = of_message
     dispatch.cache["workers_seen"] = lambda: worker_is_seen(dispatch)
     if type(dispatch.host).may_see is HostAdapter.may_see:
         dispatch.cache["count_by_answer"] = count_by_answer

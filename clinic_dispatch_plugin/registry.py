@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 import pluggy
 from flask import Flask, current_app
+from sqlalchemy import Connection
 
 from clinic_dispatch_plugin import hookspecs
 from clinic_dispatch_plugin.channels.channel import Channel
@@ -42,6 +44,10 @@ def _not_mounted(*_: Any, **__: Any) -> int:
     raise RuntimeError("ClinicDispatch().init_app has not built this object")
 
 
+def _nothing_awaited(*_: Any) -> dict[int, datetime]:
+    return {}
+
+
 @dataclass(slots=True, kw_only=True)
 class Dispatch:
     """Everything of one application: built once by ``init_app``, kept in ``app.extensions``."""
@@ -59,8 +65,12 @@ class Dispatch:
     app_context: Callable[[], AbstractContextManager[object]] = nullcontext
     #: Work to be done now and then, by any worker.
     housekeeping: list[Callable[[], object]] = field(default_factory=list)
+    #: Work of every few minutes that may wait for a server elsewhere: seconds between two rounds, and the work.
+    rounds: list[tuple[float, Callable[[], object]]] = field(default_factory=list)
     #: Sends for host code, inside its own transaction: ``mailings.sending.send`` with this object in front.
     send: Callable[..., int] = _not_mounted
+    #: Until when the workers of these attempts may still say what became of them; the engine's answer.
+    awaited_until: Callable[[Connection, Iterable[int]], Mapping[int, datetime]] = _nothing_awaited
     #: Caches of the concerns, by name.
     cache: dict[str, Any] = field(default_factory=dict)
 

@@ -11,9 +11,10 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from tests.servers import browser as chromium
-from tests.servers import mariadb, postgresql, process, smtp_sink
+from tests.servers import dovecot, mariadb, postgresql, process, smtp_sink
 from tests.servers import postfix as postfix_relay
 from tests.servers import redis as valkey
+from tests.servers.dovecot import Dovecot
 from tests.servers.found import LEFT_OUT, WANT_EVERYTHING, require
 from tests.servers.mariadb import MariaDB
 from tests.servers.postfix import Postfix
@@ -86,6 +87,20 @@ def postfix(postfix_server: Postfix) -> Postfix:
     """Give a Postfix relay with empty mailboxes."""
     postfix_server.empty_mailboxes()
     return postfix_server
+
+
+@pytest.fixture(scope="session")
+def imap_server() -> Iterator[Dovecot]:
+    """Give one IMAP server for the whole run."""
+    with dovecot.running(require(dovecot.find())) as server:
+        yield server
+
+
+@pytest.fixture
+def imap(imap_server: Dovecot) -> Dovecot:
+    """Give an IMAP server with an empty mailbox."""
+    imap_server.empty()
+    return imap_server
 
 
 @pytest.fixture(name="smtp_sink")

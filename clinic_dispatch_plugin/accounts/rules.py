@@ -17,9 +17,9 @@ class AccountState(StrEnum):
     """Whether messages may go out through an account."""
 
     READY = "ready"
-    #: It could not be reached; looked at again at ``rest_until``.
+    #: It could not be reached; checked again at ``rest_until``.
     RESTING = "resting"
-    #: One run tries one message.
+    #: One run tries one message; until ``rest_until`` no other run does.
     PROBING = "probing"
     #: Sign-in, balance, contract: only a person can mend it.
     STOPPED = "stopped"

@@ -33,14 +33,25 @@ def accounts(connection: Connection) -> Sequence[RowMapping]:
     return store.accounts(connection)
 
 
-def may_send(connection: Connection, row_id: int) -> bool:
-    """Whether messages may go out through it now."""
+def may_send(connection: Connection, row_id: int, *, probing: bool = False) -> bool:
+    """Whether messages may go out through it now; ``probing``: the one that checks it."""
     row = store.account(connection, row_id)
-    return row is not None and row["state"] == AccountState.READY.value
+    state = AccountState.PROBING if probing else AccountState.READY
+    return row is not None and row["state"] == state.value
+
+
+def take_probe(connection: Connection, row_id: int, *, seconds: float) -> bool:
+    """Be the one that tries an account which is being checked; False: another is, for so many seconds at most."""
+    return store.take_probe(connection, row_id, seconds=seconds)
+
+
+def free_probe(connection: Connection, row_id: int) -> None:
+    """The one that tried it learnt nothing: another may try."""
+    store.free_probe(connection, row_id)
 
 
 def accepted(connection: Connection, row_id: int) -> None:
-    """A message was taken: whatever was wrong is over."""
+    """A message was taken, or refused for its own sake while the account was checked: whatever was wrong is over."""
     store.clear_suspicion(connection, row_id)
 
 
@@ -75,11 +86,15 @@ def stop(dispatch: Dispatch, connection: Connection, row_id: int, answer: Answer
 
 
 def failed(dispatch: Dispatch, connection: Connection, row_id: int, answer: Answer) -> bool:
-    """It could not be reached; from the fifth time in a row on it rests. True: it rests now."""
+    """It could not be reached; from the fifth time in a row on it rests, while it is checked at once.
+
+    :returns: whether it rests now.
+    """
     failures, rests = store.add_failure(connection, row_id)
-    if failures < FAILURES_TO_REST:
-        return False
     row = store.account(connection, row_id)
+    probing = row is not None and row["state"] == AccountState.PROBING.value
+    if failures < FAILURES_TO_REST and not probing:
+        return False
     answer_id, _ = note_answer(dispatch, connection, answer, channel=row["channel"] if row else "")
     return store.rest(
         connection,
@@ -90,8 +105,8 @@ def failed(dispatch: Dispatch, connection: Connection, row_id: int, answer: Answ
     )
 
 
-def take_rate(connection: Connection, row_id: int, *, number: int, rate: float) -> bool:
-    """Take so many messages' worth of the account's rate; False: not now.
+def take_rate(connection: Connection, row_id: int, *, number: int, rate: float) -> float:
+    """Take so many messages' worth of the account's rate; 0: taken, else seconds until it may be.
 
     :param rate: messages a second over all workers.
     """
@@ -99,17 +114,17 @@ def take_rate(connection: Connection, row_id: int, *, number: int, rate: float) 
 
 
 def wake(connection: Connection) -> int:
-    """Resting accounts whose rest is over are tried again."""
+    """Resting accounts whose rest is over are checked."""
     return store.wake(connection)
 
 
 def check_again(connection: Connection, row_id: int) -> bool:
-    """A person mended what stopped it, or says so: it is tried again. True: it was stopped or rested."""
+    """A person mended what stopped it, or says so: it is checked. True: it was stopped, off or rested."""
     return store.move(
         connection,
         row_id,
         [AccountState.STOPPED, AccountState.RESTING, AccountState.DISABLED],
-        AccountState.READY,
+        AccountState.PROBING,
         refusals=0,
         failures=0,
         rests=0,

@@ -10,11 +10,13 @@ from sqlalchemy import (
     Connection,
     Float,
     RowMapping,
+    case,
     cast,
     extract,
     func,
     insert,
     literal_column,
+    null,
     select,
     update,
 )
@@ -23,6 +25,9 @@ from sqlalchemy.exc import IntegrityError
 from clinic_dispatch_plugin.accounts.rules import AccountState
 from clinic_dispatch_plugin.accounts.tables import AccountRow
 from clinic_dispatch_plugin.database.base import db_now
+
+#: Seconds to wait at least for a rate that is used up.
+_SHORTEST_WAIT = 0.001
 
 
 def account_id(connection: Connection, channel: str, key: str) -> int:
@@ -55,14 +60,41 @@ def accounts(connection: Connection) -> Sequence[RowMapping]:
 
 
 def clear_suspicion(connection: Connection, row_id: int) -> None:
-    """An acceptance: nothing is counted any more."""
+    """An acceptance: nothing is counted any more, and an account that was being checked is ready."""
+    probing = AccountRow.state == AccountState.PROBING.value
+    counted = (AccountRow.refusals > 0) | (AccountRow.failures > 0) | (AccountRow.rests > 0)
     connection.execute(
         update(AccountRow)
-        .where(
-            AccountRow.id == row_id,
-            (AccountRow.refusals > 0) | (AccountRow.failures > 0) | (AccountRow.rests > 0),
+        .where(AccountRow.id == row_id, counted | probing)
+        .ordered_values(
+            (AccountRow.refusals, 0),
+            (AccountRow.failures, 0),
+            (AccountRow.rests, 0),
+            # MariaDB sets one column after the other, so the state comes last.
+            (AccountRow.rest_until, case((probing, null()), else_=AccountRow.rest_until)),
+            (AccountRow.changed_at, case((probing, db_now()), else_=AccountRow.changed_at)),
+            (AccountRow.state, case((probing, AccountState.READY.value), else_=AccountRow.state)),
         )
-        .values(refusals=0, failures=0, rests=0)
+    )
+
+
+def take_probe(connection: Connection, row_id: int, *, seconds: float) -> bool:
+    """Be the one run that tries an account which is being checked, for so many seconds; False: another is."""
+    free = AccountRow.rest_until.is_(None) | (AccountRow.rest_until <= db_now())
+    done = connection.execute(
+        update(AccountRow)
+        .where(AccountRow.id == row_id, AccountRow.state == AccountState.PROBING.value, free)
+        .values(rest_until=db_now(seconds))
+    )
+    return bool(done.rowcount)
+
+
+def free_probe(connection: Connection, row_id: int) -> None:
+    """Let another run try it: this one learnt nothing."""
+    connection.execute(
+        update(AccountRow)
+        .where(AccountRow.id == row_id, AccountRow.state == AccountState.PROBING.value)
+        .values(rest_until=None)
     )
 
 
@@ -106,10 +138,11 @@ def move(
 def rest(
     connection: Connection, row_id: int, *, seconds: float, answer_id: int, answer_text: str
 ) -> bool:
-    """Let a ready account rest; True: this call did."""
+    """Let an account rest that is ready or being checked; True: this call did."""
+    awake = [AccountState.READY.value, AccountState.PROBING.value]
     done = connection.execute(
         update(AccountRow)
-        .where(AccountRow.id == row_id, AccountRow.state == AccountState.READY.value)
+        .where(AccountRow.id == row_id, AccountRow.state.in_(awake))
         .values(
             state=AccountState.RESTING.value,
             rest_until=db_now(seconds),
@@ -123,29 +156,33 @@ def rest(
 
 
 def wake(connection: Connection) -> int:
-    """Ready again: accounts whose rest is over. A further failure lets them rest at once."""
+    """Accounts whose rest is over are checked: one message decides whether they are ready or rest on."""
     done = connection.execute(
         update(AccountRow)
         .where(AccountRow.state == AccountState.RESTING.value, AccountRow.rest_until <= db_now())
-        .values(state=AccountState.READY.value, rest_until=None, changed_at=db_now())
+        .values(state=AccountState.PROBING.value, rest_until=None, changed_at=db_now())
     )
     return done.rowcount
 
 
-def take_rate(connection: Connection, row_id: int, *, number: int, rate: float, burst: int) -> bool:
-    """Take a portion of the account's rate (generic cell rate algorithm); False: not now.
+def take_rate(
+    connection: Connection, row_id: int, *, number: int, rate: float, burst: int
+) -> float:
+    """Take a portion of the account's rate (generic cell rate algorithm); 0: taken, else seconds until it may be.
 
     :param rate: messages a second.
     """
     gap = number / rate
     now = _epoch_now(connection.dialect.name)
     since = _greatest(connection.dialect.name, AccountRow.tat.expression, now)
+    free_at = since + (number - burst) / rate
     done = connection.execute(
-        update(AccountRow)
-        .where(AccountRow.id == row_id, since + (number - burst) / rate <= now)
-        .values(tat=since + gap)
+        update(AccountRow).where(AccountRow.id == row_id, free_at <= now).values(tat=since + gap)
     )
-    return bool(done.rowcount)
+    if done.rowcount:
+        return 0.0
+    wait = connection.execute(select(free_at - now).where(AccountRow.id == row_id)).scalar()
+    return max(_SHORTEST_WAIT, float(wait or 0.0))
 
 
 def _epoch_now(dialect: str) -> ColumnElement[float]:

@@ -26,7 +26,7 @@ class AccountRow(Base):
     channel: Mapped[str] = mapped_column(String(32))
     key: Mapped[str] = mapped_column(String(64))
     state: Mapped[str] = mapped_column(String(16), default=AccountState.READY.value)
-    #: When a resting account is looked at again.
+    #: When a resting account is checked; of one that is being checked, how long one run may take for it.
     rest_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
     #: Rests in a row; each is up to twice as long.
     rests: Mapped[int] = mapped_column(SmallInteger, default=0)

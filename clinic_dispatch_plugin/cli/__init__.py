@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from clinic_dispatch_plugin.cli import (
+    bounces,
     database,
     describing,
     doctor,
@@ -24,5 +25,6 @@ reference.register(dispatch)
 describing.register(dispatch)
 exchange.register(dispatch)
 doctor.register(dispatch)
+bounces.register(dispatch)
 
 __all__ = ["dispatch"]

@@ -17,6 +17,7 @@ from clinic_dispatch_plugin.channels.reference import LANGUAGES
 from clinic_dispatch_plugin.database import migrate
 from clinic_dispatch_plugin.messages.access import CommandLine
 from clinic_dispatch_plugin.registry import Dispatch, current_dispatch
+from clinic_dispatch_plugin.web.asking import HostFailed
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -26,6 +27,8 @@ dispatch = AppGroup("dispatch", help="Mailings to patients, and the reference of
 #: Who acts when a command is typed; the audit trail shows it.
 SYSTEM = CommandLine(name="command line")
 
+#: Characters of a path that are shown.
+_LONGEST_PLACE = 300
 #: The largest id every database holds.
 ID = click.IntRange(1, 2**63 - 1)
 
@@ -92,7 +95,7 @@ def unusable(error: SQLAlchemyError) -> str:
 
 
 def guarded(command: Callable[P, R]) -> Callable[P, R]:
-    """Give a command its application, and turn a database that went away into words: a traceback could show data."""
+    """Give a command its application, and turn what fails around it into words: a traceback could show data."""
 
     @with_appcontext
     @functools.wraps(command)
@@ -101,8 +104,33 @@ def guarded(command: Callable[P, R]) -> Callable[P, R]:
             return command(*args, **kwargs)
         except SQLAlchemyError as error:
             fail(unusable(error))
+        except HostFailed as error:
+            fail(silent_host(error))
+        except BrokenPipeError:
+            raise  # whoever read the output has gone; click ends quietly
+        except OSError as error:
+            fail(unusable_place(error))
 
     return inside
+
+
+def silent_host(error: Exception) -> str:
+    """That the adapter raised, in words; what it said may hold patients' data."""
+    kind = f" ({type(error.__cause__).__name__})" if error.__cause__ is not None else ""
+    return (
+        f"The clinic's system could not be asked{kind}, so nothing was changed: try again in a moment, "
+        "or mend the host's adapter; the log says where it failed."
+    )
+
+
+def unusable_place(error: OSError) -> str:
+    """A file or folder that cannot be used, and what to look at."""
+    reason = (error.strerror or type(error).__name__).lower()
+    if error.filename is None:
+        return f"This machine refused: {reason}. Try again, or ask the doctor: {typed('check')}"
+    place = str(error.filename)
+    shown = place if len(place) <= _LONGEST_PLACE else f"{place[:_LONGEST_PLACE]}…"
+    return f"{shown}: {reason}. Check the name, and that you may read and write there."
 
 
 def print_json(value: Mapping[str, Any]) -> None:

@@ -5,37 +5,22 @@ from __future__ import annotations
 import difflib
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 import click
 from flask import current_app
 from flask.cli import AppGroup
 from sqlalchemy.exc import SQLAlchemyError
 
-from clinic_dispatch_plugin.accounts import service as accounts
-from clinic_dispatch_plugin.channels.errors import ChannelError
 from clinic_dispatch_plugin.cli.base import guarded, json_option, print_json, typed, unusable
+from clinic_dispatch_plugin.cli.findings import Finding
+from clinic_dispatch_plugin.cli.sending_findings import gateways, sending
 from clinic_dispatch_plugin.config import OTHER_NAMES, PREFIX, known_names, merged
 from clinic_dispatch_plugin.database import migrate
-from clinic_dispatch_plugin.engine import store as engine
-from clinic_dispatch_plugin.engine.journal import Journal
-from clinic_dispatch_plugin.engine.tender import SILENT_SECONDS
-from clinic_dispatch_plugin.error_reference import service as error_reference
+from clinic_dispatch_plugin.engine.journal import try_folder
 from clinic_dispatch_plugin.error_reference.packs import packs_are_current
 from clinic_dispatch_plugin.registry import Dispatch, current_dispatch
 from clinic_dispatch_plugin.web.layout import layout_problem
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """One line of the doctor's."""
-
-    subject: str
-    #: ``ok``, ``warning`` or ``wrong``.
-    state: str
-    text: str
-    #: What to do; empty where nothing is to be done.
-    advice: str = ""
+from clinic_dispatch_plugin.web.menu import menu_shown
 
 
 def register(group: AppGroup) -> None:
@@ -54,7 +39,7 @@ def check(connect: bool, as_json: bool) -> None:
     if not any(each.subject == "database" and each.state == "wrong" for each in findings):
         findings += [finding for look in _IN_TABLES for finding in _looked(look, dispatch)]
     if connect:
-        findings += _looked(_gateways, dispatch)
+        findings += _looked(gateways, dispatch)
     wrong = any(finding.state == "wrong" for finding in findings)
     if as_json:
         lines = [
@@ -75,10 +60,12 @@ def _looked(look: Callable[[Dispatch], Iterator[Finding]], dispatch: Dispatch) -
     try:
         return list(look(dispatch))
     except SQLAlchemyError as error:
-        return [Finding(subject=subject, state="wrong", text=unusable(error))]
+        advice = "start the database, or correct its address, and look again"
+        return [Finding(subject=subject, state="wrong", text=unusable(error), advice=advice)]
     except Exception as error:
         text = f"cannot be looked at: {type(error).__name__}: {error}"
-        return [Finding(subject=subject, state="wrong", text=text[:300])]
+        advice = "mend what this names; where it names nothing of yours, report it with this line"
+        return [Finding(subject=subject, state="wrong", text=text[:300], advice=advice)]
 
 
 def _configuration(dispatch: Dispatch) -> Iterator[Finding]:
@@ -210,30 +197,6 @@ def _queue(dispatch: Dispatch) -> Iterator[Finding]:
         )
 
 
-def _worker(dispatch: Dispatch) -> Iterator[Finding]:
-    """Worker."""
-    with dispatch.database.begin() as connection:
-        seen = engine.workers(connection, within=SILENT_SECONDS)
-        runs = engine.live_runs(connection)
-    if seen:
-        names = ", ".join(row["name"] for row in seen)
-        yield Finding(subject="worker", state="ok", text=f"seen: {names}")
-    elif runs:
-        yield Finding(
-            subject="worker",
-            state="wrong",
-            text="a plain RQ worker sends, but nobody tends: retries and what dead workers left stay lying",
-            advice=f"start at least one: {typed('worker')}",
-        )
-    else:
-        yield Finding(
-            subject="worker",
-            state="wrong",
-            text="none was seen in the last half minute: nothing goes out",
-            advice=f"start one: {typed('worker')}",
-        )
-
-
 def _host(dispatch: Dispatch) -> Iterator[Finding]:
     """Host."""
     if not dispatch.has_host:
@@ -244,18 +207,36 @@ def _host(dispatch: Dispatch) -> Iterator[Finding]:
             advice="pass host=YourAdapter() to ClinicDispatch().init_app",
         )
         return
-    problem = layout_problem(current_app._get_current_object())  # type: ignore[attr-defined]
+    app = current_app._get_current_object()  # type: ignore[attr-defined]
+    problem = layout_problem(app)
     yield Finding(
         subject="layout",
         state="wrong" if problem else "ok",
         text=problem or "our pages appear in the host's layout",
+        advice="let layout(), page_vars() and render() of the adapter work without a signed-in user, or set "
+        "CLINIC_DISPATCH_BASE_TEMPLATE and CLINIC_DISPATCH_BASE_BLOCK"
+        if problem
+        else "",
     )
-    rules = {rule.endpoint for rule in current_app.url_map.iter_rules()}
-    menu = {"clinic_dispatch.messages", "clinic_dispatch.reference"} <= rules
-    yield Finding(
+    if not problem:
+        yield _menu(menu_shown(app))
+
+
+def _menu(shown: bool | None) -> Finding:
+    text = {
+        True: "the host's layout shows both items",
+        False: "the host's layout shows no way to our pages",
+        None: "no layout of the host is named, so its menu cannot be looked at",
+    }[shown]
+    advice = (
+        'put {% for item in dispatch_menu() %}<a href="{{ item.url }}">{{ item.label }}</a>{% endfor %} '
+        "into the host's navigation"
+    )
+    return Finding(
         subject="menu",
-        state="ok" if menu else "wrong",
-        text="both items lead to pages" if menu else "the pages are not registered",
+        state={True: "ok", False: "wrong", None: "warning"}[shown],
+        text=text,
+        advice="" if shown else advice,
     )
 
 
@@ -283,7 +264,7 @@ def _folder(dispatch: Dispatch) -> Iterator[Finding]:
     """Data folder."""
     folder = dispatch.settings.spool_dir
     try:
-        Journal(folder, 0).close()
+        try_folder(folder)
     except OSError as error:
         yield Finding(
             subject="data folder",
@@ -299,41 +280,6 @@ def _folder(dispatch: Dispatch) -> Iterator[Finding]:
     )
 
 
-def _accounts(dispatch: Dispatch) -> Iterator[Finding]:
-    """Accounts."""
-    with dispatch.database.begin() as connection:
-        for row in accounts.accounts(connection):
-            if row["state"] in {"stopped", "resting"}:
-                yield Finding(
-                    subject=f"account {row['channel']}/{row['key']}",
-                    state="wrong" if row["state"] == "stopped" else "warning",
-                    text=f"{row['state']}: {row['answer_text'][:200]}",
-                    advice="mend it, then press *Check again* on the mailing's page"
-                    if row["state"] == "stopped"
-                    else "it is tried again by itself",
-                )
-
-
-def _gateways(dispatch: Dispatch) -> Iterator[Finding]:
-    """Gateways."""
-    for key, channel in dispatch.channels.items():
-        for account in channel.accounts():
-            subject = f"gateway {key}/{account.key}"
-            try:
-                channel.connect(account)
-            except ChannelError as error:
-                found = error_reference.explain(dispatch, error.answer)
-                language = dispatch.settings.locale
-                helps = found.entry.text("what_helps", language) if found.entry else ""
-                text = f"{account.label}: {error.answer.text or error.answer.code}"
-                yield Finding(subject=subject, state="wrong", text=text, advice=helps)
-            except Exception as error:
-                text = f"{account.label}: {type(error).__name__}: {error}"
-                yield Finding(subject=subject, state="wrong", text=text[:300])
-            else:
-                yield Finding(subject=subject, state="ok", text=f"{account.label}: signed in")
-
-
 _LOOKS = (_configuration, _plugins, _channels, _folder, _database, _queue, _host, _migrations)
 #: What can only be looked at while the tables are as they must be.
-_IN_TABLES = (_worker, _accounts)
+_IN_TABLES = (sending,)

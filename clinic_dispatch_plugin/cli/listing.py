@@ -7,9 +7,7 @@ from typing import Any
 
 import click
 from flask.cli import AppGroup
-from sqlalchemy import select
 
-from clinic_dispatch_plugin.accounts import service as accounts
 from clinic_dispatch_plugin.cli.base import (
     ID,
     fail,
@@ -21,12 +19,9 @@ from clinic_dispatch_plugin.cli.base import (
     ready,
     typed,
 )
-from clinic_dispatch_plugin.database.base import db_now
-from clinic_dispatch_plugin.engine import store as engine
-from clinic_dispatch_plugin.engine.tender import SILENT_SECONDS
+from clinic_dispatch_plugin.engine.presence import look
 from clinic_dispatch_plugin.error_reference.answers import Explained, explained
 from clinic_dispatch_plugin.mailings import service as mailings
-from clinic_dispatch_plugin.messages import store as messages
 from clinic_dispatch_plugin.messages.commands import messages_for_command
 from clinic_dispatch_plugin.messages.rules import MessageState
 from clinic_dispatch_plugin.registry import Dispatch
@@ -110,41 +105,35 @@ def _print_status(found: Mapping[str, Any]) -> None:
 
 def _status(dispatch: Dispatch) -> dict[str, Any]:
     language = dispatch.settings.locale
+    found = look(dispatch)
     with dispatch.database.begin() as connection:
-        now = connection.execute(select(db_now())).scalar_one()
-        workers = [
+        answers = explained(dispatch, connection, (row["answer_id"] for row in found.accounts))
+    waited = found.waiting_seconds
+    return {
+        "workers": [
             {
                 "name": row["name"],
                 "version": row["version"],
                 "concurrency": row["concurrency"],
-                "seen_seconds_ago": round((now - row["seen_at"]).total_seconds(), 1),
+                "seen_seconds_ago": round((found.at - row["seen_at"]).total_seconds(), 1),
             }
-            for row in engine.workers(connection, within=SILENT_SECONDS)
-        ]
-        waiting, oldest = messages.waiting(connection)
-        found = {
-            "workers": workers,
-            "runs": engine.live_runs(connection),
-            "waiting": waiting,
-            "oldest_waiting_seconds": round((now - oldest).total_seconds(), 1) if oldest else None,
-            "running": len(messages.mailings_at_work(connection)),
-        }
-        rows = list(accounts.accounts(connection))
-        answers = explained(dispatch, connection, (row["answer_id"] for row in rows))
-    found["accounts"] = [
-        {
-            "channel": row["channel"],
-            "key": row["key"],
-            "state": row["state"],
-            "note": _note(answers.get(row["answer_id"] or 0), row["state"], language),
-        }
-        for row in rows
-    ]
-    found["queue"] = {
-        "reachable": dispatch.doorbell.answers(),
-        "embedded": dispatch.doorbell.embedded,
+            for row in found.workers
+        ],
+        "runs": found.runs,
+        "waiting": found.waiting,
+        "oldest_waiting_seconds": None if waited is None else round(waited, 1),
+        "running": found.mailings,
+        "accounts": [
+            {
+                "channel": row["channel"],
+                "key": row["key"],
+                "state": row["state"],
+                "note": _note(answers.get(row["answer_id"] or 0), row["state"], language),
+            }
+            for row in found.accounts
+        ],
+        "queue": {"reachable": found.queue_answers, "embedded": dispatch.doorbell.embedded},
     }
-    return found
 
 
 def _note(answer: Explained | None, state: str, language: str) -> str:

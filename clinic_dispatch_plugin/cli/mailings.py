@@ -13,6 +13,7 @@ from clinic_dispatch_plugin.cli.base import (
     SYSTEM,
     fail,
     guarded,
+    iso,
     json_option,
     print_json,
     ready,
@@ -22,6 +23,7 @@ from clinic_dispatch_plugin.host.types import Actor
 from clinic_dispatch_plugin.mailings import service as mailings
 from clinic_dispatch_plugin.messages import service as messages
 from clinic_dispatch_plugin.messages.access import CommandLine
+from clinic_dispatch_plugin.messages.again import resend as resend_messages
 from clinic_dispatch_plugin.messages.causes import causes_json
 from clinic_dispatch_plugin.messages.rules import MessageState
 from clinic_dispatch_plugin.messages.selection import Chosen
@@ -35,8 +37,10 @@ _WHY: Mapping[Refusal, str] = {
     Refusal.SUPERSEDED: "an earlier attempt arrived after all",
     Refusal.DUPLICATE: "the same message goes to this recipient already",
     Refusal.EXPIRED: "the mailing's last moment has passed",
+    Refusal.UNSUBSCRIBED: "the recipient unsubscribed: who knows better says so on the message's page",
     Refusal.NO_ROUTE: "no account is configured for their channel",
     Refusal.NO_ADDRESS: "they have no usable address: correct it on the patient's card or the mailing's page",
+    Refusal.AWAITED: "the worker that had them may still report what became of them",
     Refusal.MOVED_ON: "they are in another state by now",
 }
 
@@ -126,7 +130,10 @@ def resend(
         Chosen(mailing_id=mailing, cause=cause or "", states=frozenset({MessageState(status)})),
     )
     for reason, count in outcome.refused.items():
-        click.echo(f"{count} of them stay as they are: {_WHY[reason]}", err=True)
+        until = ""
+        if reason is Refusal.AWAITED and outcome.awaited_until is not None:
+            until = f"; decide after {iso(outcome.awaited_until)}"
+        click.echo(f"{count} of them stay as they are: {_WHY[reason]}{until}", err=True)
     if as_json:
         print_json({"mailing": mailing, "resent": outcome.done, "left": outcome.left})
     else:
@@ -151,4 +158,4 @@ def _resent(dispatch: Dispatch, actor: Actor, chosen: Chosen) -> messages.Outcom
     if chosen.states == {MessageState.UNCERTAIN}:
         again = messages.Settlement.SEND_AGAIN
         return messages.settle_uncertain(dispatch, actor, chosen, again, may_arrive_twice=True)
-    return messages.resend(dispatch, actor, chosen)
+    return resend_messages(dispatch, actor, chosen)

@@ -20,9 +20,10 @@ from clinic_dispatch_plugin.cli.base import (
     typed,
 )
 from clinic_dispatch_plugin.config import PURPOSES
-from clinic_dispatch_plugin.engine.tender import worker_is_seen
+from clinic_dispatch_plugin.engine.presence import worker_is_seen
 from clinic_dispatch_plugin.host.types import Audience
 from clinic_dispatch_plugin.mailings import service as mailings
+from clinic_dispatch_plugin.mailings.bad_rows import bad_rows_of, on_one_line
 from clinic_dispatch_plugin.mailings.content import MailingContent
 from clinic_dispatch_plugin.mailings.planning import PLAN_FAILED
 from clinic_dispatch_plugin.mailings.problems import HostFailed, MailingProblem, NoRoute
@@ -130,7 +131,8 @@ def send(
         )
     except (MailingProblem, NoRoute, HostFailed) as error:
         fail(str(error))
-    _say_bad_rows(started)
+    if isinstance(source, FileSource):
+        _say_bad_rows(dispatch, source, channel, started)
     _check_plan(dispatch, started.mailing_id)
     if not worker_is_seen(dispatch):
         click.echo(
@@ -148,13 +150,14 @@ def _check_channel(dispatch: Dispatch, channel: str) -> None:
         fail(f"--channel {channel!r}: there is no such channel; there are: {known}.")
 
 
-def _say_bad_rows(started: StartedMailing) -> None:
-    for row in started.bad_rows:
-        said = f"{row.message.format_map(row.fields)} {row.advice.format_map(row.fields)}"
-        click.echo(said, err=True)
-    hidden = started.bad_row_count - len(started.bad_rows)
-    if hidden > 0:
-        click.echo(f"… and {hidden} more rows that cannot be used", err=True)
+def _say_bad_rows(
+    dispatch: Dispatch, source: FileSource, channel: str, started: StartedMailing
+) -> None:
+    """All of them: whoever corrects the file wants no second round. A file without any is not read once more."""
+    if started.existed or not (started.bad_row_count or started.skipped or not started.planned):
+        return
+    for row in bad_rows_of(dispatch, source.path, channel=channel):
+        click.echo(on_one_line(row), err=True)
 
 
 def _check_plan(dispatch: Dispatch, mailing_id: int) -> None:

@@ -18,10 +18,11 @@ from typing import Any
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from clinic_dispatch_plugin.demo import scenarios
+from clinic_dispatch_plugin.engine.worker import DRAIN_SECONDS
 from clinic_dispatch_plugin.simulators.smtp import RelaySettings, ScriptedBehaviour, SmtpSimulator
 
-#: Seconds the worker gets for what it has begun.
-_STOP_SECONDS = 20.0
+#: Seconds the worker gets for what it has begun: a little more than it gives its own processes.
+_STOP_SECONDS = DRAIN_SECONDS + 5.0
 #: Loaded here: between fork and exec nothing may be loaded.
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 

@@ -16,7 +16,7 @@ from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from werkzeug.exceptions import BadRequest, HTTPException
 
 from clinic_dispatch_plugin.config import load_settings
-from clinic_dispatch_plugin.demo import auth, folder, views, wording
+from clinic_dispatch_plugin.demo import auth, beside, folder, views, wording
 from clinic_dispatch_plugin.demo.adapter import DemoClinic
 from clinic_dispatch_plugin.demo.models import db
 from clinic_dispatch_plugin.demo.seeding import ensure_seeded, is_out_of_reach
@@ -81,6 +81,10 @@ def _set_defaults(app: Flask, data_dir: Path) -> None:
     }
     for name, value in defaults.items():
         app.config.setdefault(name, os.environ.get(name) or value)
+    if beside.RELAY not in app.config and not os.environ.get(beside.RELAY):
+        # A command typed beside the running demo sends through the demo's relay.
+        for name, value in beside.settings_of(data_dir).items():
+            app.config.setdefault(name, os.environ.get(name) or value)
 
 
 def _berlin() -> str:

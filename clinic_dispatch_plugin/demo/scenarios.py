@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import date
 from pathlib import Path
 
@@ -55,38 +56,53 @@ def expected(app: Flask, *, day: date | None = None) -> dict[str, int]:
     """
     counts: Counter[str] = Counter()
     for cause, number in expected_causes(app, day=day).items():
-        counts["skipped" if cause.startswith(OWN_DECISION) else ENDS[cause]] += number
+        counts[_end(cause)] += number
     return dict(counts)
+
+
+def expected_ends(app: Flask) -> Counter[tuple[str, str]]:
+    """The same message by message: the patient's ref and the state."""
+    return Counter((ref, _end(cause)) for ref, cause in _causes(app, clock.tomorrow(app)))
+
+
+def _end(cause: str) -> str:
+    return "skipped" if cause.startswith(OWN_DECISION) else ENDS[cause]
 
 
 def expected_causes(app: Flask, *, day: date | None = None) -> dict[str, int]:
     """The same by scenario (``"unknown"``), or by our own reason (``"dispatch:no_address"``)."""
-    return dict(Counter(_causes(app, day or clock.tomorrow(app))))
+    return dict(Counter(cause for _, cause in _causes(app, day or clock.tomorrow(app))))
 
 
-def _causes(app: Flask, day: date) -> Iterator[str]:
+def _causes(app: Flask, day: date) -> Iterator[tuple[str, str]]:
+    """Each patient's ref and cause, in the order of the appointments."""
     scenarios = relay_scenarios()
-    no_address = frozenset(seed.NO_ADDRESS)
-    malformed = _malformed()
     query = select(Patient).join(Appointment).where(Appointment.day == day)
     seen: set[str] = set()
     with app.app_context(), Session(db.engine) as session:
         for patient in session.scalars(query.order_by(Appointment.starts, Appointment.id)):
-            if patient.status != Status.ACTIVE:
-                yield f"{OWN_DECISION}inactive"
-            elif patient.consent_reminder == Consent.NO:
-                yield f"{OWN_DECISION}not_agreed"
-            elif patient.email in no_address:
-                yield f"{OWN_DECISION}no_address"
-            elif patient.email in malformed:
-                yield f"{OWN_DECISION}malformed_address"
-            elif patient.id in seen:
-                yield f"{OWN_DECISION}duplicate"
-            else:
+            again = patient.id in seen
+            cause = _cause(patient, scenarios, again=again)
+            if not cause.startswith(OWN_DECISION):
                 seen.add(patient.id)
-                yield scenarios.get(patient.email, "accepted")
+            yield str(patient.id), cause
 
 
+def _cause(patient: Patient, scenarios: Mapping[str, str], *, again: bool) -> str:
+    if patient.status != Status.ACTIVE:
+        return f"{OWN_DECISION}inactive"
+    if patient.consent_reminder == Consent.NO:
+        return f"{OWN_DECISION}not_agreed"
+    if patient.email in seed.NO_ADDRESS:
+        return f"{OWN_DECISION}no_address"
+    if patient.email in _malformed():
+        return f"{OWN_DECISION}malformed_address"
+    if again:
+        return f"{OWN_DECISION}duplicate"
+    return scenarios.get(patient.email, "accepted")
+
+
+@functools.cache
 def _malformed() -> frozenset[str]:
     """What was typed into the field and is no address."""
     endings = tuple(each.removeprefix("{local}") for each in seed.MALFORMED)

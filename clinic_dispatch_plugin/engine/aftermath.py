@@ -20,7 +20,6 @@ from clinic_dispatch_plugin.engine.journal import (
     DeadJournal,
     JournalContent,
     dead_journals,
-    is_locked,
 )
 from clinic_dispatch_plugin.engine.recorder import Result, record
 from clinic_dispatch_plugin.engine.rules import Facts
@@ -71,22 +70,14 @@ def lose_expired_runs(dispatch: Dispatch) -> int:
         if not store.lose_run(connection, run_id):
             return 0
         messages.give_back(connection, run_id=run_id, lost=True)
-        if not is_locked(dispatch.settings.spool_dir, run_id):
-            settle(dispatch, connection, run_id, None)
-        else:  # frozen, not dead: what it handed over is in doubt until it wakes and says
-            settle(dispatch, connection, run_id, None, for_good=False)
+        # Frozen, or on another machine, or dead: whoever finds its journal unlocked knows, else the quarantine ends it.
+        settle(dispatch, connection, run_id, None, for_good=False)
         return 1
 
     return sum(
         dispatch.database.run(lambda connection, run_id=run_id: work(connection, run_id))  # type: ignore[misc]
         for run_id in expired
     )
-
-
-def close_quarantine(dispatch: Dispatch) -> int:
-    """Lost runs that nobody could prove dead: after the quarantine nothing more is expected of them."""
-    seconds = dispatch.settings.quarantine_seconds
-    return dispatch.database.run(lambda connection: store.settle_silent(connection, seconds))
 
 
 def settle(

@@ -30,14 +30,18 @@ class Claims:
     """The leased messages of one mailing on one account that no window holds yet."""
 
     def __init__(
-        self, run: RunState, account: Account, *, mailing_id: int, account_id: int
+        self, run: RunState, account: Account, *, mailing_id: int, account_id: int, most: int
     ) -> None:
+        """Lease nothing yet; at most ``most`` at once."""
         self._run = run
         self._account = account
         self._mailing_id = mailing_id
         self._account_id = account_id
+        self._most = most
         self._pool: list[int] = []
         self._claims = 0
+        #: Monotonic time before which the database need not be asked for the rate.
+        self._rate_free_at = 0.0
 
     def next_ids(self, most: int) -> list[int] | None:
         """At most so many messages; empty: the rate says not now; None: nothing is due, or another's turn."""
@@ -74,13 +78,16 @@ class Claims:
         rate = self._account.rate
         if rate is None:
             return most
+        if time.monotonic() < self._rate_free_at:
+            return 0
         size = max(1, min(most, int(rate * RATE_PORTION)))
-        taken = self._run.dispatch.database.run(
+        wait = self._run.dispatch.database.run(
             lambda connection: accounts.take_rate(
                 connection, self._account_id, number=size, rate=rate
             )
         )
-        return size if taken else 0
+        self._rate_free_at = time.monotonic() + wait
+        return 0 if wait else size
 
     def _claim(self) -> bool:
         """Lease the next messages; False: nothing is due, or another has its turn."""
@@ -108,7 +115,7 @@ class Claims:
     def _claim_rows(self, connection: Connection) -> list[int]:
         rate = self._account.rate
         # A slow account leases little, so that what is urgent need not wait behind it.
-        most = CLAIM if rate is None else max(1, min(CLAIM, int(rate * CLAIM_SECONDS)))
+        most = self._most if rate is None else max(1, min(self._most, int(rate * CLAIM_SECONDS)))
         ids = self._lease_rows(connection, most, suspects=False)
         if not ids:  # those that died with a run before go one by one
             ids = self._lease_rows(connection, 1, suspects=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import tempfile
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -194,6 +195,18 @@ class DeadJournal:
     def remove(self) -> None:
         """After everything in it is recorded."""
         self.path.unlink(missing_ok=True)
+
+
+def try_folder(folder: Path) -> None:
+    """Try what a journal needs, on a file of our own: several may try at once.
+
+    :raises OSError: the folder cannot be written or locked.
+    """
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with tempfile.NamedTemporaryFile(dir=folder, prefix="trial-") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        file.write(_MAGIC.encode())
+        file.flush()
 
 
 def is_locked(folder: Path, run_id: int) -> bool | None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 import nh3
 from sqlalchemy import Connection, RowMapping
@@ -14,8 +14,11 @@ from sqlalchemy import Connection, RowMapping
 from clinic_dispatch_plugin.channels.html import clean_html
 from clinic_dispatch_plugin.channels.text import EmptyPlaceholder, Template, parse
 from clinic_dispatch_plugin.channels.types import Answer, Content, OutgoingMessage, Purpose
+from clinic_dispatch_plugin.engine.addresses import moved
+from clinic_dispatch_plugin.engine.asking import ask_host
 from clinic_dispatch_plugin.engine.rules import EXPIRED
-from clinic_dispatch_plugin.host.types import Consent, Recipient
+from clinic_dispatch_plugin.host.types import Recipient, consent_allows
+from clinic_dispatch_plugin.messages import contents, lists_store
 from clinic_dispatch_plugin.messages import store as messages
 from clinic_dispatch_plugin.messages.rules import address_digest, new_key, unsubscribe_token
 from clinic_dispatch_plugin.queue.context import places
@@ -23,9 +26,8 @@ from clinic_dispatch_plugin.registry import Dispatch
 
 log = logging.getLogger(__name__)
 
-
-class HostUnavailable(Exception):
-    """The clinic's system did not answer: nothing is decided, the messages wait."""
+#: A message's row, with its address as it is now.
+Row: TypeAlias = Mapping[str, Any]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -39,6 +41,8 @@ class Text:
     subject: Template
     body: Template
     html: Template | None
+    #: Its addresses are those of the patients' cards, not of a file.
+    follows_cards: bool = False
 
     def render(self, data: Mapping[str, Any], locale: str) -> Content:
         """The finished text for one recipient.
@@ -61,8 +65,10 @@ class Text:
 class Prepared:
     """One window: what goes out, and what does not, with the answer that says why."""
 
-    outgoing: list[tuple[RowMapping, OutgoingMessage]] = field(default_factory=list)
-    skipped: list[tuple[RowMapping, Answer]] = field(default_factory=list)
+    outgoing: list[tuple[Row, OutgoingMessage]] = field(default_factory=list)
+    skipped: list[tuple[Row, Answer]] = field(default_factory=list)
+    #: New addresses by message, as the patients' cards have them.
+    moved: Mapping[int, str] = field(default_factory=dict)
 
     @property
     def messages(self) -> list[OutgoingMessage]:
@@ -72,7 +78,7 @@ class Prepared:
     def expired(self) -> Prepared:
         """The same once the mailing's last moment has passed: nothing goes out."""
         late = [(row, EXPIRED) for row, _ in self.outgoing]
-        return Prepared(skipped=[*self.skipped, *late])
+        return Prepared(skipped=[*self.skipped, *late], moved=self.moved)
 
 
 def load_text(connection: Connection, mailing_id: int) -> Text:
@@ -86,6 +92,7 @@ def load_text(connection: Connection, mailing_id: int) -> Text:
         subject=parse(row["subject"]),
         body=parse(row["body"]),
         html=parse(row["html"]) if row["html"] else None,
+        follows_cards=row["source"] != "file",
     )
 
 
@@ -94,94 +101,125 @@ def prepare(
     rows: Sequence[RowMapping],
     text: Text,
     *,
-    next_attempt_id: Any,
-    unsubscribe_url: Any,
+    next_attempt_id: Callable[[], int],
+    unsubscribe_url: Callable[[Row, Text], str | None],
+    meanwhile: Callable[[], object],
 ) -> Prepared:
     """Ask the host afresh and finish the texts; no transaction is open meanwhile.
 
-    :raises HostUnavailable: the adapter raised.
+    :param meanwhile: called again and again while the host is asked.
+    :raises HostUnavailable: the adapter raised, or did not answer in time.
     """
-    now_known = _ask_host(dispatch, rows)
-    digests = {row["id"]: address_digest(row["channel"], row["address"]) for row in rows}
-    with dispatch.database.begin() as connection:
-        blocked = messages.blocked(connection, text.channel, digests.values(), text.purpose)
-    done = Prepared()
-    for row in rows:
-        reason = _reason_not_to(dispatch, row, text, now_known)
-        if digests[row["id"]] in blocked:
-            reason = Answer(system="dispatch", code=blocked[digests[row["id"]]])
-        if reason is not None:
-            done.skipped.append((row, reason))
+    refs = sorted({row["ref"] for row in rows if row["ref"]})
+    known = _known(dispatch, rows, text, ask_host(dispatch, refs, meanwhile=meanwhile))
+    done = Prepared(moved=known.moved)
+    for row in known.rows:
+        made = _reason_not_to(dispatch, row, text, known) or _finished(dispatch, row, text)
+        if isinstance(made, Content) and row["id"] in known.moved:
+            made = _repeated(dispatch, row, made, done) or made
+        if isinstance(made, Answer):
+            done.skipped.append((row, made))
             continue
-        try:
-            content = text.render(row["data"] or {}, row["locale"] or dispatch.settings.locale)
-        except EmptyPlaceholder as error:
-            answer = Answer(system="dispatch", code="empty_placeholder", text=str(error))
-            done.skipped.append((row, answer))
-            continue
-        except Exception as error:
-            log.error("message %d cannot be made: %s", row["id"], places(error))
-            answer = Answer(system="dispatch", code="harmful", text=type(error).__name__)
-            done.skipped.append((row, answer))
-            continue
-        done.outgoing.append(
-            (
-                row,
-                OutgoingMessage(
-                    attempt_id=next_attempt_id(),
-                    attempt_key=new_key(),
-                    message_key=row["key"],
-                    address=row["address"],
-                    name=row["name"],
-                    locale=row["locale"] or dispatch.settings.locale,
-                    content=content,
-                    purpose=Purpose(text.purpose),
-                    unsubscribe_url=unsubscribe_url(row, text),
-                ),
-            )
+        message = OutgoingMessage(
+            attempt_id=next_attempt_id(),
+            attempt_key=new_key(),
+            message_key=row["key"],
+            address=row["address"],
+            name=row["name"],
+            locale=row["locale"] or dispatch.settings.locale,
+            content=made,
+            purpose=Purpose(text.purpose),
+            unsubscribe_url=unsubscribe_url(row, text),
         )
+        done.outgoing.append((row, message))
     return done
 
 
-def _ask_host(dispatch: Dispatch, rows: Sequence[RowMapping]) -> Mapping[str, Recipient]:
-    refs = sorted({row["ref"] for row in rows if row["ref"]})
-    if not refs:
-        return {}
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Known:
+    """Everything a window has to know before its texts are made."""
+
+    cards: Mapping[str, Recipient]
+    #: The messages with the addresses they go to now.
+    rows: Sequence[Row]
+    #: New addresses by message.
+    moved: Mapping[int, str]
+    #: Codes of what is wrong with a new address, by message.
+    faults: Mapping[int, str]
+    #: Codes of blocked addresses, by digest.
+    blocked: Mapping[str, str]
+
+
+def _known(
+    dispatch: Dispatch, rows: Sequence[RowMapping], text: Text, cards: Mapping[str, Recipient]
+) -> _Known:
+    with dispatch.database.begin() as connection:
+        now: list[dict[str, Any]] = [{**row} for row in rows]
+        new: Mapping[int, tuple[str, str]] = {}
+        if text.follows_cards:
+            channel, region = dispatch.channels[text.channel], dispatch.settings.region
+            new = moved(connection, channel, now, cards, region=region)
+            for row in now:
+                row["address"] = new.get(row["id"], (row["address"], ""))[0]
+        digests = [address_digest(text.channel, row["address"]) for row in now]
+        blocked = messages.blocked(connection, text.channel, digests, text.purpose)
+    return _Known(
+        cards=cards,
+        rows=now,
+        moved={message_id: address for message_id, (address, _) in new.items()},
+        faults={message_id: fault for message_id, (_, fault) in new.items() if fault},
+        blocked=blocked,
+    )
+
+
+def _reason_not_to(dispatch: Dispatch, row: Row, text: Text, known: _Known) -> Answer | None:
+    said: str | None = None  # nobody to ask: what unknown consent means for this purpose holds
+    if row["ref"]:
+        card = known.cards.get(row["ref"])
+        if card is None:
+            return Answer(system="dispatch", code="unknown_ref")
+        if not card.active:
+            return Answer(system="dispatch", code="inactive")
+        said = card.consent.get(text.purpose)
+    unknown_goes = dispatch.settings.unknown_consent
+    code = known.faults.get(row["id"])
+    if not code and not consent_allows(text.purpose, said, unknown_goes=unknown_goes):
+        code = "not_agreed"
+    code = code or known.blocked.get(address_digest(text.channel, row["address"]))
+    return Answer(system="dispatch", code=code) if code else None
+
+
+def _finished(dispatch: Dispatch, row: Row, text: Text) -> Content | Answer:
+    """The finished text, or why there is none."""
     try:
-        # A context for each window: the host's own session ends with it, so that nothing stale is read the next time.
-        with dispatch.app_context():
-            found = dispatch.host.recipients_now(refs)
-            return {ref: found[ref] for ref in refs if isinstance(found.get(ref), Recipient)}
+        return text.render(row["data"] or {}, row["locale"] or dispatch.settings.locale)
+    except EmptyPlaceholder as error:
+        return Answer(system="dispatch", code="empty_placeholder", text=str(error))
     except Exception as error:
-        log.error("the host could not be asked about %d recipients: %s", len(refs), places(error))
-        raise HostUnavailable from None
+        log.error("message %d cannot be made: %s", row["id"], places(error))
+        return Answer(system="dispatch", code="harmful", text=type(error).__name__)
 
 
-def _reason_not_to(
-    dispatch: Dispatch, row: RowMapping, text: Text, now_known: Mapping[str, Recipient]
-) -> Answer | None:
-    if not row["ref"]:
-        # Nobody to ask: what unknown consent means for this purpose holds.
-        if text.purpose in {"service", *dispatch.settings.unknown_consent}:
-            return None
-        return Answer(system="dispatch", code="not_agreed")
-    recipient = now_known.get(row["ref"])
-    if recipient is None or not recipient.active:
-        return Answer(system="dispatch", code="inactive")
-    if not agrees(recipient, text.purpose, dispatch.settings.unknown_consent):
-        return Answer(system="dispatch", code="not_agreed")
+def _repeated(dispatch: Dispatch, row: Row, content: Content, done: Prepared) -> Answer | None:
+    """Whether a new address gets this already: the same patient, or the same words."""
+    with dispatch.database.begin() as connection:
+        others: list[tuple[str, object]] = [
+            (other["ref"], contents.render(dispatch, connection, other))
+            for other in lists_store.same_address(connection, row)
+            if other["id"] not in done.moved
+        ]
+    words = contents.of(content)
+    others += [
+        (other["ref"], contents.of(message.content))
+        for other, message in done.outgoing
+        if other["address"].casefold() == row["address"].casefold()
+    ]
+    if any(ref == row["ref"] or said == words for ref, said in others):
+        return Answer(system="dispatch", code="duplicate")
     return None
 
 
-def agrees(recipient: Recipient, purpose: str, unknown_consent: frozenset[str]) -> bool:
-    """Whether a recipient may be written to for a purpose; ``service`` asks nobody."""
-    if purpose == "service":
-        return True
-    said = recipient.consent.get(purpose, Consent.UNKNOWN)
-    return said is Consent.YES or (said is Consent.UNKNOWN and purpose in unknown_consent)
-
-
-def unsubscribe_url(dispatch: Dispatch, row: RowMapping, text: Text) -> str | None:
+def unsubscribe_url(dispatch: Dispatch, row: Row, text: Text) -> str | None:
     """Where this recipient says "no more of these"; None where the purpose or the configuration offers none."""
     settings = dispatch.settings
     if text.purpose not in {"promotion", "greeting"} or not (

@@ -11,6 +11,7 @@ from contextlib import ExitStack, suppress
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
+from clinic_dispatch_plugin.accounts import service as accounts
 from clinic_dispatch_plugin.channels.channel import Sender
 from clinic_dispatch_plugin.channels.errors import AccountError, ConnectionFailed
 from clinic_dispatch_plugin.engine import drain, store
@@ -121,15 +122,39 @@ class _Turns:
                     )
                 if turn is None:
                     break
-                sender, text = self._sender(turn, stack), self._text(turn)
-                if sender is not None and text is not None:
-                    stream = Stream(run, sender, turn.account, text, account_id=turn.account_id)
-                    stream.run()
-                    handled += stream.handled
+                if turn.probing:
+                    handled += self._probe(turn, stack)
+                else:
+                    handled += self._send(turn, stack)
                 self._served.append(turn.mailing_id)
                 decide_cancelled(run.dispatch)
                 mark_progress(run.dispatch, turn.mailing_id)
         return handled
+
+    def _send(self, turn: Turn, stack: ExitStack) -> int:
+        sender, text = self._sender(turn, stack), self._text(turn)
+        if sender is None or text is None:
+            return 0
+        stream = Stream(
+            self._run,
+            sender,
+            turn.account,
+            text,
+            account_id=turn.account_id,
+            probing=turn.probing,
+        )
+        stream.run()
+        return stream.handled
+
+    def _probe(self, turn: Turn, stack: ExitStack) -> int:
+        """Send one message through an account that is being checked, unless another run does."""
+        database, seconds = self._run.dispatch.database, self._run.lease.seconds
+        if not database.run(lambda c: accounts.take_probe(c, turn.account_id, seconds=seconds)):
+            return 0
+        try:
+            return self._send(turn, stack)
+        finally:
+            database.run(lambda c: accounts.free_probe(c, turn.account_id))
 
     def _sender(self, turn: Turn, stack: ExitStack) -> Sender | None:
         """The account's sender, opened once; None: it cannot be, and the account was told so."""

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from clinic_dispatch_plugin.channels.types import Accepted, Answer, Refused, SendResult, Uncertain
-from clinic_dispatch_plugin.engine.rules import Facts, Outcome, decide, storable
+from clinic_dispatch_plugin.engine.rules import Facts, Outcome, decide, spared, storable
 from clinic_dispatch_plugin.error_reference.rules import Explanation
 from clinic_dispatch_plugin.error_reference.service import Met, note_answer, note_answers
 from clinic_dispatch_plugin.messages import store as messages
@@ -58,8 +58,30 @@ class Recorded:
     #: An acceptance came before those.
     cleared: bool = False
     stops_account: Answer | None = None
+    #: The last connection that broke: before a message was handed over, or while its answer was waited for.
+    broken: Answer | None = None
     #: One for each message the gateway decided about, in order.
     causes: list[Cause] = field(default_factory=list)
+
+
+@dataclass(slots=True, kw_only=True)
+class Judged:
+    """What becomes of a set of messages, before it is written down."""
+
+    #: Each with the id of its answer.
+    outcomes: list[tuple[Result, Outcome, int | None]] = field(default_factory=list)
+    means: Recorded = field(default_factory=Recorded)
+
+    def spare(self, now: datetime) -> set[int]:
+        """The account stopped because of these: they wait for it with no try used; returns the ids of their answers."""
+        answers: set[int] = set()
+        for place, (result, outcome, answer_id) in reversed(list(enumerate(self.outcomes))):
+            if outcome.attempt is AttemptState.ACCEPTED:
+                break  # those before it were refused for reasons of their own
+            if outcome.suspects_account and answer_id is not None:
+                answers.add(answer_id)
+                self.outcomes[place] = (result, spared(outcome, now), answer_id)
+        return answers
 
 
 def record(
@@ -71,18 +93,36 @@ def record(
     mover: Mover = Mover.PUMP,
 ) -> Recorded:
     """Record results inside the caller's transaction; recording the same twice changes nothing."""
-    done = Recorded()
-    attempts, settled = [], []
+    judged = judge(dispatch, connection, results, now=now)
+    write(dispatch, connection, judged, mover=mover)
+    return judged.means
+
+
+def judge(
+    dispatch: Dispatch, connection: Connection, results: Sequence[Result], *, now: datetime
+) -> Judged:
+    """What these results make of their messages and mean beyond them."""
+    judged = Judged()
+    scale = dispatch.settings.retry_scale
     for result, noted in _explained(dispatch, connection, results):
         answer_id, explanation = noted or (None, None)
-        scale = dispatch.settings.retry_scale
         outcome = decide(result.said, result.facts, now=now, scale=scale, explanation=explanation)
+        judged.outcomes.append((result, outcome, answer_id))
+        _consequences(judged.means, outcome)
+    return judged
+
+
+def write(
+    dispatch: Dispatch, connection: Connection, judged: Judged, *, mover: Mover = Mover.PUMP
+) -> None:
+    """Write down what became of them."""
+    attempts, settled = [], []
+    for result, outcome, answer_id in judged.outcomes:
         attempts.append(_attempt_row(outcome, answer_id))
         reason_id = answer_id
         if outcome.reason is not None:
             reason_id, _ = note_answer(dispatch, connection, outcome.reason, channel=result.channel)
         settled.append(_message_row(outcome, reason_id))
-        _consequences(done, outcome)
         if outcome.block:
             messages.block(
                 connection,
@@ -92,10 +132,9 @@ def record(
                 days=outcome.block_days,
                 shown=masked(result.address),
             )
-    if results:
+    if judged.outcomes:
         messages.close_attempts(connection, attempts)
         messages.settle_sent(connection, settled, mover)
-    return done
 
 
 def _explained(
@@ -133,6 +172,8 @@ def _consequences(done: Recorded, outcome: Outcome) -> None:
         done.suspicious.clear()
     elif outcome.suspects_account and outcome.answer is not None:
         done.suspicious.append(outcome.answer)
+    if outcome.attempt in (AttemptState.UNCERTAIN, AttemptState.WITHDRAWN) and outcome.answer:
+        done.broken = outcome.answer
     if outcome.stops_account and done.stops_account is None:
         done.stops_account = outcome.answer
     if outcome.attempt is AttemptState.REFUSED and outcome.answer is not None:

@@ -133,6 +133,18 @@ def decide(
             return _refused(result, facts, explanation, now=now, scale=scale)
 
 
+def spared(outcome: Outcome, now: datetime) -> Outcome:
+    """The same refusal where the account turned out to be at fault: the message waits for it, with no try used."""
+    return replace(
+        outcome,
+        message=MessageState.QUEUED,
+        tries=outcome.facts.tries,
+        due_at=now,
+        reason=None,
+        block=False,
+    )
+
+
 def _not_sent(facts: Facts, answer: Answer | None, *, now: datetime, scale: float) -> Outcome:
     """Provably not handed over: due again at once, and no try used, unless it keeps breaking on this very message.
 

@@ -6,12 +6,10 @@ from collections import defaultdict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from sqlalchemy import RowMapping
-
 from clinic_dispatch_plugin.engine import drain
 from clinic_dispatch_plugin.engine.journal import Journal
 from clinic_dispatch_plugin.engine.lease import Lease
-from clinic_dispatch_plugin.engine.prepare import Text
+from clinic_dispatch_plugin.engine.prepare import Row, Text
 from clinic_dispatch_plugin.registry import Dispatch
 
 #: Messages whose attempts one transaction opens: what a machine's death leaves uncertain at most.
@@ -36,7 +34,7 @@ class RunState:
     lease: Lease
     #: Monotonic time at which the run gives its turn to a fresh one.
     deadline: float
-    unsubscribe_url: Callable[[RowMapping, Text], str | None]
+    unsubscribe_url: Callable[[Row, Text], str | None]
     #: Attempts this run has numbered.
     numbered: int = 0
     #: Category of each of the last results by mailing; empty for an acceptance.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from sqlalchemy import Connection, RowMapping, delete, func, insert, select, update
@@ -109,13 +109,26 @@ def live_runs(connection: Connection) -> int:
     return int(connection.execute(query).scalar_one())
 
 
-def forget_old_runs(connection: Connection, before: datetime) -> None:
-    """Remove ended runs; ids only grow, so nothing is numbered twice."""
-    connection.execute(
-        delete(Run).where(
-            Run.settled_at < before, Run.id < select(func.max(Run.id)).scalar_subquery()
-        )
+def silent_runs(
+    connection: Connection, run_ids: Iterable[int], *, within: float
+) -> dict[int, datetime]:
+    """Those of these runs that were lost within so many seconds and are not proved dead, with when that was."""
+    query = select(Run.id, Run.ended_at).where(
+        Run.id.in_(list(run_ids)),
+        Run.state == "lost",
+        Run.settled_at.is_(None),
+        Run.ended_at > db_now(-within),
     )
+    return {row.id: row.ended_at for row in connection.execute(query)}
+
+
+def forget_old_runs(connection: Connection, *, older_than: float) -> int:
+    """Remove runs settled so many seconds ago; the newest stays, so that nothing is numbered twice."""
+    newest = connection.execute(select(func.max(Run.id))).scalar()
+    done = connection.execute(
+        delete(Run).where(Run.settled_at < db_now(-older_than), Run.id < newest)
+    )
+    return done.rowcount
 
 
 def sign_of_life(

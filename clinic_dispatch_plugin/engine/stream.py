@@ -14,7 +14,7 @@ from clinic_dispatch_plugin.channels.channel import Sender
 from clinic_dispatch_plugin.channels.errors import AccountError, ConnectionFailed
 from clinic_dispatch_plugin.channels.faults import fail_point
 from clinic_dispatch_plugin.channels.types import Account, Answer, NotSent, SendResult, Uncertain
-from clinic_dispatch_plugin.engine.claims import Claims
+from clinic_dispatch_plugin.engine.claims import CLAIM, Claims
 from clinic_dispatch_plugin.engine.feed import Feed
 from clinic_dispatch_plugin.engine.prepare import Text
 from clinic_dispatch_plugin.engine.rules import storable
@@ -35,15 +35,31 @@ class Stream:
     """Sends what is due of one mailing through one account until nothing is, or somebody says stop."""
 
     def __init__(
-        self, run: RunState, sender: Sender, account: Account, text: Text, *, account_id: int
+        self,
+        run: RunState,
+        sender: Sender,
+        account: Account,
+        text: Text,
+        *,
+        account_id: int,
+        probing: bool = False,
     ) -> None:
+        """Begin nothing yet; ``probing``: one message is sent, to see whether the account works."""
         self._run = run
         self._sender = sender
         self._account = account
         self._account_id = account_id
         self._feed = Feed(run.journal, lambda: run.may_send)
-        claims = Claims(run, account, mailing_id=text.mailing_id, account_id=account_id)
-        self._windows = Windows(run, self._feed, claims, text, account_id=account_id)
+        claims = Claims(
+            run,
+            account,
+            mailing_id=text.mailing_id,
+            account_id=account_id,
+            most=1 if probing else CLAIM,
+        )
+        self._windows = Windows(
+            run, self._feed, claims, text, account_id=account_id, probing=probing
+        )
         self._results: deque[SendResult] = deque()
         self._sending_over = False
         self._failed: BaseException | None = None
@@ -113,7 +129,7 @@ class Stream:
         try:
             while not self._sending_over:
                 opened = self._step()
-                if not opened or self._windows.room < WINDOW // 2:
+                if not opened or not self._windows.wanted:
                     self._wake.wait(RECORD_WITHIN)
                     self._wake.clear()
             untaken = [NotSent(attempt_id=each.attempt_id) for each in self._feed.untaken()]
@@ -124,11 +140,18 @@ class Stream:
 
     def _step(self) -> bool:
         """Record what came and open the next window; False: there was none to open."""
-        prepared = self._windows.prepare_next() if self._windows.room >= WINDOW // 2 else None
+        prepared = None
+        if self._windows.wanted:
+            prepared = self._windows.prepare_next(meanwhile=self._record_ready)
         results = self._drain_results()
         if results or prepared:
             self._windows.commit(results, prepared)
         return prepared is not None
+
+    def _record_ready(self) -> None:
+        """Record what came while something else is waited for."""
+        if results := self._drain_results():
+            self._windows.commit(results, None)
 
     def _drain_results(self) -> list[SendResult]:
         drained = []

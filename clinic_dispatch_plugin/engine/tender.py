@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 import time
 
 from sqlalchemy import Connection, select
@@ -15,11 +16,12 @@ from clinic_dispatch_plugin.database.base import db_now
 from clinic_dispatch_plugin.engine import drain, store
 from clinic_dispatch_plugin.engine.aftermath import (
     bury_dead_runs,
-    close_quarantine,
     lose_expired_runs,
 )
 from clinic_dispatch_plugin.engine.leftovers import decide_leftovers
+from clinic_dispatch_plugin.engine.presence import SILENT_SECONDS
 from clinic_dispatch_plugin.engine.pump import mark_progress
+from clinic_dispatch_plugin.engine.quarantine import close_quarantine
 from clinic_dispatch_plugin.messages import store as messages
 from clinic_dispatch_plugin.queue.context import places
 from clinic_dispatch_plugin.registry import Dispatch
@@ -30,8 +32,6 @@ log = logging.getLogger(__name__)
 EVERY_SECONDS = 10.0
 _SHORTEST = 0.5
 HOUSEKEEPING_SECONDS = 3_600.0
-#: Seconds after which a silent worker is no worker any more.
-SILENT_SECONDS = 35.0
 
 
 def tend(dispatch: Dispatch) -> None:
@@ -53,7 +53,7 @@ def tend(dispatch: Dispatch) -> None:
 
 
 def _mend_mailings(dispatch: Dispatch) -> None:
-    """Rested accounts work again, and mailings say how far they are."""
+    """Rested accounts are checked, and mailings say how far they are."""
     dispatch.database.run(messages.reopen_unfinished)
     dispatch.database.run(accounts.wake)
     with dispatch.database.begin() as connection:
@@ -69,6 +69,35 @@ def keep_house(dispatch: Dispatch) -> None:
             work()
         except Exception as error:
             log.error("housekeeping failed: %s", places(error))
+
+
+class Rounds:
+    """Work that may wait for a server elsewhere: in a thread, one at a time, so that nothing here waits with it."""
+
+    def __init__(self, dispatch: Dispatch) -> None:
+        self._dispatch = dispatch
+        self._due = [0.0 for _ in dispatch.rounds]
+        self._thread: threading.Thread | None = None
+
+    def go_on(self) -> None:
+        """Begin what is due, unless the last of it still runs."""
+        if self._thread is not None and self._thread.is_alive():
+            return
+        now = time.monotonic()
+        due = [place for place, when in enumerate(self._due) if when <= now]
+        for place in due:
+            self._due[place] = now + self._dispatch.rounds[place][0]
+        if due:
+            self._thread = threading.Thread(target=self._work, args=(due,), daemon=True)
+            self._thread.start()
+
+    def _work(self, due: list[int]) -> None:
+        for place in due:
+            try:
+                with self._dispatch.app_context():
+                    self._dispatch.rounds[place][1]()
+            except Exception as error:
+                log.error("a round failed: %s", places(error))
 
 
 def ring_for_work(dispatch: Dispatch) -> bool:
@@ -104,6 +133,7 @@ def tend_forever(
 ) -> None:
     """The tender's process: rounds, and the worker's sign of life, until the worker drains or dies."""
     last_sign, last_house = 0.0, 0.0
+    rounds = Rounds(dispatch)
     while not drain.requested() and os.getppid() == parent:
         try:
             if time.monotonic() - last_sign > EVERY_SECONDS / 2:
@@ -113,6 +143,7 @@ def tend_forever(
             if time.monotonic() - last_house > HOUSEKEEPING_SECONDS:
                 keep_house(dispatch)
                 last_house = time.monotonic()
+            rounds.go_on()
             pause = seconds_to_next(dispatch)
         except SQLAlchemyError as error:
             log.warning("the tender could not work: %s", type(error).__name__)
@@ -130,9 +161,3 @@ def _sign(dispatch: Dispatch, *, worker: str, host: str, concurrency: int) -> No
         store.forget_workers(connection, older_than=3_600)
 
     dispatch.database.run(work)
-
-
-def worker_is_seen(dispatch: Dispatch) -> bool:
-    """Whether some worker gave a sign of life lately."""
-    with dispatch.database.begin() as connection:
-        return bool(store.workers(connection, within=SILENT_SECONDS))

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import Connection
 
 from clinic_dispatch_plugin.accounts import service as accounts
+from clinic_dispatch_plugin.accounts.rules import AccountState
 from clinic_dispatch_plugin.channels.types import Account
+from clinic_dispatch_plugin.database.connection import now
 from clinic_dispatch_plugin.messages import store as messages
 from clinic_dispatch_plugin.registry import Dispatch
 
@@ -20,6 +23,8 @@ class Turn:
     mailing_id: int
     account_id: int
     account: Account
+    #: The account is being checked: one message tells.
+    probing: bool = False
 
 
 def next_turn(
@@ -34,11 +39,7 @@ def next_turn(
     :param served: the mailings this run has served, the last one last.
     :param without: mailings that are left out.
     """
-    ready = {}
-    for row in accounts.accounts(connection):
-        account = dispatch.account(row["channel"])
-        if account is not None and account.key == row["key"] and row["state"] == "ready":
-            ready[row["id"]] = account
+    ready, probing = _usable(connection, dispatch)
     work = [
         (-priority, mailing_id, account_id)
         for mailing_id, account_id, priority in messages.due_work(connection)
@@ -50,4 +51,30 @@ def next_turn(
     _, mailing_id, account_id = min(
         work, key=lambda item: (item[0], last.get(item[1], -1), item[1], item[2])
     )
-    return Turn(mailing_id=mailing_id, account_id=account_id, account=ready[account_id])
+    return Turn(
+        mailing_id=mailing_id,
+        account_id=account_id,
+        account=ready[account_id],
+        probing=account_id in probing,
+    )
+
+
+def _usable(connection: Connection, dispatch: Dispatch) -> tuple[dict[int, Account], set[int]]:
+    """The accounts configured here that may send or be checked, and which of them are to be checked."""
+    usable: dict[int, Account] = {}
+    probing: set[int] = set()
+    for row in accounts.accounts(connection):
+        account = dispatch.account(row["channel"])
+        if account is None or account.key != row["key"]:
+            continue
+        if row["state"] == AccountState.READY.value:
+            usable[row["id"]] = account
+        elif row["state"] == AccountState.PROBING.value and _is_free(connection, row["rest_until"]):
+            usable[row["id"]] = account
+            probing.add(row["id"])
+    return usable, probing
+
+
+def _is_free(connection: Connection, taken_until: datetime | None) -> bool:
+    """Whether no other run checks it."""
+    return taken_until is None or taken_until <= now(connection)

@@ -6,12 +6,12 @@ import logging
 import random
 import time
 from collections import Counter, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping
+from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
 
 from clinic_dispatch_plugin.accounts import service as accounts
@@ -19,16 +19,19 @@ from clinic_dispatch_plugin.channels.faults import fail_point
 from clinic_dispatch_plugin.channels.types import OutgoingMessage, SendResult
 from clinic_dispatch_plugin.database.connection import now as database_now
 from clinic_dispatch_plugin.engine import drain, store
+from clinic_dispatch_plugin.engine.asking import HostUnavailable
 from clinic_dispatch_plugin.engine.claims import Claims
 from clinic_dispatch_plugin.engine.feed import Feed
 from clinic_dispatch_plugin.engine.lease import clock
-from clinic_dispatch_plugin.engine.prepare import HostUnavailable, Prepared, Text, prepare
-from clinic_dispatch_plugin.engine.recorder import Cause, Recorded, Result, record
+from clinic_dispatch_plugin.engine.prepare import Prepared, Row, Text, prepare
+from clinic_dispatch_plugin.engine.recorder import Cause, Judged, Recorded, Result, judge, write
 from clinic_dispatch_plugin.engine.rules import Facts
 from clinic_dispatch_plugin.engine.run import WINDOW, RunState
 from clinic_dispatch_plugin.error_reference.service import note_answer
 from clinic_dispatch_plugin.messages import store as messages
+from clinic_dispatch_plugin.messages.addresses_store import readdress
 from clinic_dispatch_plugin.messages.rules import MessageState
+from clinic_dispatch_plugin.messages.tries_store import give_tries_back
 
 log = logging.getLogger(__name__)
 
@@ -50,15 +53,24 @@ class Windows:
     """The database's side of one stream: everything between a claim and the recorded result."""
 
     def __init__(
-        self, run: RunState, feed: Feed, claims: Claims, text: Text, *, account_id: int
+        self,
+        run: RunState,
+        feed: Feed,
+        claims: Claims,
+        text: Text,
+        *,
+        account_id: int,
+        probing: bool = False,
     ) -> None:
+        """Open nothing yet; ``probing``: one window of one message, to see whether the account works."""
         self._run = run
         self._dispatch = run.dispatch
         self._feed = feed
         self._claims = claims
         self._text = text
         self._account_id = account_id
-        self._facts: dict[int, tuple[RowMapping, Facts]] = {}
+        self._probing = probing
+        self._facts: dict[int, tuple[Row, Facts]] = {}
         #: Nothing more will be opened.
         self.over = False
         #: Times the database failed while a window was prepared.
@@ -67,12 +79,20 @@ class Windows:
         self.handled = 0
 
     @property
-    def room(self) -> int:
-        """How many more attempts may stand open."""
-        return WINDOW - len(self._facts)
+    def wanted(self) -> bool:
+        """Whether so few attempts stand open that another window is to be prepared."""
+        return self._room >= (1 if self._probing else WINDOW // 2)
 
-    def prepare_next(self) -> Prepared | None:
-        """The next window's messages with their texts, the host asked afresh; None: there is none now."""
+    @property
+    def _room(self) -> int:
+        """How many more attempts may stand open."""
+        return (1 if self._probing else WINDOW) - len(self._facts)
+
+    def prepare_next(self, meanwhile: Callable[[], object]) -> Prepared | None:
+        """The next window's messages with their texts, the host asked afresh; None: there is none now.
+
+        :param meanwhile: called again and again while the host is asked.
+        """
         if self.over:
             return None
         if self._feed.stopped or not self._run.may_send:
@@ -80,12 +100,12 @@ class Windows:
             return None
         ids: list[int] | None = []
         try:
-            ids = self._claims.next_ids(self.room)
+            ids = self._claims.next_ids(self._room)
             if ids is None:
                 self.over = True
                 self._feed.close()
                 return None
-            return self._prepare(ids) if ids else None
+            return self._prepare(ids, meanwhile) if ids else None
         except (OperationalError, InterfaceError) as error:
             # The process is well, the database is not: nothing is decided, and what was taken comes first again.
             self._claims.put_back(ids or [])
@@ -93,7 +113,7 @@ class Windows:
             self._wait_for_database(error, self._troubles)
             return None
 
-    def _prepare(self, ids: list[int]) -> Prepared | None:
+    def _prepare(self, ids: list[int], meanwhile: Callable[[], object]) -> Prepared | None:
         with self._dispatch.database.begin() as connection:
             rows = messages.leased(connection, run_id=self._run.run_id, ids=ids)
         try:
@@ -103,6 +123,7 @@ class Windows:
                 self._text,
                 next_attempt_id=self._run.next_attempt_id,
                 unsubscribe_url=self._run.unsubscribe_url,
+                meanwhile=meanwhile,
             )
         except HostUnavailable:
             self._claims.put_off(ids)
@@ -137,6 +158,9 @@ class Windows:
             self._run.lease.renewed(asked_at)
             fail_point("pump.after_open")
             self._feed.add(done.opened)
+            if self._probing:
+                self.over = True
+                self._feed.close()
         if done.stop:
             self._end()
             self._claims.give_back()
@@ -177,16 +201,18 @@ class Windows:
         runs = prepared is not None and messages.runs_still(connection, self._text.mailing_id)
         now = database_now(connection)
         known = [self._known(result) for result in results if result.attempt_id in self._facts]
-        recorded = record(self._dispatch, connection, known, now=now)
-        done = _Committed(recorded=recorded, stop=self._consequences(connection, recorded))
+        judged = judge(self._dispatch, connection, known, now=now)
+        done = _Committed(recorded=judged.means, stop=self._consequences(connection, judged, now))
+        write(self._dispatch, connection, judged)
         fail_point("record.before_commit")
         if prepared is None:
             return done
         if self._text.not_after is not None and self._text.not_after <= now:
             prepared = prepared.expired()
+        readdress(connection, prepared.moved, run_id=self._run.run_id)
         self._skip(connection, prepared)
         may_open = alive and runs and not done.stop
-        if may_open and accounts.may_send(connection, self._account_id):
+        if may_open and accounts.may_send(connection, self._account_id, probing=self._probing):
             done.opened = self._open(connection, prepared, now)
         else:
             ids = [row["id"] for row, _ in prepared.outgoing]
@@ -204,10 +230,12 @@ class Windows:
             name=row["name"],
         )
 
-    def _consequences(self, connection: Connection, recorded: Recorded) -> bool:
+    def _consequences(self, connection: Connection, judged: Judged, now: datetime) -> bool:
         """What the results mean for account and mailing; True: one of them stopped now."""
-        stopped = self._tell_account(connection, recorded)
-        cause = too_many(self._causes, recorded.causes)
+        stopped = self._tell_account(connection, judged.means)
+        if stopped and (answer_ids := judged.spare(now)):
+            give_tries_back(connection, self._account_id, answer_ids)
+        cause = too_many(self._causes, judged.means.causes)
         if cause is None:
             return stopped
         text = f"{cause.answer.system}:{cause.answer.code}"
@@ -229,6 +257,8 @@ class Windows:
         if recorded.stops_account is not None:
             accounts.stop(self._dispatch, connection, self._account_id, recorded.stops_account)
             return True
+        if self._probing:
+            self._conclude(connection, recorded)
         return bool(recorded.suspicious) and accounts.suspect(
             self._dispatch,
             connection,
@@ -236,6 +266,13 @@ class Windows:
             recorded.suspicious,
             cleared=recorded.cleared,
         )
+
+    def _conclude(self, connection: Connection, recorded: Recorded) -> None:
+        """What the one message says about an account that is being checked."""
+        if recorded.broken is not None:
+            accounts.failed(self._dispatch, connection, self._account_id, recorded.broken)
+        elif recorded.causes and not recorded.suspicious:
+            accounts.accepted(connection, self._account_id)
 
     @property
     def _causes(self) -> deque[str]:
@@ -259,7 +296,7 @@ class Windows:
         opened = messages.open_attempts(connection, attempts)
         return [message for message in prepared.messages if message.attempt_id in opened]
 
-    def _attempt(self, row: RowMapping, message: OutgoingMessage, now: datetime) -> dict[str, Any]:
+    def _attempt(self, row: Row, message: OutgoingMessage, now: datetime) -> dict[str, Any]:
         facts = Facts(
             message_id=row["id"],
             attempt_id=message.attempt_id,

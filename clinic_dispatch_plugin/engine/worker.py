@@ -8,20 +8,23 @@ import logging
 import os
 import signal
 import socket
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from clinic_dispatch_plugin.channels.faults import WORKER_PIDS
 from clinic_dispatch_plugin.engine import drain, store
-from clinic_dispatch_plugin.engine.journal import Journal
+from clinic_dispatch_plugin.engine.journal import try_folder
+from clinic_dispatch_plugin.engine.processes import Process, children_of, kill
 from clinic_dispatch_plugin.engine.pump import worker_name
 from clinic_dispatch_plugin.engine.tender import tend, tend_forever
 from clinic_dispatch_plugin.engine.turns import next_turn
 from clinic_dispatch_plugin.messages import store as messages
+from clinic_dispatch_plugin.queue.context import places
 from clinic_dispatch_plugin.queue.embedded import EmbeddedServerError, ServerKeeper
 from clinic_dispatch_plugin.queue.worker import work as work_queues
 from clinic_dispatch_plugin.registry import Dispatch
@@ -30,6 +33,8 @@ log = logging.getLogger(__name__)
 
 #: Seconds a window's open messages get after SIGTERM before the processes are killed.
 DRAIN_SECONDS = 40.0
+#: Rounds of ``--burst`` in which nothing moved before it gives up.
+ROUNDS_IN_VAIN = 5
 _TICK = 0.2
 _RESTART_PAUSE = 1.0
 
@@ -63,12 +68,22 @@ def run_worker(dispatch: Dispatch, *, burst: bool = False, concurrency: int = 1)
 def _check_spool(dispatch: Dispatch) -> None:
     folder = dispatch.settings.spool_dir
     try:
-        Journal(folder, 0).close()
+        try_folder(folder)
     except OSError as error:
         raise WorkerProblem(
             f"{folder} cannot be written or locked ({error.strerror}): make it writable for this user, "
             "on a local disk, or set CLINIC_DISPATCH_DATA_DIR to another folder."
         ) from error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Left:
+    """What there is to do; the same twice means that nothing was done between."""
+
+    waiting: int
+    oldest: datetime | None
+    plans: tuple[int, ...]
+    runs: int
 
 
 class Supervisor:
@@ -81,43 +96,73 @@ class Supervisor:
         self._keeper = keeper
         self._concurrency = concurrency
         self._children: dict[int, Callable[[], object]] = {}
+        #: What our children had started when they were asked to end.
+        self._horses: set[Process] = set()
         self._name = worker_name()
         os.environ[WORKER_PIDS] = str(os.getpid())
 
     def stay(self) -> int:
         """Work until told to stop."""
         with _signals():
-            self._start(self._tender)
-            for _ in range(self._concurrency):
-                self._start(self._queue_worker)
-            while not drain.requested():
-                self._reap(restart=True)
-                if self._keeper is not None:
-                    with contextlib.suppress(EmbeddedServerError):
-                        self._keeper.tend()
-                time.sleep(_TICK)
-            self._end_children()
-        self._sign_off()
+            try:
+                self._stay()
+                self._end_children()
+            finally:
+                self._kill_children()
+                self._sign_off()
         return 0
 
+    def _stay(self) -> None:
+        self._start(self._tender)
+        for _ in range(self._concurrency):
+            self._start(self._queue_worker)
+        while not drain.requested():
+            self._reap(restart=True)
+            if self._keeper is not None:
+                with contextlib.suppress(EmbeddedServerError):
+                    self._keeper.tend()
+            time.sleep(_TICK)
+
     def burst(self) -> int:
-        """Work until nothing is due any more; what waits for a later try stays waiting."""
+        """Work until nothing is due any more; what waits for a later try stays waiting.
+
+        :raises WorkerProblem: there is something to do, and nothing of it gets done.
+        """
         with _signals():
-            while not drain.requested():
-                self._need_queue()
-                tend(self._dispatch)
-                if not self._something_to_do():
-                    break
-                for _ in range(1, self._concurrency):
-                    self._dispatch.doorbell.ring()
-                for _ in range(self._concurrency):
-                    self._start(self._burst_worker)
-                while self._children and not drain.requested():
-                    self._reap(restart=False)
-                    time.sleep(0.02)
-                time.sleep(0.05)  # what is left may be another worker's
-            self._end_children()
+            try:
+                self._burst()
+                self._end_children()
+            finally:
+                self._kill_children()
         return 0
+
+    def _burst(self) -> None:
+        before, in_vain = None, 0
+        while not drain.requested():
+            self._need_queue()
+            tend(self._dispatch)
+            left = self._left()
+            if left is None:
+                return
+            # Another worker's run may take its time over what is left.
+            in_vain = in_vain + 1 if left == before and not left.runs else 0
+            if in_vain >= ROUNDS_IN_VAIN:
+                raise WorkerProblem(
+                    f"{left.waiting} messages are due and none of them moved in {in_vain} rounds: the lines above "
+                    "say why (a full disk, say). Mend that and start the worker again; nothing is lost meanwhile."
+                )
+            before = left
+            self._one_round()
+
+    def _one_round(self) -> None:
+        for _ in range(1, self._concurrency):
+            self._dispatch.doorbell.ring()
+        for _ in range(self._concurrency):
+            self._start(self._burst_worker)
+        while self._children and not drain.requested():
+            self._reap(restart=False)
+            time.sleep(0.02)
+        time.sleep(0.05)  # what is left may be another worker's
 
     def _need_queue(self) -> None:
         if self._keeper is not None:
@@ -128,13 +173,18 @@ class Supervisor:
                 "variable unset for the embedded one. Nothing is lost meanwhile."
             )
 
-    def _something_to_do(self) -> bool:
+    def _left(self) -> _Left | None:
+        """What there is to do; None: nothing."""
         with self._dispatch.database.begin() as connection:
-            return bool(
-                next_turn(connection, self._dispatch) is not None
-                or messages.plans_left(connection)
-                or store.live_runs(connection)
+            turn = next_turn(connection, self._dispatch)
+            waiting, oldest = messages.waiting(connection)
+            left = _Left(
+                waiting=waiting,
+                oldest=oldest,
+                plans=tuple(messages.plans_left(connection)),
+                runs=store.live_runs(connection),
             )
+        return left if turn is not None or left.plans or left.runs else None
 
     # -- processes --------------------------------------------------------------------------------
 
@@ -152,8 +202,8 @@ class Supervisor:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
             body()
             status = 0
-        except BaseException:
-            log.exception("a process of the worker ended")
+        except BaseException as error:
+            log.error("a process of the worker ended: %s", places(error))
         finally:
             sys.stdout.flush()
             sys.stderr.flush()
@@ -195,8 +245,9 @@ class Supervisor:
                     self._start(body)
 
     def _end_children(self) -> None:
-        """Ask all to end, wait for their open windows, and kill what does not listen."""
+        """Ask all to end, and wait for their open windows."""
         drain.request()
+        self._horses |= children_of(self._children)  # the RQ worker of one may end before it
         for pid in self._children:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGTERM)
@@ -204,24 +255,20 @@ class Supervisor:
         while self._children and time.monotonic() < deadline:
             self._reap(restart=False)
             time.sleep(0.05)
+
+    def _kill_children(self) -> None:
+        """Whatever did not listen, or was given no time: none of it outlives the worker."""
+        drain.request()
+        # First the RQ workers, so that none starts another work-horse meanwhile.
+        horses = self._horses | children_of(self._children)
         for pid in self._children:
-            # An RQ worker's work-horse has a process group of its own, so no signal to ours reaches it.
-            for each in (*_children_of(pid), pid):
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(each, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        kill(horses)
 
     def _sign_off(self) -> None:
         with contextlib.suppress(SQLAlchemyError):
             self._dispatch.database.run(lambda connection: store.sign_off(connection, self._name))
-
-
-def _children_of(pid: int) -> list[int]:
-    """The processes a process started, by what ``ps`` says (POSIX)."""
-    said = subprocess.run(
-        ["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=False
-    )
-    pairs = (line.split() for line in said.stdout.splitlines())
-    return [int(pair[0]) for pair in pairs if len(pair) == 2 and pair[1] == str(pid)]
 
 
 @contextlib.contextmanager
@@ -232,9 +279,9 @@ def _signals() -> Iterator[None]:
     def handler(number: int, _: object) -> None:
         # Our own count: a manager that signals every process lets our children raise the shared flag before us.
         received.append(number)
-        if len(received) > 1:
-            raise KeyboardInterrupt
         drain.request()
+        if len(received) == 2:  # a third one must not stop us from killing what is left
+            raise KeyboardInterrupt
 
     before = {number: signal.signal(number, handler) for number in (signal.SIGTERM, signal.SIGINT)}
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -24,6 +24,21 @@ class Consent(StrEnum):
     YES = "yes"
     NO = "no"
     UNKNOWN = "unknown"
+
+
+def consent_allows(
+    purpose: str, said: Consent | str | None, *, unknown_goes: Collection[str]
+) -> bool:
+    """Whether a recipient may be written to for a purpose; ``service`` asks nobody, ``promotion`` needs a yes.
+
+    :param said: what they said; a host may write it as plain text. None: nothing is known.
+    :param unknown_goes: purposes that go ahead where nothing is known.
+    """
+    if purpose == "service":
+        return True
+    if said is None or said == Consent.UNKNOWN:
+        return purpose != "promotion" and purpose in unknown_goes
+    return said == Consent.YES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +89,7 @@ class Recipient:
     #: Raw addresses by channel key; several in one text may be separated by commas.
     addresses: Mapping[str, str] = field(default_factory=dict, repr=False)
     #: By purpose; a purpose not named is unknown.
-    consent: Mapping[str, Consent] = field(default_factory=dict)
+    consent: Mapping[str, Consent | str] = field(default_factory=dict)
     #: False for the deceased, and for cards that are closed.
     active: bool = True
     #: Values of the placeholders; dates and times in ISO 8601.

@@ -21,6 +21,7 @@ from clinic_dispatch_plugin.mailings.draft_views import (
 from clinic_dispatch_plugin.mailings.drafts import Draft
 from clinic_dispatch_plugin.mailings.problems import MailingProblem, Problem
 from clinic_dispatch_plugin.messages.access import Sight
+from clinic_dispatch_plugin.messages.detail import card_url
 from clinic_dispatch_plugin.registry import current_dispatch
 from clinic_dispatch_plugin.web.auth import acting, allowed, requires
 from clinic_dispatch_plugin.web.i18n import _, format_number, language
@@ -67,6 +68,7 @@ def _still_checking(draft: Draft, looked_at: int) -> Response:
         expected=int(draft.selection.get("rows") or 0),
     )
     page.headers["Cache-Control"] = "no-store"
+    page.headers["Refresh"] = "2"
     return page
 
 
@@ -93,7 +95,7 @@ def _check_page(draft: Draft, error: MailingProblem | None = None) -> ResponseRe
         found=found,
         examples={
             group.code: [
-                (one, dispatch.host.recipient_url(one.ref) if one.ref else None)
+                (one, card_url(dispatch, one.ref))
                 for one in sight.of(group.examples, lambda one: one.ref)
             ]
             for group in found.groups

@@ -7,8 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from clinic_dispatch_plugin.channels.types import Answer, Purpose
-from clinic_dispatch_plugin.host.types import Consent
+from clinic_dispatch_plugin.channels.types import Answer
 
 #: Bytes kept of a fingerprint: 200,000 of them fit in memory, and none meets another by chance.
 _FINGERPRINT_BYTES = 16
@@ -19,6 +18,7 @@ class Reason(StrEnum):
 
     EXPIRED = "expired"
     NO_ROUTE = "no_route"
+    UNKNOWN_REF = "unknown_ref"
     INACTIVE = "inactive"
     NO_ADDRESS = "no_address"
     MALFORMED_ADDRESS = "malformed_address"
@@ -33,18 +33,6 @@ class Reason(StrEnum):
         return Answer(system="dispatch", code=self.value)
 
 
-def consent_allows(purpose: str, consent: Consent, *, unknown_goes: frozenset[str]) -> bool:
-    """Whether a recipient may be written to for a purpose.
-
-    :param unknown_goes: purposes that go ahead where nothing is known.
-    """
-    if purpose == Purpose.SERVICE:
-        return True
-    if consent is Consent.UNKNOWN:
-        return purpose in unknown_goes
-    return consent is Consent.YES
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
     """What is known of one recipient before the text is made."""
@@ -55,12 +43,16 @@ class Facts:
     address: str | None
     address_fault: Reason | None = None
     blocked: bool = False
+    #: False: the ref leads to no patient.
+    known: bool = True
     #: The same patient with the same address was here before.
     repeated: bool = False
 
 
 def reason_not_to(facts: Facts) -> Reason | None:
     """The first reason that holds, in the order in which a person would put them right."""
+    if not facts.known:
+        return Reason.UNKNOWN_REF
     if not facts.active:
         return Reason.INACTIVE
     if facts.address is None:

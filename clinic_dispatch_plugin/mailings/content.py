@@ -110,3 +110,8 @@ def lenient(source: str, problem: Callable[[TemplateSyntaxProblem], None]) -> Te
     except TemplateSyntaxProblem as error:
         problem(error)
         return None
+
+
+def storable(text: str) -> str:
+    """A text every database takes: no NUL, no half characters, at most 256 KiB."""
+    return text.replace("\0", "").encode("utf-8", "replace").decode()[: 256 * 1024]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
-from flask import Blueprint, Response, abort, jsonify, redirect, request
+from flask import Blueprint, Response, abort, jsonify, redirect, request, stream_with_context
 from flask.typing import ResponseReturnValue
 
 from clinic_dispatch_plugin.host.types import Action
 from clinic_dispatch_plugin.mailings import drafts, forms, texts, trial, uploads
+from clinic_dispatch_plugin.mailings.bad_rows import bad_rows_of, csv_of_bad_rows
 from clinic_dispatch_plugin.mailings.drafts import Draft
 from clinic_dispatch_plugin.mailings.problems import MailingProblem, NotYours, Problem
 from clinic_dispatch_plugin.mailings.sources import FileSurvey, audiences, survey_file
@@ -39,6 +40,7 @@ def register(blueprint: Blueprint) -> None:
     both = ["GET", "POST"]
     blueprint.add_url_rule("/mailings/new", "new_mailing", new, methods=both)
     blueprint.add_url_rule(f"{one}/who", "mailing_who", who, methods=both)
+    blueprint.add_url_rule(f"{one}/bad-rows.csv", "bad_rows_csv", bad_rows_csv)
     blueprint.add_url_rule(f"{one}/what", "mailing_what", what, methods=both)
     blueprint.add_url_rule(f"{one}/draft", "keep_mailing", keep, methods=["POST"])
     blueprint.add_url_rule(f"{one}/preview", "mailing_preview", show_html)
@@ -177,6 +179,20 @@ def _survey(draft: Draft | None) -> FileSurvey | None:
         while len(known) > _SURVEYS_KEPT:
             known.popitem(last=False)
     return known[key]
+
+
+@requires(Action.COMPOSE)
+def bad_rows_csv(mailing_id: int) -> ResponseReturnValue:
+    """Every row of a draft's list that needs a look, as a file to correct the list by."""
+    dispatch, draft = current_dispatch(), draft_of(mailing_id)
+    if draft.source != forms.FILE:
+        return redirect(url("mailing_who", mailing_id=draft.id), 303)
+    place = uploads.path(dispatch, draft.selection.get("upload"))
+    rows = bad_rows_of(dispatch, place, channel=draft.channel)
+    response = Response(stream_with_context(csv_of_bad_rows(rows)), mimetype="text/csv")
+    response.headers["Content-Disposition"] = 'attachment; filename="rows.csv"'
+    response.headers["Cache-Control"] = "no-store"
+    return response
 
 
 # Step two.

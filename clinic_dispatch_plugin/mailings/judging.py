@@ -8,25 +8,24 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from clinic_dispatch_plugin.channels.channel import Channel
-from clinic_dispatch_plugin.channels.errors import InvalidAddress
 from clinic_dispatch_plugin.channels.text import EmptyPlaceholder, clean_value
 from clinic_dispatch_plugin.config import Settings
+from clinic_dispatch_plugin.engine.addresses import usable_address
 from clinic_dispatch_plugin.engine.prepare import Text
+from clinic_dispatch_plugin.host.types import consent_allows
 from clinic_dispatch_plugin.mailings.checks import (
     Facts,
     Reason,
     Seen,
-    consent_allows,
     person_key,
     reason_not_to,
     text_key,
 )
 from clinic_dispatch_plugin.mailings.content import names_in
-from clinic_dispatch_plugin.mailings.sources import LONGEST_REF, Candidate, one_line
+from clinic_dispatch_plugin.mailings.sources import LONGEST_REF, Candidate
 from clinic_dispatch_plugin.messages import store as messages
 from clinic_dispatch_plugin.messages.rules import address_digest
 
-LONGEST_ADDRESS = 320
 LONGEST_LOCALE = 16
 
 
@@ -88,21 +87,17 @@ class Judge:
         }
 
     def _address(self, candidate: Candidate) -> tuple[str, Reason | None]:
-        raw = candidate.raw_address
-        try:
-            address = self._channel.normalise_address(raw, region=self._settings.region)
-        except InvalidAddress as error:
-            return one_line(raw)[:LONGEST_ADDRESS], _fault(error)
-        if not address:
-            return "", Reason.NO_ADDRESS
-        kept = one_line(address)[:LONGEST_ADDRESS]
-        return kept, None if kept == address else Reason.MALFORMED_ADDRESS
+        address, fault = usable_address(
+            self._channel, candidate.raw_address, region=self._settings.region
+        )
+        return address, Reason(fault) if fault else None
 
     def _verdict(
         self, candidate: Candidate, address: str, fault: Reason | None, *, blocked: str | None
     ) -> Verdict:
         person = person_key(candidate.ref, address) if candidate.ref else ""
         facts = Facts(
+            known=not candidate.unknown,
             active=candidate.active and len(candidate.ref) <= LONGEST_REF,
             agreed=blocked != Reason.NOT_AGREED
             and consent_allows(
@@ -131,8 +126,3 @@ class Judge:
             return Reason.EMPTY_PLACEHOLDER, None
         key = text_key(address, (content.subject, content.text, content.html))
         return (Reason.DUPLICATE if key in self.seen else None), key
-
-
-def _fault(error: InvalidAddress) -> Reason:
-    code = error.answer.code
-    return Reason.NO_ADDRESS if code == Reason.NO_ADDRESS else Reason.MALFORMED_ADDRESS

@@ -6,7 +6,7 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -24,7 +24,8 @@ from clinic_dispatch_plugin.host.types import Actor
 from clinic_dispatch_plugin.mailings import store, uploads
 from clinic_dispatch_plugin.mailings.checks import Reason, Seen, person_key
 from clinic_dispatch_plugin.mailings.judging import LONGEST_LOCALE, Judge, Verdict
-from clinic_dispatch_plugin.mailings.problems import NoRoute, NotYours
+from clinic_dispatch_plugin.mailings.problems import HostFailed, MailingProblem, NoRoute, NotYours
+from clinic_dispatch_plugin.mailings.recipient_file import RecipientFileError
 from clinic_dispatch_plugin.mailings.sources import (
     LONGEST_REF,
     AudienceSource,
@@ -36,6 +37,7 @@ from clinic_dispatch_plugin.mailings.sources import (
     chunks,
     file_candidates,
 )
+from clinic_dispatch_plugin.messages import holds
 from clinic_dispatch_plugin.messages import store as messages
 from clinic_dispatch_plugin.messages.access import CommandLine, Sight
 from clinic_dispatch_plugin.messages.mailing_rules import PLAN_BATCH, MailingState
@@ -46,6 +48,14 @@ from clinic_dispatch_plugin.registry import Dispatch
 log = logging.getLogger(__name__)
 
 PLAN_FAILED = "plan_failed"
+_FAILURES: Mapping[type[Exception], str] = {
+    NotYours: holds.LIST_GONE,
+    RecipientFileError: holds.LIST_UNREADABLE,
+    HostFailed: holds.HOST_SILENT,
+    MailingProblem: holds.GROUP_REFUSED,
+    NoRoute: holds.NO_ACCOUNT,
+    DBAPIError: holds.DATABASE,
+}
 
 
 class PlanOutcome(StrEnum):
@@ -348,17 +358,12 @@ def with_last(batches: Iterable[list[Candidate]]) -> Iterator[tuple[list[Candida
 
 def _pause(dispatch: Dispatch, mailing_id: int, error: Exception) -> None:
     """A plan that cannot go on: a person sees why, and may try again or cancel."""
-    text = (
-        "The list of recipients is not there any more."
-        if isinstance(error, NotYours)
-        else type(error.orig).__name__
-        if isinstance(error, DBAPIError)
-        else str(error)
-    )
     values = {
         "state": MailingState.PAUSED.value,
         "pause_reason": PLAN_FAILED,
-        "pause_text": text[:2_000] or type(error).__name__,
+        "pause_text": next(
+            (text for kind, text in _FAILURES.items() if isinstance(error, kind)), holds.UNFORESEEN
+        ),
     }
     dispatch.database.run(
         lambda connection: store.change_mailing(

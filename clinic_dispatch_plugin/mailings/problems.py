@@ -24,6 +24,12 @@ class Problem:
         return said.format_map(self.fields) if self.fields else said
 
 
+def name_cut(length: int, limit: int) -> Problem:
+    """A name that is longer than the table can hold."""
+    message = "The name was cut: it has {length} characters, at most {limit} are possible."
+    return Problem(field="name", message=message, fields={"length": length, "limit": limit})
+
+
 class MailingProblem(ValueError):
     """A mailing cannot be saved or sent as it is; ``str()`` is all sentences in English."""
 

@@ -13,8 +13,7 @@ from sqlalchemy import RowMapping
 from clinic_dispatch_plugin.accounts import service as accounts
 from clinic_dispatch_plugin.accounts.rules import AccountState
 from clinic_dispatch_plugin.database.connection import now
-from clinic_dispatch_plugin.engine import store as engine
-from clinic_dispatch_plugin.engine.tender import SILENT_SECONDS
+from clinic_dispatch_plugin.engine.presence import worker_is_seen
 from clinic_dispatch_plugin.error_reference.answers import Explained, explained
 from clinic_dispatch_plugin.host.types import Actor
 from clinic_dispatch_plugin.mailings import store
@@ -143,7 +142,6 @@ def progress(dispatch: Dispatch, mailing_id: int, actor: Actor) -> Progress:
         if row is None:
             raise NotYours(mailing_id)
         at = now(connection)
-        worker_seen = bool(engine.workers(connection, within=SILENT_SECONDS))
         rows = [
             found
             for account_id in store.account_ids(connection, mailing_id)
@@ -157,7 +155,7 @@ def progress(dispatch: Dispatch, mailing_id: int, actor: Actor) -> Progress:
         counts=counts,
         expected=int((row["selection"] or {}).get("rows") or 0) if everything else 0,
         retried=retried,
-        worker_seen=worker_seen,
+        worker_seen=worker_is_seen(dispatch),
         accounts=held,
         at=at,
     )
@@ -168,7 +166,7 @@ def _held(dispatch: Dispatch, row: RowMapping, why: Explained | None) -> HeldAcc
     return HeldAccount(
         state=AccountState(row["state"]),
         label=known.label if known and known.key == row["key"] else row["key"],
-        rest_until=row["rest_until"],
+        rest_until=row["rest_until"] if row["state"] == AccountState.RESTING.value else None,
         why=why,
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
@@ -69,9 +69,11 @@ class Role(StrEnum):
     IGNORED = "ignored"
 
 
+#: The column's own word first; the others stand in for it where it is missing. The patient's ref has no other word:
+#: a "reference" may be anything, and a row with a ref nobody knows gets nothing.
 _PERSON_WORDS: Final[Mapping[Role, tuple[str, ...]]] = MappingProxyType(
     {
-        Role.REF: ("ref", "patientref", "reference", "referenz"),
+        Role.REF: ("ref",),
         Role.NAME: ("name", "fullname", "имя", "фио"),
         Role.LOCALE: ("locale", "language", "lang", "sprache", "язык"),
     }
@@ -80,11 +82,20 @@ _PERSON_WORDS: Final[Mapping[Role, tuple[str, ...]]] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
-    """One column: its header as it was written, and the placeholder it fills if it is a value."""
+    """One column: its header as it was written, and the placeholder it fills.
+
+    The columns ``email``, ``ref``, ``name`` and ``locale`` fill none; one that stands in for them stays a value too.
+    """
 
     header: str
     role: Role
     placeholder: str | None = None
+
+    @property
+    def is_strict(self) -> bool:
+        """Whether a cell that does not suit the role spoils its row: a value that stands in may be anything."""
+        stands_in = self.role in _PERSON_WORDS and self.placeholder is not None
+        return self.role not in (Role.VALUE, Role.IGNORED) and not stands_in
 
 
 def columns_of(headers: Sequence[str], *, channel_key: str, line: int) -> tuple[Column, ...]:
@@ -108,8 +119,10 @@ def columns_of(headers: Sequence[str], *, channel_key: str, line: int) -> tuple[
         raise RecipientFileError(
             FileProblem.NO_ADDRESS_COLUMN, headers=_listed(names), example=channel_key
         )
+    own = _own_words(channel_key)
     columns = tuple(
-        _column(index, name, roles.get(index, Role.VALUE)) for index, name in enumerate(names)
+        _column(index, name, roles.get(index, Role.VALUE), is_own_word=keys[index] in own)
+        for index, name in enumerate(names)
     )
     _refuse_twins(columns, keys)
     return columns
@@ -138,6 +151,13 @@ def _address_words(channel_key: str) -> tuple[str, ...]:
     return own, _PHONE, *_ADDRESS_WORDS[_PHONE]
 
 
+def _own_words(channel_key: str) -> frozenset[str]:
+    """The names that mean one thing in every file; all others are placeholders."""
+    address = _key(channel_key)
+    phone = () if address in _ADDRESS_WORDS else (_PHONE,)
+    return frozenset((address, *phone, *(words[0] for words in _PERSON_WORDS.values())))
+
+
 def _roles(keys: Sequence[str], channel_key: str) -> dict[int, Role]:
     roles: dict[int, Role] = {}
     for role, words in ((Role.ADDRESS, _address_words(channel_key)), *_PERSON_WORDS.items()):
@@ -147,10 +167,10 @@ def _roles(keys: Sequence[str], channel_key: str) -> dict[int, Role]:
     return roles
 
 
-def _column(index: int, name: str, role: Role) -> Column:
+def _column(index: int, name: str, role: Role, *, is_own_word: bool) -> Column:
     if not name:
         return Column(header="", role=Role.IGNORED)
-    if role is not Role.VALUE:
+    if role is not Role.VALUE and is_own_word:
         return Column(header=name, role=role)
     return Column(
         header=name, role=role, placeholder=placeholder_name(name) or f"column_{index + 1}"
@@ -165,16 +185,22 @@ def _refuse_twins(columns: tuple[Column, ...], keys: Sequence[str]) -> None:
         if column.role not in (Role.VALUE, Role.IGNORED)
     }
     for column, key in zip(columns, keys, strict=True):
-        if column.role is Role.IGNORED:
-            continue
-        # Beside a column with a meaning, any other spelling of its name is a twin as well.
-        own = key if key in special else (column.placeholder or "").casefold()
-        mark = (key in special, own)
-        if mark in seen:
-            raise RecipientFileError(
-                FileProblem.DUPLICATE_HEADER, headers=_listed([seen[mark], column.header])
-            )
-        seen[mark] = column.header
+        for mark in _marks(column, key, special):
+            if mark in seen:
+                raise RecipientFileError(
+                    FileProblem.DUPLICATE_HEADER, headers=_listed([seen[mark], column.header])
+                )
+            seen[mark] = column.header
+
+
+def _marks(column: Column, key: str, special: Collection[str]) -> Iterator[tuple[bool, str]]:
+    """What no second column may have."""
+    if (
+        key in special
+    ):  # beside a column with a meaning, any other spelling of its name is a twin as well
+        yield True, key
+    if column.placeholder is not None:
+        yield False, column.placeholder.casefold()
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -15,6 +15,8 @@ class RowProblem(StrEnum):
     TOO_FEW_CELLS = "too_few_cells"
     TOO_MANY_CELLS = "too_many_cells"
     EMPTY_ADDRESS = "empty_address"
+    #: Found by the channel; its row becomes a message that says so.
+    MALFORMED_ADDRESS = "malformed_address"
     UNREADABLE = "unreadable"
     CONTROL_CHARACTER = "control_character"
     LINE_BREAK = "line_break"
@@ -74,6 +76,10 @@ ROW_TEXTS: Final[Mapping[RowProblem, ProblemText]] = MappingProxyType(
         ),
         RowProblem.EMPTY_ADDRESS: ProblemText(
             "Line {line}: the column {column} is empty.", "Enter the address or delete the row."
+        ),
+        RowProblem.MALFORMED_ADDRESS: ProblemText(
+            "Line {line}: the column {column} holds no valid address.",
+            "Correct the address; one row holds one.",
         ),
         RowProblem.UNREADABLE: ProblemText(
             "Line {line}: the column {column} has characters that cannot be read.",

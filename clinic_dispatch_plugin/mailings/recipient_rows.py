@@ -25,7 +25,6 @@ _NOT_SHOWABLE: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 _LOCALE: Final = re.compile(
     r"([A-Za-z]{2,3})(?:[-_]([A-Za-z]{4}))?(?:[-_]([A-Za-z]{2}|[0-9]{3}))?\Z"
 )
-_ONE_LINE_ROLES: Final = frozenset({Role.ADDRESS, Role.REF, Role.NAME, Role.LOCALE})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,7 +133,7 @@ class RowJudge:
         locale = None
         if self._locale is not None and (written := cells[self._locale].strip()):
             locale = _locale_code(written)
-            if locale is None and address:
+            if locale is None and address and self._columns[self._locale].is_strict:
                 return self._bad(RowProblem.UNKNOWN_LOCALE, record, self._locale)
         values = {name: cells[i].strip() for i, name in self._values}
         if record.quote_line:
@@ -165,7 +164,7 @@ class RowJudge:
 
     def _bad_cell(self, record: Record) -> BadRow | None:
         for index, cell in enumerate(record.cells[: len(self._columns)]):
-            one_line = self._columns[index].role in _ONE_LINE_ROLES
+            one_line = self._columns[index].is_strict
             trimmed = cell.strip(" \t\r\n") if one_line else cell
             if one_line and _LINE_BREAK.search(trimmed):
                 return self._bad(RowProblem.LINE_BREAK, record, index)
@@ -198,10 +197,15 @@ class RowJudge:
         return BadRow(
             line=line,
             column=column,
-            cell=_NOT_SHOWABLE.sub("\N{REPLACEMENT CHARACTER}", cell[:_SHOWN_CELL]),
+            cell=showable(cell),
             problem=problem,
             fields={"line": line, **fields},
         )
+
+
+def showable(cell: str) -> str:
+    """The beginning of a cell, safe to store and show."""
+    return _NOT_SHOWABLE.sub("\N{REPLACEMENT CHARACTER}", cell[:_SHOWN_CELL])
 
 
 def _locale_code(written: str) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 from sqlalchemy import Connection
@@ -39,7 +40,12 @@ from clinic_dispatch_plugin.mailings.sources import (
 )
 from clinic_dispatch_plugin.mailings.texts import template_for_code
 from clinic_dispatch_plugin.messages import store as messages
-from clinic_dispatch_plugin.messages.mailing_rules import PLAN_AT_ONCE, URGENT, MailingState
+from clinic_dispatch_plugin.messages.mailing_rules import (
+    PLAN_AT_ONCE,
+    PLAN_BATCH,
+    URGENT,
+    MailingState,
+)
 from clinic_dispatch_plugin.registry import Dispatch
 
 SYSTEM = Actor(ref="system", name="system")
@@ -126,7 +132,7 @@ def send_now(
     )
     values |= _selection(dispatch, source, survey)
     mailing_id, existed = dispatch.database.run(
-        lambda connection: _insert(connection, values, kept, actor)
+        lambda connection: insert_started(connection, values, kept, actor)
     )
     if existed:
         uploads.remove(dispatch, values["selection"].get("upload"))
@@ -169,12 +175,13 @@ def send(
     Everything is written in one transaction. With ``connection`` it is the caller's: roll back and nothing is sent,
     commit and it will be, by the next look of a worker into the database (10 s at most).
 
-    :param to: recipients, or refs the host is asked about.
+    :param to: at most 500 recipients, or refs the host is asked about: one transaction must not last long. For more
+        call it several times, or make an audience of them, whose messages are written in portions.
     :param template: id or name of a text of the clinic's, instead of ``subject``, ``text`` and ``html``.
     :param trial: lists and the audit trail call it a trial.
     :param trial_of: the patient whose values a trial's words hold: who may not see them may not read it.
     :raises NoRoute: the channel does not exist.
-    :raises MailingProblem: text, purpose, time or a ref is wrong.
+    :raises MailingProblem: text, purpose, time or a ref is wrong, or there are more than 500 recipients.
     :raises NotYours: there is no such template.
     """
     who = actor or SYSTEM
@@ -205,7 +212,7 @@ def send(
             values["name"] = values["name"] or known.name
         kept = checked_content(content, fields=found.fields)
         action = TRIAL if trial else SENT
-        mailing_id, existed = _insert(connection, values, kept, who, action=action)
+        mailing_id, existed = insert_started(connection, values, kept, who, action=action)
         if not existed:
             plan_within(dispatch, connection, mailing_id, candidates)
         return mailing_id
@@ -220,7 +227,13 @@ def send(
 def _recipients(
     dispatch: Dispatch, to: Recipient | str | Sequence[Recipient | str]
 ) -> list[Recipient]:
-    several = [to] if isinstance(to, Recipient | str) else list(to)
+    several = [to] if isinstance(to, Recipient | str) else list(islice(to, PLAN_BATCH + 1))
+    if len(several) > PLAN_BATCH:
+        message = (
+            "At most {limit} recipients can be given in one call: "
+            "call it several times, or make an audience of them."
+        )
+        raise MailingProblem(Problem(field="to", message=message, fields={"limit": PLAN_BATCH}))
     refs = [each for each in several if isinstance(each, str)]
     known = dispatch.host.recipients_now(refs) if refs else {}
     if missing := [ref for ref in refs if ref not in known]:
@@ -258,7 +271,7 @@ def _new_values(
     }
 
 
-def _insert(
+def insert_started(
     connection: Connection,
     values: Mapping[str, Any],
     content: MailingContent,

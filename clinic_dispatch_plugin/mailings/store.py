@@ -154,16 +154,6 @@ def counts_of(connection: Connection, mailing_ids: Sequence[int]) -> dict[int, d
     return found
 
 
-def ref_counts(connection: Connection, mailing_id: int) -> Iterator[Sequence[Row[str, str, int]]]:
-    """``(ref, state, count)`` of a mailing in portions, for hosts that show not every patient to everybody."""
-    query = (
-        select(Message.ref, Message.state, func.count())
-        .where(Message.mailing_id == mailing_id)
-        .group_by(Message.ref, Message.state)
-    )
-    yield from connection.execution_options(yield_per=_STREAM).execute(query).partitions()
-
-
 def retried(connection: Connection, mailing_id: int) -> int:
     """Messages that wait for another try."""
     query = select(func.count()).where(*_tried_again(mailing_id))

@@ -12,7 +12,7 @@ from clinic_dispatch_plugin.host.types import Actor
 from clinic_dispatch_plugin.mailings import texts_store as store
 from clinic_dispatch_plugin.mailings.content import MailingContent, checked_content
 from clinic_dispatch_plugin.mailings.drafts import LONGEST_NAME, checked_purpose
-from clinic_dispatch_plugin.mailings.problems import MailingProblem, NotYours, Problem
+from clinic_dispatch_plugin.mailings.problems import MailingProblem, NotYours, Problem, name_cut
 from clinic_dispatch_plugin.mailings.sources import one_line
 from clinic_dispatch_plugin.mailings.store import add_revision
 from clinic_dispatch_plugin.registry import Dispatch
@@ -136,7 +136,9 @@ def _checked(
     dispatch: Dispatch, *, name: str, purpose: str, channel: str, content: MailingContent
 ) -> tuple[str, MailingContent]:
     problems: list[Problem] = []
-    name = one_line(name)[:LONGEST_NAME]
+    name = one_line(name)
+    if len(name) > LONGEST_NAME:
+        problems.append(name_cut(len(name), LONGEST_NAME))
     if not name:
         problems.append(Problem(field="name", message="Give the template a name."))
     try:

@@ -12,6 +12,7 @@ from clinic_dispatch_plugin.host.types import Action, Actor
 from clinic_dispatch_plugin.mailings import (
     check_views,
     draft_views,
+    once_more_views,
     problems,
     service,
     template_views,
@@ -20,9 +21,13 @@ from clinic_dispatch_plugin.mailings.lists import drafts_of, list_mailings
 from clinic_dispatch_plugin.mailings.planning import PLAN_FAILED
 from clinic_dispatch_plugin.mailings.problems import NotYours
 from clinic_dispatch_plugin.mailings.progress import Progress, progress
+from clinic_dispatch_plugin.messages.forms import SAID
+from clinic_dispatch_plugin.messages.holds import why_on_hold
 from clinic_dispatch_plugin.messages.mailing_rules import MailingState
+from clinic_dispatch_plugin.queue.context import places
 from clinic_dispatch_plugin.registry import Dispatch, current_dispatch
-from clinic_dispatch_plugin.web.auth import HostFailed, acting, requires
+from clinic_dispatch_plugin.web.asking import host_failed
+from clinic_dispatch_plugin.web.auth import acting, requires
 from clinic_dispatch_plugin.web.errors import error_page
 from clinic_dispatch_plugin.web.i18n import N_, _, format_number, n_
 from clinic_dispatch_plugin.web.layout import render_page, render_part, said, url
@@ -30,14 +35,12 @@ from clinic_dispatch_plugin.web.params import id_arg
 
 log = logging.getLogger(__name__)
 
+#: Seconds after which a browser without script shows the page anew.
+REFRESH = "10"
 NOTICES = {
     "discarded": N_("The draft was thrown away."),
-    "paused": N_(
-        "The mailing is on hold. What is being handed over at this moment still goes out."
-    ),
-    "resumed": N_("The mailing goes on."),
-    "cancelled": N_("The mailing was cancelled. What was waiting is not sent any more."),
-    "unchanged": N_("Nothing was changed: the mailing is in another state by now."),
+    # What a person does to a mailing is said on its progress page, or on its list once that is over.
+    **SAID,
 }
 
 
@@ -53,6 +56,7 @@ def register(blueprint: Blueprint) -> None:
         blueprint.add_url_rule(f"{one}/{name}", f"{name}_mailing", view, methods=["POST"])
     draft_views.register(blueprint)
     check_views.register(blueprint)
+    once_more_views.register(blueprint)
     template_views.register(blueprint)
 
 
@@ -61,10 +65,8 @@ def _missing(error: Exception) -> Response:
 
 
 def _host_failed(error: Exception) -> Response:
-    log.error("the host did not answer: %s", error, exc_info=error)
-    return error_page(
-        HostFailed(_("The clinic's system did not answer. Please try again in a moment."))
-    )
+    log.error("the host did not answer (%s): %s", error, places(error.__cause__ or error))
+    return error_page(host_failed())
 
 
 @requires(Action.VIEW)
@@ -91,15 +93,21 @@ def show_progress(mailing_id: int) -> ResponseReturnValue:
     if found.state is MailingState.DRAFT:
         return redirect(url("mailing_check", mailing_id=mailing_id), 303)
     if found.first_pass_ended:
-        return redirect(url("mailing", mailing_id=mailing_id), 303)
+        return redirect(_list_of(mailing_id), 303)
     response = render_page(
         "clinic_dispatch/mailings/progress.html",
         active="mailings",
         found=found,
+        why_on_hold=why_on_hold,
+        again_url=url("mailing_progress", mailing_id=mailing_id),
         plan_failed=found.row["pause_reason"] == PLAN_FAILED,
         notice=said(NOTICES, request.args.get("said")),
     )
     response.headers["Cache-Control"] = "no-store"
+    if (
+        request.args.get("live") != "1"
+    ):  # the script asks for the page without it, and counts by itself
+        response.headers["Refresh"] = REFRESH
     return response
 
 
@@ -107,7 +115,9 @@ def show_progress(mailing_id: int) -> ResponseReturnValue:
 def progress_json(mailing_id: int) -> Response:
     """The same for the script: numbers, the changing part of the page, and where to go next."""
     found = _look(mailing_id)
-    part = render_part("clinic_dispatch/mailings/progress_part.html", found=found)
+    part = render_part(
+        "clinic_dispatch/mailings/progress_part.html", found=found, why_on_hold=why_on_hold
+    )
     over = found.first_pass_ended
     response = jsonify(
         **found.as_dict(),
@@ -117,6 +127,12 @@ def progress_json(mailing_id: int) -> Response:
     )
     response.headers["Cache-Control"] = "no-store"
     return response
+
+
+def _list_of(mailing_id: int) -> str:
+    """The mailing's messages, where what was to be said here is said."""
+    key = request.args.get("said")
+    return url("mailing", mailing_id=mailing_id, said=key if key in NOTICES else None)
 
 
 def _look(mailing_id: int) -> Progress:

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
-
-from werkzeug.exceptions import HTTPException
 
 from clinic_dispatch_plugin.host.adapter import HostAdapter
 from clinic_dispatch_plugin.host.types import Actor
 from clinic_dispatch_plugin.registry import Dispatch
-from clinic_dispatch_plugin.web.auth import HostFailed
-from clinic_dispatch_plugin.web.i18n import _
+from clinic_dispatch_plugin.web.asking import ask
 
-log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 #: Refs the host is asked about at once.
@@ -57,16 +53,5 @@ class Sight:
         new = sorted(ref for ref in refs if ref and ref not in self._known)
         for start in range(0, len(new), PORTION):
             portion = new[start : start + PORTION]
-            seen = self._may_see(portion)
+            seen = ask("may_see", partial(self._host.may_see, self._actor, portion))
             self._known.update((ref, ref in seen) for ref in portion)
-
-    def _may_see(self, refs: list[str]) -> set[str]:
-        try:
-            return self._host.may_see(self._actor, refs)
-        except HTTPException:
-            raise
-        except Exception as error:
-            log.exception("the host adapter's may_see() failed")
-            raise HostFailed(
-                _("The clinic's system did not answer. Please try again in a moment.")
-            ) from error

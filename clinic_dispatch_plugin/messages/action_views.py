@@ -7,6 +7,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from clinic_dispatch_plugin.host.types import Action
 from clinic_dispatch_plugin.messages import forms, service, showing
+from clinic_dispatch_plugin.messages.again import resend
 from clinic_dispatch_plugin.messages.correction import (
     AddressProblem,
     Corrected,
@@ -16,6 +17,7 @@ from clinic_dispatch_plugin.messages.correction import (
 from clinic_dispatch_plugin.messages.detail import message_detail
 from clinic_dispatch_plugin.messages.lists import Line
 from clinic_dispatch_plugin.messages.rules import MessageState
+from clinic_dispatch_plugin.messages.selection import Chosen
 from clinic_dispatch_plugin.messages.service import Outcome, Settlement
 from clinic_dispatch_plugin.registry import current_dispatch
 from clinic_dispatch_plugin.web.auth import acting, requires
@@ -33,7 +35,17 @@ def resend_messages() -> AnyResponse:
     chosen = forms.read_chosen(service.RESENDABLE)
     if chosen is None:
         return _nothing()
-    return _done("resent", service.resend(current_dispatch(), acting(), chosen))
+    return _done("resent", resend(current_dispatch(), acting(), chosen))
+
+
+@requires(Action.SEND)
+def resend_unsubscribed(message_id: int) -> AnyResponse:
+    """Send what somebody had unsubscribed from, because they asked for it again; a person says so."""
+    if request.form.get("asked_again") != "1":
+        back = forms.way_back(url("message", message_id=message_id))
+        return redirect(forms.with_arguments(back, {"said": "not_asked"}), 303)
+    chosen = Chosen(ids=(message_id,), states=service.RESENDABLE)
+    return _done("resent", resend(current_dispatch(), acting(), chosen, asked_again=True))
 
 
 @requires(Action.SEND)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -12,13 +11,11 @@ from clinic_dispatch_plugin.channels.errors import InvalidAddress
 from clinic_dispatch_plugin.channels.text import clean_value
 from clinic_dispatch_plugin.error_reference.answers import explained
 from clinic_dispatch_plugin.host.types import Recipient
-from clinic_dispatch_plugin.messages import lists_store
+from clinic_dispatch_plugin.messages import blocks_store, lists_store
 from clinic_dispatch_plugin.messages.contents import texts_of
 from clinic_dispatch_plugin.registry import Dispatch
-from clinic_dispatch_plugin.web.auth import HostFailed
-from clinic_dispatch_plugin.web.i18n import _
+from clinic_dispatch_plugin.web.asking import ask
 
-log = logging.getLogger(__name__)
 LONGEST_ADDRESS = 320
 
 
@@ -40,7 +37,7 @@ def fresh_facts(dispatch: Dispatch, ids: Sequence[int]) -> dict[int, Fresh]:
     """
     with dispatch.database.begin() as connection:
         rows = [row for row in lists_store.messages_by_id(connection, ids) if row["ref"]]
-        kept = lists_store.corrected_here(connection, [row["id"] for row in rows])
+        kept = blocks_store.corrected_here(connection, [row["id"] for row in rows])
         lacking = _lacking_values(dispatch, connection, rows)
         names = {m: _names(connection, m) for m in {row["mailing_id"] for row in lacking}}
     known = _ask(dispatch, rows)
@@ -76,15 +73,7 @@ def _names(connection: Connection, mailing_id: int) -> frozenset[str]:
 
 def _ask(dispatch: Dispatch, rows: Sequence[RowMapping]) -> Mapping[str, Recipient]:
     refs = sorted({row["ref"] for row in rows})
-    if not refs:
-        return {}
-    try:
-        return dispatch.host.recipients_now(refs)
-    except Exception as error:
-        log.exception("the host could not be asked about %d recipients", len(refs))
-        raise HostFailed(
-            _("The clinic's system did not answer. Please try again in a moment.")
-        ) from error
+    return ask("recipients_now", lambda: dispatch.host.recipients_now(refs)) if refs else {}
 
 
 def _address(dispatch: Dispatch, row: RowMapping, recipient: Recipient) -> str | None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, insert, or_, select, update
+from sqlalchemy import Connection, RowMapping, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from clinic_dispatch_plugin.database.base import db_now
@@ -79,6 +80,28 @@ def unblock(connection: Connection, channel: str, digests: Iterable[str]) -> Non
     )
 
 
+def unsubscribed(
+    connection: Connection, channel: str, digests: Iterable[str], purpose: str
+) -> dict[str, datetime]:
+    """Which of these recipients said "no more of these", and when."""
+    query = select(Block.address_digest, Block.created_at).where(
+        Block.channel == channel,
+        Block.address_digest.in_(list(digests)),
+        Block.scope == purpose,
+        or_(Block.until.is_(None), Block.until > db_now()),
+    )
+    return {row.address_digest: row.created_at for row in connection.execute(query)}
+
+
+def subscribe_again(connection: Connection, channel: str, digest: str, purpose: str) -> None:
+    """The recipient wants these messages again."""
+    connection.execute(
+        update(Block)
+        .where(Block.channel == channel, Block.address_digest == digest, Block.scope == purpose)
+        .values(until=db_now())
+    )
+
+
 def write_audit(
     connection: Connection,
     *,
@@ -103,3 +126,20 @@ def write_audit(
     ]
     if rows:
         connection.execute(insert(Audit).values(at=db_now()), rows)
+
+
+def audit_of_message(connection: Connection, message_id: int) -> Sequence[RowMapping]:
+    """Who did what to a message."""
+    query = select(Audit.__table__).where(Audit.message_id == message_id)
+    return connection.execute(query.order_by(Audit.id)).mappings().all()
+
+
+def corrected_here(connection: Connection, ids: Sequence[int]) -> set[int]:
+    """Those of ``ids`` whose address a person corrected for the message alone."""
+    if not ids:
+        return set()
+    query = select(Audit.message_id, Audit.details).where(
+        Audit.message_id.in_(list(ids)), Audit.action == "correct_address"
+    )
+    latest = {row.message_id: row.details for row in connection.execute(query.order_by(Audit.id))}
+    return {found for found, details in latest.items() if not (details or {}).get("saved")}

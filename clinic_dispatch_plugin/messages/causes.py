@@ -206,7 +206,7 @@ def _causes(
         answer = answers.get(answer_id or 0)
         if answer is None or state not in _RANK:
             continue
-        group = groups.setdefault(_said(answer, language) if joined else answer.token, _Group())
+        group = groups.setdefault(said_of(answer, language) if joined else answer.token, _Group())
         group.answers.append(answer)
         if pile.messages > group.most:
             group.main, group.most = answer, pile.messages
@@ -217,7 +217,7 @@ def _causes(
     return sorted(causes, key=lambda cause: (_RANK.index(_S(cause.state)), -cause.count, cause.key))
 
 
-def _said(answer: Explained, language: str) -> str | tuple[str, ...]:
+def said_of(answer: Explained, language: str) -> str | tuple[str, ...]:
     """What a person reads of it; drafts stay apart, as each is described by itself."""
     entry = answer.entry
     if answer.draft or entry is None:
@@ -263,8 +263,8 @@ def remedy(answer: Explained, state: MessageState, *, account_held: bool) -> Rem
         return Remedy.DESCRIBE
     if answer.is_ours(*_ADDRESS_CODES):
         return Remedy.CORRECT
-    # A closed card is no matter of its address, although the category is the same.
-    if answer.category in _ADDRESS and not answer.is_ours("inactive"):
+    # A closed or unknown card is no matter of its address, although the category is the same.
+    if answer.category in _ADDRESS and not answer.is_ours("inactive", "unknown_ref"):
         return Remedy.CORRECT
     return Remedy.RESEND
 

@@ -57,6 +57,8 @@ def _said(row: RowMapping, answers: Mapping[int, Explained], language: str) -> d
         "created_at": _time(row["created_at"]),
         "sent_at": _time(row["sent_at"]),
         "final_at": _time(row["final_at"]),
+        # Of the file's row the message was made from.
+        "line": row["line"],
     }
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import nh3
-from sqlalchemy import Connection, RowMapping
+from sqlalchemy import Connection
 
 from clinic_dispatch_plugin.channels.html import clean_html
 from clinic_dispatch_plugin.channels.text import EmptyPlaceholder, Template, parse
+from clinic_dispatch_plugin.channels.types import Content
 from clinic_dispatch_plugin.host.types import Actor
 from clinic_dispatch_plugin.messages import lists_store, store
 from clinic_dispatch_plugin.messages.access import Sight
@@ -58,7 +61,7 @@ def look_at_contents(
         return render(dispatch, connection, row)
 
 
-def render(dispatch: Dispatch, connection: Connection, row: RowMapping) -> Contents:
+def render(dispatch: Dispatch, connection: Connection, row: Mapping[Any, Any]) -> Contents:
     """The words of one message's row."""
     texts = texts_of(connection, row["mailing_id"])
     values = {name: str(value) for name, value in (row["data"] or {}).items()}
@@ -72,6 +75,11 @@ def render(dispatch: Dispatch, connection: Connection, row: RowMapping) -> Conte
     except EmptyPlaceholder:
         lacking = {name for text in texts for name in text.missing(values)}
         return Contents(subject="", text="", html="", missing=tuple(sorted(lacking)))
+
+
+def of(content: Content) -> Contents:
+    """Finished words on their way, to be compared with others."""
+    return Contents(subject=content.subject, text=content.text, html=content.html)
 
 
 def texts_of(connection: Connection, mailing_id: int) -> tuple[Template, Template, Template]:

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, RowMapping
-from werkzeug.exceptions import HTTPException
 
 from clinic_dispatch_plugin.channels.errors import InvalidAddress
 from clinic_dispatch_plugin.channels.types import Answer
 from clinic_dispatch_plugin.error_reference.service import explain
+from clinic_dispatch_plugin.host.adapter import HostAdapter
 from clinic_dispatch_plugin.host.types import Action, Actor
 from clinic_dispatch_plugin.messages import lists_store, moves_store
 from clinic_dispatch_plugin.messages.access import Sight
 from clinic_dispatch_plugin.messages.afresh import LONGEST_ADDRESS, Fresh
-from clinic_dispatch_plugin.messages.contents import render
+from clinic_dispatch_plugin.messages.repeats import goes_there_already
 from clinic_dispatch_plugin.messages.rules import masked
 from clinic_dispatch_plugin.messages.service import (
     RESENDABLE,
@@ -26,10 +24,8 @@ from clinic_dispatch_plugin.messages.service import (
     unblock_addresses,
 )
 from clinic_dispatch_plugin.registry import Dispatch
-from clinic_dispatch_plugin.web.auth import HostFailed
+from clinic_dispatch_plugin.web.asking import ask
 from clinic_dispatch_plugin.web.i18n import _, language
-
-log = logging.getLogger(__name__)
 
 
 class AddressProblem(ValueError):
@@ -72,11 +68,14 @@ def correct_address(dispatch: Dispatch, actor: Actor, message_id: int, value: st
     _check_possible(dispatch, row)
     _check_duplicate(dispatch, row, address)
     saved = _save(dispatch, row, address) if row["ref"] else None
-    if not saved and not dispatch.host.is_allowed(actor, Action.VIEW_CONTENTS):
-        # Else whoever may send could read any failed message by having it sent to themselves.
+    if saved is False and not ask(
+        "is_allowed", lambda: dispatch.host.is_allowed(actor, Action.VIEW_CONTENTS)
+    ):
+        # Else whoever may send could read any patient's message by having it sent to themselves.
         raise AddressProblem(
             _(
-                "The patient card did not take this address. Correct it there, or ask a colleague who may."
+                "The patient card did not take this address from you, so the message was not sent. "
+                "Please have it corrected on the card by somebody who may."
             )
         )
 
@@ -161,37 +160,34 @@ def _check_possible(dispatch: Dispatch, row: RowMapping) -> None:
 
 
 def _check_duplicate(dispatch: Dispatch, row: RowMapping, address: str) -> None:
-    """The same patient at the same address, or the same text to the same address: once is enough."""
     with dispatch.database.begin() as connection:
-        others = lists_store.same_address(
-            connection,
-            mailing_id=row["mailing_id"],
-            channel=row["channel"],
-            address=address,
-            but=row["id"],
-        )
-        mine = render(dispatch, connection, row) if others else None
-        for other in others:
-            same_patient = bool(row["ref"]) and other["ref"] == row["ref"]
-            if same_patient or render(dispatch, connection, other) == mine:
-                raise AddressProblem(_words(dispatch, Answer(system="dispatch", code="duplicate")))
+        found = goes_there_already(dispatch, connection, {**row, "address": address})
+    if found:
+        raise AddressProblem(_words(dispatch, Answer(system="dispatch", code="duplicate")))
 
 
 def _save(dispatch: Dispatch, row: RowMapping, address: str) -> bool:
-    return _asked(lambda: dispatch.host.update_address(row["ref"], row["channel"], address))
-
-
-def _asked(update: Callable[[], bool]) -> bool:
+    """Whether the patient's card has it now."""
     try:
-        return bool(update())
-    except HTTPException:
-        raise
+        said = ask(
+            "update_address",
+            lambda: dispatch.host.update_address(row["ref"], row["channel"], address),
+            but=(ValueError,),
+        )
     except ValueError as error:
         raise AddressProblem(
             str(error)[:300] or _("The clinic's system refused this address.")
         ) from None
-    except Exception as error:
-        log.exception("the host adapter's update_address() failed")
-        raise HostFailed(
-            _("The clinic's system did not answer. Please try again in a moment.")
-        ) from error
+    return bool(said)
+
+
+def may_correct(dispatch: Dispatch, ref: str, *, may_read: bool) -> bool:
+    """Whether correcting an address can work for somebody who may send.
+
+    A row of a file has no card to ask. Where the host changes no card, a patient's message goes elsewhere only by
+    the word of somebody who may read it.
+
+    :param may_read: they may see what messages say.
+    """
+    changes_cards = type(dispatch.host).update_address is not HostAdapter.update_address
+    return not ref or may_read or changes_cards

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import RowMapping
+from sqlalchemy import Connection, RowMapping
 
 from clinic_dispatch_plugin.accounts import service as accounts
 from clinic_dispatch_plugin.error_reference.answers import Explained, explained
 from clinic_dispatch_plugin.host.types import Actor
+from clinic_dispatch_plugin.messages import blocks_store
 from clinic_dispatch_plugin.messages import lists_store as store
 from clinic_dispatch_plugin.messages.access import Sight
 from clinic_dispatch_plugin.messages.lists import Line, lines
+from clinic_dispatch_plugin.messages.rules import address_digest
+from clinic_dispatch_plugin.queue.context import places
 from clinic_dispatch_plugin.registry import Dispatch
 
 log = logging.getLogger(__name__)
@@ -33,11 +36,31 @@ class Try:
     provider_id: str | None
     opened_at: datetime
     closed_at: datetime | None
-    #: What the gateway wrote, untouched.
+    #: What the gateway wrote, untouched; or our own words where it wrote nothing.
     text: str
     answer: Explained | None
     #: Whether the message's state follows from this one.
     current: bool
+
+    @property
+    def service_wrote(self) -> str:
+        """The gateway's words; empty where the program itself found out, for support reads that in the report."""
+        return "" if self.answer is not None and self.answer.system == "dispatch" else self.text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heard:
+    """A mail that came later and speaks of this message."""
+
+    id: int
+    at: datetime
+    #: ``failed``, ``delayed``, ``delivered``, ``complained``, ``replied`` …; empty: nothing clear.
+    action: str
+    #: Of which try; None: not known any more.
+    number: int | None
+    answer: Explained | None
+    #: Who tied it by hand.
+    tied_by: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,10 +74,13 @@ class Detail:
     lost_runs: int
     tries: Sequence[Try]
     trail: Sequence[RowMapping]
+    heard: Sequence[Heard]
     #: The patient's card in the host; None: there is none to show.
     card_url: str | None
     #: The account its waiting depends on, where nothing goes out through it.
     held_account: RowMapping | None
+    #: Since when the recipient wants no messages of this kind at this address; None: they did not say so.
+    unsubscribed_at: datetime | None = None
 
 
 def message_detail(dispatch: Dispatch, actor: Actor, message_id: int) -> Detail:
@@ -69,8 +95,11 @@ def message_detail(dispatch: Dispatch, actor: Actor, message_id: int) -> Detail:
         (line,) = lines(dispatch, connection, [row])
         mailing = store.mailing(connection, row["mailing_id"])
         tried = store.attempts(connection, message_id)
-        answers = explained(dispatch, connection, (attempt["answer_id"] for attempt in tried))
-        trail = store.audit_of_message(connection, message_id)
+        said = _heard_of(dispatch, connection, message_id)
+        wanted = [each["answer_id"] for each in (*tried, *said)]
+        answers = explained(dispatch, connection, wanted)
+        trail = blocks_store.audit_of_message(connection, message_id)
+        unsubscribed_at = _unsubscribed_at(connection, row, mailing)
         known = {account["id"]: account for account in accounts.accounts(connection)}
     assert mailing is not None
     if not Sight(dispatch, actor).sees(row["ref"]):
@@ -83,9 +112,19 @@ def message_detail(dispatch: Dispatch, actor: Actor, message_id: int) -> Detail:
         lost_runs=row["lost_runs"],
         tries=[_try(dispatch, row, attempt, answers, known) for attempt in tried],
         trail=trail,
-        card_url=_card_url(dispatch, row["ref"]),
+        heard=[_heard(each, tried, answers) for each in said],
+        card_url=card_url(dispatch, row["ref"]),
         held_account=known.get(row["account_id"] or 0) if line.held_by == "account" else None,
+        unsubscribed_at=unsubscribed_at,
     )
+
+
+def _unsubscribed_at(
+    connection: Connection, row: RowMapping, mailing: RowMapping | None
+) -> datetime | None:
+    digest = address_digest(row["channel"], row["address"])
+    purpose = mailing["purpose"] if mailing else ""
+    return blocks_store.unsubscribed(connection, row["channel"], [digest], purpose).get(digest)
 
 
 def _try(
@@ -111,6 +150,25 @@ def _try(
     )
 
 
+def _heard_of(dispatch: Dispatch, connection: Connection, message_id: int) -> Sequence[RowMapping]:
+    """What the concern of reports lends, which stands above this one."""
+    lent: Callable[[Connection, int], Sequence[RowMapping]] | None = dispatch.cache.get(
+        "heard_of_message"
+    )
+    return lent(connection, message_id) if lent else ()
+
+
+def _heard(row: RowMapping, tried: Sequence[RowMapping], answers: dict[int, Explained]) -> Heard:
+    return Heard(
+        id=row["id"],
+        at=row["received_at"],
+        action=row["action"],
+        number=next((each["number"] for each in tried if each["id"] == row["attempt_id"]), None),
+        answer=answers.get(row["answer_id"] or 0),
+        tied_by=row["tied_by"],
+    )
+
+
 def _account_label(dispatch: Dispatch, row: RowMapping | None) -> str:
     """Host and port, as the channel names its account; never a secret."""
     if row is None:
@@ -120,12 +178,12 @@ def _account_label(dispatch: Dispatch, row: RowMapping | None) -> str:
     return next((found.label for found in configured if found.key == row["key"]), row["key"])
 
 
-def _card_url(dispatch: Dispatch, ref: str) -> str | None:
+def card_url(dispatch: Dispatch, ref: str) -> str | None:
     """Only a link: where the host cannot say it, the page goes without."""
     if not ref:
         return None
     try:
         return dispatch.host.recipient_url(ref)
-    except Exception:
-        log.exception("the host adapter's recipient_url() failed")
+    except Exception as error:
+        log.error("the host adapter's recipient_url() failed: %s", places(error))
         return None

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from clinic_dispatch_plugin.host.types import Actor
-from clinic_dispatch_plugin.messages.lists import Cursor, Line, MessageFilter, Page, list_messages
+from clinic_dispatch_plugin.messages.lists import Line, MessageFilter, Page, list_messages
 from clinic_dispatch_plugin.registry import Dispatch
 from clinic_dispatch_plugin.web import words
 from clinic_dispatch_plugin.web.i18n import N_, _, language, zone
@@ -36,16 +36,20 @@ HEADINGS = (
 
 def csv_of_messages(dispatch: Dispatch, actor: Actor, wanted: MessageFilter) -> Iterator[str]:
     """The file in pieces, in the reader's language; German and Russian spreadsheets want semicolons."""
+    # The first page is asked for before anything is sent: what fails then is a page that says so, no broken file.
+    page = list_messages(dispatch, actor, wanted, limit=PORTION)
+    return _pieces(dispatch, actor, wanted, page)
+
+
+def _pieces(dispatch: Dispatch, actor: Actor, wanted: MessageFilter, page: Page) -> Iterator[str]:
     separator = "," if language() == "en" else ";"
-    yield BOM + _written([[_(heading) for heading in HEADINGS]], separator)
-    cursor: Cursor | None = None
+    yield BOM + written([[_(heading) for heading in HEADINGS]], separator)
     while True:
-        page: Page = list_messages(dispatch, actor, wanted, cursor=cursor, limit=PORTION)
         if page.lines:
-            yield _written([_cells(line) for line in page.lines], separator)
+            yield written([_cells(line) for line in page.lines], separator)
         if page.after is None:
             return
-        cursor = page.after
+        page = list_messages(dispatch, actor, wanted, cursor=page.after, limit=PORTION)
 
 
 def safe_cell(value: str) -> str:
@@ -75,7 +79,8 @@ def _time(value: datetime | None) -> str:
     return value.astimezone(zone()).strftime("%Y-%m-%d %H:%M:%S") if value else ""
 
 
-def _written(rows: list[list[str]], separator: str) -> str:
+def written(rows: list[list[str]], separator: str) -> str:
+    """Rows as lines of a CSV whose cells a spreadsheet takes as text."""
     held = io.StringIO()
     writer = csv.writer(held, delimiter=separator, lineterminator="\r\n")
     writer.writerows([[safe_cell(cell) for cell in row] for row in rows])

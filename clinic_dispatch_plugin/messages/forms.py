@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
+from math import ceil
 from urllib.parse import urlencode
 
 from flask import abort, request
@@ -15,22 +16,27 @@ from clinic_dispatch_plugin.messages.rules import MessageState
 from clinic_dispatch_plugin.messages.selection import Chosen
 from clinic_dispatch_plugin.messages.service import Outcome, Refusal
 from clinic_dispatch_plugin.registry import current_dispatch
-from clinic_dispatch_plugin.web.i18n import N_, _, n_, zone
+from clinic_dispatch_plugin.web.i18n import N_, _, format_time, n_, zone
 from clinic_dispatch_plugin.web.layout import url
 from clinic_dispatch_plugin.web.params import (
     choice_arg,
+    clean,
     date_arg,
     id_arg,
     ids_in_form,
     local_path,
     number_in,
+    over,
     text_arg,
 )
 
 #: States people filter by, in the order of the list; leased ones wait like queued ones.
 STATES = ("undelivered", "uncertain", "queued", "sending", "skipped", "sent", "delivered")
+#: The year 3000: what an address names as a time is no later.
+_LAST_MOMENT = 32_503_680_000
 #: A joined cause names each of its entries.
 LONGEST_CAUSE = 1_000
+LONGEST_SEARCH = 200
 
 REFUSED: Mapping[Refusal, Callable[[int], str]] = {
     Refusal.CANCELLED: lambda n: n_(
@@ -53,6 +59,11 @@ REFUSED: Mapping[Refusal, Callable[[int], str]] = {
         "{n} are too late: the mailing list's last moment has passed.",
         n,
     ),
+    Refusal.UNSUBSCRIBED: lambda n: n_(
+        "{n} has unsubscribed: open the message if they want it all the same.",
+        "{n} have unsubscribed: open the messages if they want them all the same.",
+        n,
+    ),
     Refusal.NO_ROUTE: lambda n: n_(
         "{n} has no way out: no account is configured for its channel.",
         "{n} have no way out: no account is configured for their channel.",
@@ -60,6 +71,11 @@ REFUSED: Mapping[Refusal, Callable[[int], str]] = {
     ),
     Refusal.NO_ADDRESS: lambda n: n_(
         "{n} needs a right address first.", "{n} need a right address first.", n
+    ),
+    Refusal.AWAITED: lambda n: n_(
+        "{n} cannot be decided yet: the program that was sending it may still report what became of it.",
+        "{n} cannot be decided yet: the program that was sending them may still report what became of them.",
+        n,
     ),
     Refusal.MOVED_ON: lambda n: n_(
         "{n} has changed meanwhile and stays as it is.",
@@ -79,10 +95,24 @@ SAID: Mapping[str, str] = {
         "please correct it there too."
     ),
     "corrected": N_("The message is sent again to the new address."),
+    "paused": N_(
+        "The mailing is on hold. What is being handed over at this moment still goes out."
+    ),
+    "resumed": N_("The mailing goes on."),
+    "cancelled": N_("The mailing was cancelled. What was waiting is not sent any more."),
+    "unchanged": N_("Nothing was changed: the mailing is in another state by now."),
+    "once_more": N_("The message goes out once more, as this mailing list of its own."),
+    "not_once_more": N_(
+        "This message cannot be sent once more: it was not sent yet, or its channel is not there any more."
+    ),
     "account_checked": N_("The account is tried again now."),
     "account_ready": N_("The account is ready already."),
+    "not_asked": N_("Please tick that the patient asked for these messages again."),
     "nothing_chosen": N_("Nothing was ticked: tick the messages first."),
 }
+
+#: Of these, what asks for something yet.
+WAITING = frozenset({"corrected_here", "nothing_chosen", "not_asked", "unchanged", "not_once_more"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +124,8 @@ class ListQuery:
     until: date | None
     cursor: Cursor | None
     newer: bool
+    #: What is wrong with the words that are searched for.
+    fault: str = ""
 
     def arguments(self, **changes: object) -> dict[str, str]:
         """The filter as the part of an address after the question mark."""
@@ -118,6 +150,8 @@ def read_list_query(mailing_id: int | None = None) -> ListQuery:
     :raises BadRequest: a value is rubbish.
     """
     since, until = date_arg("from"), date_arg("to")
+    search = clean(request.args.get("q", ""))
+    fault = over(len(search), LONGEST_SEARCH)
     wanted = MessageFilter(
         channel=choice_arg("channel", list(current_dispatch().channels)),
         state=choice_arg("state", STATES),
@@ -125,7 +159,7 @@ def read_list_query(mailing_id: int | None = None) -> ListQuery:
         mailing_id=mailing_id if mailing_id is not None else id_arg("mailing"),
         since=_midnight(since),
         until=_midnight(until, days=1),
-        search=text_arg("q", limit=200),
+        search=search[:LONGEST_SEARCH],
     )
     after, before = _cursor("after"), _cursor("before")
     return ListQuery(
@@ -134,6 +168,7 @@ def read_list_query(mailing_id: int | None = None) -> ListQuery:
         until=until,
         cursor=before or after,
         newer=before is not None,
+        fault=fault,
     )
 
 
@@ -179,6 +214,8 @@ def way_back(default: str | None = None) -> str:
 def with_outcome(address: str, what: str, outcome: Outcome) -> str:
     """The address to go back to, saying how many moved and why others did not."""
     left = {f"left_{refusal.value}": str(count) for refusal, count in outcome.refused.items()}
+    if outcome.awaited_until is not None:
+        left["left_until"] = str(ceil(outcome.awaited_until.timestamp()))
     return with_arguments(address, {"done": what, "n": str(outcome.done), **left})
 
 
@@ -194,10 +231,15 @@ def notice() -> tuple[str, str]:
     """What the page says on top after a form, and its kind: ``ok`` or ``wait``; empty: nothing."""
     args = request.args
     if (key := args.get("said", "")) in SAID:
-        return _(SAID[key]), "wait" if key in ("corrected_here", "nothing_chosen") else "ok"
+        return _(SAID[key]), "wait" if key in WAITING else "ok"
     if (what := args.get("done", "")) not in DONE:
         return "", "ok"
-    outcome = Outcome(done=_count("n"), refused=Counter())
+    until = number_in(request.args.get("left_until", ""), most=_LAST_MOMENT)
+    outcome = Outcome(
+        done=_count("n"),
+        refused=Counter(),
+        awaited_until=datetime.fromtimestamp(until, tz=UTC) if until else None,
+    )
     for refusal in Refusal:
         if count := _count(f"left_{refusal.value}"):
             outcome.refused[refusal] = count
@@ -208,6 +250,8 @@ def outcome_text(what: str, outcome: Outcome) -> tuple[str, str]:
     """How many moved and why others did not, in words, and the notice's kind."""
     parts = [DONE[what](outcome.done)] if outcome.done or not outcome.left else []
     parts += [REFUSED[refusal](count) for refusal, count in outcome.refused.items()]
+    if outcome.awaited_until is not None:
+        parts.append(_("Please decide after {time}.", time=format_time(outcome.awaited_until)))
     return " ".join(parts), "ok" if outcome.done and not outcome.left else "wait"
 
 

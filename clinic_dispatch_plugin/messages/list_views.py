@@ -2,36 +2,46 @@
 
 from __future__ import annotations
 
-from flask import Response, stream_with_context
+from flask import Response, abort, redirect, stream_with_context
+from werkzeug.wrappers import Response as AnyResponse
 
-from clinic_dispatch_plugin.error_reference.answers import answers_of_cause, explained
 from clinic_dispatch_plugin.host.types import Action
 from clinic_dispatch_plugin.messages import forms, lists_store, showing
+from clinic_dispatch_plugin.messages.cause_choices import causes_that_occurred
 from clinic_dispatch_plugin.messages.export import csv_of_messages
+from clinic_dispatch_plugin.messages.holds import cause_note
 from clinic_dispatch_plugin.messages.lists import list_messages
 from clinic_dispatch_plugin.registry import current_dispatch
 from clinic_dispatch_plugin.web.auth import acting, requires
-from clinic_dispatch_plugin.web.i18n import _
+from clinic_dispatch_plugin.web.i18n import _, language
 from clinic_dispatch_plugin.web.layout import render_page, url
+from clinic_dispatch_plugin.web.params import text_arg
 
 MAILINGS_TO_CHOOSE = 50
 
 
 @requires(Action.VIEW)
-def show_messages() -> Response:
+def show_messages() -> AnyResponse:
     """All messages, the newest first."""
     query = forms.read_list_query()
     dispatch = current_dispatch()
+    list_name = text_arg("list")
+    mailings, many = _mailings_to_choose(query.wanted.mailing_id, list_name)
+    if list_name and len(mailings) == 1 and query.wanted.mailing_id is None:
+        return redirect(url("messages", **query.arguments(mailing=mailings[0][0])), 303)
     page = list_messages(dispatch, acting(), query.wanted, cursor=query.cursor, newer=query.newer)
     text, kind = forms.notice()
     return render_page(
         "clinic_dispatch/messages/list.html",
+        422 if query.fault else 200,
         active="messages",
         query=query,
         page=page,
         pages=page_links("messages", query, page),
-        mailings=_mailing_choices(query.wanted.mailing_id),
-        cause=_cause_label(query.wanted.cause),
+        mailings=[("", _("All mailing lists")), *mailings],
+        many_mailings=many,
+        list_name=list_name,
+        causes=_cause_choices(query.wanted.cause),
         csv_url=url("messages_csv", **query.arguments()),
         notice=text,
         notice_kind=kind,
@@ -48,6 +58,8 @@ def show_messages() -> Response:
 def download() -> Response:
     """The list with the same filters as CSV."""
     query = forms.read_list_query()
+    if query.fault:
+        abort(422, query.fault)
     pieces = csv_of_messages(current_dispatch(), acting(), query.wanted)
     response = Response(stream_with_context(pieces), mimetype="text/csv")
     response.headers["Content-Disposition"] = 'attachment; filename="messages.csv"'
@@ -66,23 +78,19 @@ def page_links(
     }
 
 
-def _mailing_choices(chosen: int | None) -> list[tuple[str, str]]:
+def _mailings_to_choose(chosen: int | None, name: str) -> tuple[list[tuple[str, str]], bool]:
+    """The newest mailings, those whose name holds what was asked for, and whether there are more."""
     dispatch = current_dispatch()
     with dispatch.database.begin() as connection:
-        rows = lists_store.recent_mailings(connection, MAILINGS_TO_CHOOSE)
-        found = [(str(row["id"]), str(row["name"])) for row in rows]
+        rows = lists_store.recent_mailings(connection, MAILINGS_TO_CHOOSE + 1, name=name)
+        found = [(str(row["id"]), str(row["name"])) for row in rows[:MAILINGS_TO_CHOOSE]]
         if chosen is not None and str(chosen) not in dict(found):
             known = lists_store.mailings(connection, [chosen])
             found.append((str(chosen), known[chosen]["name"] if chosen in known else str(chosen)))
-    return [("", _("All mailing lists")), *found]
+    return found, bool(name) or len(rows) > MAILINGS_TO_CHOOSE
 
 
-def _cause_label(cause: str) -> str:
-    """The cause in words, so that a filter by it can be seen and taken away."""
-    if not cause:
-        return ""
-    dispatch = current_dispatch()
-    with dispatch.database.begin() as connection:
-        ids = answers_of_cause(dispatch, connection, cause)
-        found = explained(dispatch, connection, ids[:1])
-    return next((showing.note(answer) for answer in found.values()), cause)
+def _cause_choices(chosen: str) -> list[tuple[str, str]]:
+    return showing.all_cause_choices(
+        causes_that_occurred(current_dispatch(), language()), chosen, cause_note(chosen)
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,11 +16,12 @@ from sqlalchemy import (
     func,
     or_,
     select,
+    union_all,
 )
 
 from clinic_dispatch_plugin.messages.mailing_tables import Mailing, Revision
 from clinic_dispatch_plugin.messages.rules import MessageState
-from clinic_dispatch_plugin.messages.tables import Attempt, Audit, Message
+from clinic_dispatch_plugin.messages.tables import Attempt, Message
 
 #: Ids one statement of a search without an index looks at, so that no page waits long.
 SPAN = 100_000
@@ -28,6 +29,8 @@ SPAN = 100_000
 _OVERLAP = timedelta(hours=1)
 #: Ids one statement asks for.
 PORTION = 500
+#: Answers of one cause that are looked for apart.
+MOST_PARTS = 100
 
 _SHOWN = (
     Message.id,
@@ -79,7 +82,12 @@ class Segment:
         if self.channel:
             found.append(Message.channel == self.channel)
         if self.answer_ids is not None:
-            found.append(Message.answer_id.in_(self.answer_ids))
+            one = len(self.answer_ids) == 1
+            found.append(
+                Message.answer_id == self.answer_ids[0]
+                if one
+                else Message.answer_id.in_(self.answer_ids)
+            )
         if self.since is not None:
             found.append(Message.created_at >= self.since)
         if self.until is not None:
@@ -151,6 +159,26 @@ def page_query(
     segment: Segment, *, beyond: int | None, limit: int, newer: bool
 ) -> Select[*tuple[Any, ...]]:
     """The statement of :func:`page`."""
+    several = segment.answer_ids if segment.mailing_id is None else None
+    if several is not None and 1 < len(several) <= MOST_PARTS:
+        # Each answer's newest by its own index: together they would be sought by walking along all messages.
+        parts = [
+            select(
+                _page_of_one(
+                    replace(segment, answer_ids=(one,)), beyond, limit, newer=newer
+                ).subquery()
+            )
+            for one in several
+        ]
+        whole = union_all(*parts).subquery()
+        order = whole.c.id if newer else whole.c.id.desc()
+        return select(whole).order_by(order).limit(limit)
+    return _page_of_one(segment, beyond, limit, newer=newer)
+
+
+def _page_of_one(
+    segment: Segment, beyond: int | None, limit: int, *, newer: bool
+) -> Select[*tuple[Any, ...]]:
     query: Select[*tuple[Any, ...]] = select(*_SHOWN).where(*segment.conditions()).limit(limit)
     if newer:
         query = query.order_by(Message.id)
@@ -200,9 +228,14 @@ def mailings(connection: Connection, ids: Iterable[int]) -> dict[int, RowMapping
     return {row["id"]: row for row in connection.execute(query).mappings()}
 
 
-def recent_mailings(connection: Connection, limit: int) -> Sequence[RowMapping]:
-    """The newest mailings, for choosing one."""
+def recent_mailings(connection: Connection, limit: int, *, name: str = "") -> Sequence[RowMapping]:
+    """The newest mailings, for choosing one; with a name those that have these words in theirs."""
     query = select(Mailing.id, Mailing.name).where(Mailing.state != "draft")
+    for word in name.split()[:6]:
+        ways = {word, word.lower(), word.upper(), word.title()}
+        query = query.where(
+            or_(*(Mailing.name.icontains(way, autoescape=True) for way in sorted(ways)))
+        )
     return connection.execute(query.order_by(Mailing.id.desc()).limit(limit)).mappings().all()
 
 
@@ -277,31 +310,6 @@ def attempts(connection: Connection, message_id: int) -> Sequence[RowMapping]:
     return connection.execute(query.order_by(Attempt.number)).mappings().all()
 
 
-def audit_of_message(connection: Connection, message_id: int) -> Sequence[RowMapping]:
-    """Who did what to a message."""
-    query = select(Audit.__table__).where(Audit.message_id == message_id)
-    return connection.execute(query.order_by(Audit.id)).mappings().all()
-
-
-def corrected_here(connection: Connection, ids: Sequence[int]) -> set[int]:
-    """Those of ``ids`` whose address a person corrected for the message alone."""
-    if not ids:
-        return set()
-    query = select(Audit.message_id, Audit.details).where(
-        Audit.message_id.in_(list(ids)), Audit.action == "correct_address"
-    )
-    latest = {row.message_id: row.details for row in connection.execute(query.order_by(Audit.id))}
-    return {found for found, details in latest.items() if not (details or {}).get("saved")}
-
-
-def audit_of_mailing(connection: Connection, mailing_id: int) -> Sequence[RowMapping]:
-    """Who did what to a mailing as a whole."""
-    query = select(Audit.__table__).where(
-        Audit.mailing_id == mailing_id, Audit.message_id.is_(None)
-    )
-    return connection.execute(query.order_by(Audit.id)).mappings().all()
-
-
 def count_by_answer(connection: Connection, answer_ids: Iterable[int] | None) -> dict[int, int]:
     """How many messages each answer explains."""
     query = select(Message.answer_id, func.count()).where(Message.answer_id.is_not(None))
@@ -356,22 +364,16 @@ def chosen(
 
 
 def same_address(
-    connection: Connection,
-    *,
-    mailing_id: int,
-    channel: str,
-    address: str,
-    but: int,
-    limit: int = 20,
+    connection: Connection, row: Mapping[Any, Any], *, limit: int = 20
 ) -> Sequence[RowMapping]:
-    """Other messages of a mailing to this address that went out or will."""
+    """Other messages of a row's mailing to its address that went out or will."""
     query = (
         select(Message.__table__)
         .where(
-            Message.mailing_id == mailing_id,
-            Message.channel == channel,
-            func.lower(Message.address) == address.lower(),
-            Message.id != but,
+            Message.mailing_id == row["mailing_id"],
+            Message.channel == row["channel"],
+            func.lower(Message.address) == row["address"].lower(),
+            Message.id != row["id"],
             Message.state != MessageState.SKIPPED.value,
         )
         .limit(limit)

@@ -10,6 +10,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from clinic_dispatch_plugin.host.types import Action
 from clinic_dispatch_plugin.messages import forms, showing
 from clinic_dispatch_plugin.messages.causes import Remedy, Summary, mailing_summary
+from clinic_dispatch_plugin.messages.holds import why_on_hold
 from clinic_dispatch_plugin.messages.list_views import page_links
 from clinic_dispatch_plugin.messages.lists import list_messages
 from clinic_dispatch_plugin.registry import current_dispatch
@@ -38,6 +39,7 @@ def show_mailing(mailing_id: int) -> AnyResponse:
     arguments = query.arguments(mailing=None)
     return render_page(
         "clinic_dispatch/messages/mailing.html",
+        422 if query.fault else 200,
         active="mailings",
         summary=summary,
         mailing=summary.mailing,
@@ -59,6 +61,7 @@ def show_mailing(mailing_id: int) -> AnyResponse:
         workers_missing=is_live(summary) and showing.workers_missing(),
         showing=showing,
         Remedy=Remedy,
+        why_on_hold=why_on_hold,
         links=_links(mailing_id),
     )
 

@@ -10,7 +10,7 @@ from clinic_dispatch_plugin.messages.causes import Remedy, remedy
 from clinic_dispatch_plugin.messages.contents import Contents, look_at_contents
 from clinic_dispatch_plugin.messages.detail import Detail, message_detail
 from clinic_dispatch_plugin.messages.report import support_report
-from clinic_dispatch_plugin.messages.rules import MessageState
+from clinic_dispatch_plugin.messages.rules import MessageState, new_key
 from clinic_dispatch_plugin.messages.timeline import timeline
 from clinic_dispatch_plugin.registry import current_dispatch
 from clinic_dispatch_plugin.web.auth import acting, requires
@@ -76,6 +76,12 @@ def _page(detail: Detail, contents: Contents | None) -> Response:
         once_more_url=showing.link("send_once_more", message_id=line.id)
         if line.state in (MessageState.SENT, MessageState.DELIVERED)
         else "",
+        once=new_key(),
+        repeats=[
+            mailing_id
+            for deed in detail.trail
+            if (mailing_id := (deed["details"] or {}).get("mailing"))
+        ],
         notice=text,
         notice_kind=kind,
         back=forms.clean_back(),

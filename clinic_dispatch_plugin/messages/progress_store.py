@@ -211,6 +211,7 @@ def text_of(connection: Connection, mailing_id: int) -> RowMapping:
             Mailing.purpose,
             Mailing.channel,
             Mailing.not_after,
+            Mailing.source,
             Revision.subject,
             Revision.body,
             Revision.html,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -16,7 +17,8 @@ from clinic_dispatch_plugin.error_reference.answers import Explained, explained
 from clinic_dispatch_plugin.error_reference.service import note_answer
 from clinic_dispatch_plugin.host.types import Actor
 from clinic_dispatch_plugin.messages import moves_store, store
-from clinic_dispatch_plugin.messages.afresh import Fresh, fresh_facts
+from clinic_dispatch_plugin.messages.afresh import Fresh
+from clinic_dispatch_plugin.messages.awaited import awaited_messages
 from clinic_dispatch_plugin.messages.mailing_rules import MailingState
 from clinic_dispatch_plugin.messages.rules import (
     MessageState,
@@ -52,10 +54,14 @@ class Refusal(StrEnum):
     DUPLICATE = "duplicate"
     #: The mailing's last moment has passed.
     EXPIRED = "expired"
+    #: The recipient unsubscribed from messages for this purpose.
+    UNSUBSCRIBED = "unsubscribed"
     #: No account is configured for its channel.
     NO_ROUTE = "no_route"
     #: It has no address: give it one.
     NO_ADDRESS = "no_address"
+    #: The worker that had it is not proved dead, and may still say what became of it.
+    AWAITED = "awaited"
     #: It is in another state by now, or no such message is there for this person.
     MOVED_ON = "moved_on"
 
@@ -78,58 +84,20 @@ class Outcome:
 
     done: int = 0
     refused: Counter[Refusal] = field(default_factory=Counter)
+    #: When the last of those whose worker is still awaited may be decided.
+    awaited_until: datetime | None = None
 
     @property
     def left(self) -> int:
         """How many did not move."""
         return sum(self.refused.values())
 
-
-def resend(dispatch: Dispatch, actor: Actor, chosen: Chosen) -> Outcome:
-    """Send undelivered or skipped messages again; a finished mailing runs again, what failed stays on the attempts.
-
-    An address that was mended on the patient's card is used. A block made by the program is lifted, as a person
-    ordered it; what the recipient asked for themselves stays, and consent is asked of the host once more
-    before anything goes out.
-    """
-    outcome = Outcome()
-    for ids in batches(dispatch, actor, chosen, RESENDABLE):
-        facts = fresh_facts(dispatch, ids)
-
-        def work(
-            connection: Connection, ids: list[int] = ids, facts: Mapping[int, Fresh] = facts
-        ) -> Outcome:
-            return _resend(dispatch, connection, actor, ids, facts)
-
-        _add(outcome, dispatch.database.run(work))
-    _ring(dispatch, outcome)
-    return outcome
-
-
-def _resend(
-    dispatch: Dispatch,
-    connection: Connection,
-    actor: Actor,
-    ids: Sequence[int],
-    facts: Mapping[int, Fresh],
-) -> Outcome:
-    rows, outcome = movable(dispatch, connection, ids, RESENDABLE, facts)
-    for row in rows:
-        fresh = facts.get(row["id"], Fresh())
-        if fresh.data is not None:
-            moves_store.set_data(connection, row["id"], fresh.data)
-        if fresh.address is not None:
-            moves_store.set_address(connection, row["id"], fresh.address)
-    unblock_addresses(
-        connection,
-        [
-            {**row, "address": facts.get(row["id"], Fresh()).address or row["address"]}
-            for row in rows
-        ],
-    )
-    return queue_again(
-        dispatch, connection, actor, rows, outcome, action="resend", states=RESENDABLE
-    )
+    def add(self, part: Outcome) -> None:
+        """Count another portion's too."""
+        self.done += part.done
+        self.refused.update(part.refused)
+        moments = [each for each in (self.awaited_until, part.awaited_until) if each is not None]
+        self.awaited_until = max(moments, default=None)
 
 
 def movable(
@@ -219,7 +187,7 @@ def audit(
     connection: Connection,
     actor: Actor,
     action: str,
-    rows: Iterable[RowMapping],
+    rows: Iterable[Mapping[Any, Any]],
     details: Mapping[str, Any] | None = None,
 ) -> None:
     """Write down who did this to these messages."""
@@ -248,6 +216,8 @@ def settle_uncertain(
 ) -> Outcome:
     """A person decides about messages of which nobody knows whether they were sent.
 
+    Nothing is decided while the worker that had the message may still come back and say what became of it.
+
     :param may_arrive_twice: needed for sending again: the person was told, and wants it.
     :raises NotConfirmed: it is missing.
     """
@@ -259,7 +229,7 @@ def settle_uncertain(
         def work(connection: Connection, ids: list[int] = ids) -> Outcome:
             return _settle(dispatch, connection, actor, ids, choice)
 
-        _add(outcome, dispatch.database.run(work))
+        outcome.add(dispatch.database.run(work))
     _ring(dispatch, outcome)
     return outcome
 
@@ -272,7 +242,13 @@ def _settle(
     choice: Settlement,
 ) -> Outcome:
     states = [MessageState.UNCERTAIN]
+    awaited = awaited_messages(dispatch, connection, ids)
+    ids = [each for each in ids if each not in awaited]
+    held = Outcome(awaited_until=max(awaited.values(), default=None))
+    if awaited:
+        held.refused[Refusal.AWAITED] = len(awaited)
     rows, outcome = movable(dispatch, connection, ids, states)
+    outcome.add(held)
     details = {"choice": choice.value}
     if choice is Settlement.SEND_AGAIN:
         details["may_arrive_twice"] = "confirmed"
@@ -287,7 +263,7 @@ def _settle(
             details=details,
         )
     # What became of it can be said of a cancelled mailing's message, too.
-    outcome = Outcome()
+    outcome = held
     found = moves_store.locked(connection, ids, frozenset(states))
     arrived = choice is Settlement.ARRIVED
     answer_id = None
@@ -319,7 +295,7 @@ def retry_now(dispatch: Dispatch, actor: Actor, chosen: Chosen) -> Outcome:
                 done.refused[Refusal.MOVED_ON] += missing
             return done
 
-        _add(outcome, dispatch.database.run(work))
+        outcome.add(dispatch.database.run(work))
     _ring(dispatch, outcome)
     return outcome
 
@@ -371,11 +347,6 @@ def unsubscribe(dispatch: Dispatch, token: str) -> bool:
 def refused(refusal: Refusal) -> Counter[Refusal]:
     """One message that stayed as it is."""
     return Counter([refusal])
-
-
-def _add(whole: Outcome, part: Outcome) -> None:
-    whole.done += part.done
-    whole.refused.update(part.refused)
 
 
 def _ring(dispatch: Dispatch, outcome: Outcome) -> None:

@@ -8,11 +8,14 @@ from typing import Any
 from werkzeug.routing import BuildError
 
 from clinic_dispatch_plugin.error_reference.answers import Explained
+from clinic_dispatch_plugin.host.types import Action
+from clinic_dispatch_plugin.messages import correction
 from clinic_dispatch_plugin.messages.causes import Cause, Remedy, remedy
 from clinic_dispatch_plugin.messages.lists import Line
 from clinic_dispatch_plugin.messages.rules import MessageState
 from clinic_dispatch_plugin.registry import current_dispatch
 from clinic_dispatch_plugin.web import words
+from clinic_dispatch_plugin.web.auth import allowed
 from clinic_dispatch_plugin.web.i18n import N_, _, format_number, language, n_
 from clinic_dispatch_plugin.web.layout import url
 
@@ -87,7 +90,27 @@ def cause_choices(causes: Sequence[Cause]) -> list[tuple[str, str]]:
 
 def heading(cause: Cause) -> str:
     """A cause's name in the list: its note, and of one that nobody described its code."""
-    return _("Error {code}, not described yet", code=cause.code) if cause.general else cause.note
+    return _undescribed(cause.code) if cause.general else cause.note
+
+
+def _undescribed(code: str) -> str:
+    return _("Error {code}, not described yet", code=code)
+
+
+def all_cause_choices(
+    found: Sequence[tuple[str, Explained]], chosen: str, chosen_note: str
+) -> list[tuple[str, str]]:
+    """The filter by cause in the list of all messages; what is chosen is always among them.
+
+    :param found: causes that occurred, with an answer that speaks for each.
+    """
+    choices = [
+        (token, _undescribed(answer.code) if answer.general else note(answer))
+        for token, answer in found
+    ]
+    if chosen and chosen not in dict(choices):
+        choices.append((chosen, chosen_note or chosen))
+    return [("", _("All causes")), *choices]
 
 
 def note(answer: Explained) -> str:
@@ -107,6 +130,13 @@ def hint(line: Line) -> str:
     if answer.general and answer.sample:
         return _("The service wrote: “{words}”", words=answer.sample)
     return answer.text("what_helps", language())
+
+
+def may_correct(ref: str) -> bool:
+    """Whether who acts can give a message of this patient (or of none) another address."""
+    if not allowed(Action.SEND):
+        return False
+    return correction.may_correct(current_dispatch(), ref, may_read=allowed(Action.VIEW_CONTENTS))
 
 
 def address_helps(line: Line) -> bool:

@@ -24,7 +24,14 @@ from sqlalchemy import (
 )
 
 from clinic_dispatch_plugin.database.base import db_now
-from clinic_dispatch_plugin.messages.blocks_store import block, blocked, unblock, write_audit
+from clinic_dispatch_plugin.messages.blocks_store import (
+    block,
+    blocked,
+    subscribe_again,
+    unblock,
+    unsubscribed,
+    write_audit,
+)
 from clinic_dispatch_plugin.messages.mailing_tables import Mailing
 from clinic_dispatch_plugin.messages.progress_store import (
     HARMFUL_RUNS,
@@ -84,9 +91,11 @@ __all__ = [
     "settle_sent",
     "skip_leased",
     "skip_rest",
+    "subscribe_again",
     "text_of",
     "those_there",
     "unblock",
+    "unsubscribed",
     "waiting",
     "write_audit",
 ]

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from sqlalchemy import RowMapping
 
-from clinic_dispatch_plugin.messages.detail import Detail, Try
+from clinic_dispatch_plugin.messages.detail import Detail, Heard, Try
 from clinic_dispatch_plugin.messages.rules import MessageState
 from clinic_dispatch_plugin.web import words
 from clinic_dispatch_plugin.web.i18n import N_, _, language
@@ -16,6 +16,7 @@ from clinic_dispatch_plugin.web.i18n import N_, _, language
 #: What people did, by the name in the audit trail.
 DEEDS: Mapping[str, str] = {
     "resend": N_("Sent again by {who}"),
+    "subscribe_again": N_("“The patient wants these messages again”, says {who}"),
     "correct_address": N_("Address corrected by {who}"),
     "retry_now": N_("Next try brought forward by {who}"),
     "view_contents": N_("Contents looked at by {who}"),
@@ -34,6 +35,18 @@ TRIED: Mapping[str, str] = {
     "refused": N_("Try {number}: refused"),
     "uncertain": N_("Try {number}: no answer came, so nobody knows"),
     "withdrawn": N_("Try {number}: never handed over"),
+}
+_TOLD = ("complaint", "tie_bounce")
+#: What mails say that come later, and how it looks.
+HEARD: Mapping[str, tuple[str, str]] = {
+    "failed": (N_("A mail came back: not delivered"), "bad"),
+    "delayed": (N_("A mail says: delayed, it is still being tried"), "wait"),
+    "delivered": (N_("A mail says: delivered"), "ok"),
+    "relayed": (N_("A mail says: passed on to a system that reports nothing"), ""),
+    "expanded": (N_("A mail says: passed on to several recipients"), ""),
+    "complained": (N_("The recipient reported the mail as unwanted: no more promotions"), "bad"),
+    "replied": (N_("An automatic reply came"), ""),
+    "": (N_("A mail about it came back"), ""),
 }
 
 
@@ -62,9 +75,12 @@ def _events(detail: Detail) -> Iterator[Event]:
     yield Event(at=line.created_at, text=planned, more=detail.mailing["name"])
     for each in detail.tries:
         yield _tried(each)
+    for mail in detail.heard:
+        yield _told(mail)
     for deed in detail.trail:
         # The frame with the HTML belongs to a page that was looked at; once is enough to read here.
-        if (deed["details"] or {}).get("reason") != "html":
+        # A complaint and a mail tied by hand stand there already as the mails they came with.
+        if (deed["details"] or {}).get("reason") != "html" and deed["action"] not in _TOLD:
             yield _deed(deed)
     if line.final_at is not None and (ours := _decided(detail)):
         yield ours
@@ -80,8 +96,25 @@ def _tried(each: Try) -> Event:
         text=_(TRIED.get(each.state, each.state), number=each.number)
         + (f" – {note}" if note else ""),
         more=via,
-        raw=each.text,
+        raw=each.service_wrote,
         css=words.attempt_state(each.state).css,
+    )
+
+
+def _told(mail: Heard) -> Event:
+    """What a mail said that came later; of which try stands under it."""
+    label, css = HEARD.get(mail.action, HEARD[""])
+    note = mail.answer.text("short", language()) if mail.answer else ""
+    more = [_("about try {number}", number=mail.number)] if mail.number is not None else []
+    if mail.tied_by:
+        more.append(_("assigned by {who}", who=mail.tied_by))
+    # A complaint's answer only says why nothing more is sent; the line says it better.
+    shown = note if mail.action in ("failed", "delayed") else ""
+    return Event(
+        at=mail.at,
+        text=_(label) + (f" – {shown}" if shown else ""),
+        more=", ".join(more),
+        css=css,
     )
 
 

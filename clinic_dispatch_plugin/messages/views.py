@@ -25,6 +25,12 @@ def register(blueprint: Blueprint) -> None:
     add("/messages/<int:message_id>/contents.html", "message_html", message_views.show_html)
     add("/messages/<int:message_id>/report.txt", "support_report", message_views.download_report)
     add("/messages/resend", "resend_messages", action_views.resend_messages, methods=["POST"])
+    add(
+        "/messages/<int:message_id>/resend-unsubscribed",
+        "resend_unsubscribed",
+        action_views.resend_unsubscribed,
+        methods=["POST"],
+    )
     add("/messages/settle", "settle_messages", action_views.settle_messages, methods=["POST"])
     add("/messages/retry", "retry_messages", action_views.retry_messages, methods=["POST"])
     add(

@@ -11,7 +11,7 @@ from redis import Redis
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
-from rq import Queue
+from rq import Queue, Worker
 
 from clinic_dispatch_plugin.channels.faults import fail_point
 from clinic_dispatch_plugin.queue import names
@@ -65,6 +65,15 @@ class Doorbell:
             return bool(self.client().ping())
         except (RedisError, OSError):
             return False
+
+    def listeners(self) -> list[str]:
+        """Names of the RQ workers on our queues, ours and plain ones, idle or not."""
+        ours = set(names.queue_names(self._prefix))
+        try:
+            found = Worker.all(connection=self.client())
+            return sorted(worker.name for worker in found if ours & set(worker.queue_names()))
+        except (RedisError, OSError):
+            return []
 
     def _enqueue(self, queue: str, function: str, *args: int) -> bool:
         fail_point("enqueue.before")

@@ -1,4 +1,5 @@
-// Counts while a mailing goes out, then opens its list of messages. Without this script the page comes again by itself.
+// Counts while a mailing goes out, then opens its list of messages. Without this script the page comes again by itself:
+// its address has a refresh header, which no script can take back. So the script first asks for the page without one.
 
 const FIRST = 1000;
 const SLOWEST = 5000;
@@ -14,10 +15,14 @@ let looks = 0;
 let before = "";
 let spokenAt = 0;
 
+function again() {
+  window.location.replace(`${box.dataset.again}?live=1`);
+}
+
 async function look() {
   const response = await fetch(box.dataset.progress, { headers: { Accept: "application/json" } }).catch(() => null);
   if (response?.status === 401 || response?.status === 403 || response?.status === 404) {
-    window.location.reload();
+    again();
     return;
   }
   const found = response?.ok ? await response.json().catch(() => null) : null;
@@ -26,7 +31,7 @@ async function look() {
     return;
   }
   if (found && found.state !== box.dataset.state) {
-    window.location.reload();
+    again();
     return;
   }
   if (found) show(found);
@@ -45,4 +50,13 @@ function show(found) {
   }
 }
 
-setTimeout(look, FIRST);
+const here = new URL(window.location.href);
+const live = here.searchParams.get("live") === "1";
+here.searchParams.set("live", "1");
+if (live) {
+  // The address stays the one people keep and send to each other.
+  window.history.replaceState(null, "", box.dataset.again);
+  setTimeout(look, FIRST);
+} else {
+  window.location.replace(here);
+}

@@ -7,11 +7,10 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from flask import abort, current_app, request
-from werkzeug.exceptions import HTTPException, ServiceUnavailable
 
 from clinic_dispatch_plugin.host.types import Action, Actor
 from clinic_dispatch_plugin.registry import current_dispatch
-from clinic_dispatch_plugin.web.i18n import _
+from clinic_dispatch_plugin.web.asking import ask
 from clinic_dispatch_plugin.web.memory import of_request
 
 log = logging.getLogger(__name__)
@@ -21,10 +20,6 @@ KIB = 1024
 MIB = 1024 * KIB
 #: Bytes a request may bring unless its view says otherwise.
 BODY_LIMIT = MIB
-
-
-class HostFailed(ServiceUnavailable):
-    """The clinic's own system did not answer a question of ours; shown as a page with status 503."""
 
 
 def requires(action: Action, *, max_body: int = BODY_LIMIT) -> Callable[[View], View]:
@@ -67,7 +62,7 @@ def current_actor() -> Actor | None:
     """
     memory = of_request()
     if "actor" not in memory:
-        memory["actor"] = _ask("current_actor", current_dispatch().host.current_actor)
+        memory["actor"] = ask("current_actor", current_dispatch().host.current_actor)
     return memory["actor"]  # type: ignore[no-any-return]
 
 
@@ -90,21 +85,9 @@ def allowed(action: Action | str) -> bool:
         actor = current_actor()
         host = current_dispatch().host
         known[action] = actor is not None and bool(
-            _ask("is_allowed", lambda: host.is_allowed(actor, action))
+            ask("is_allowed", lambda: host.is_allowed(actor, action))
         )
     return known[action]
-
-
-def _ask(question: str, ask: Callable[[], Any]) -> Any:
-    try:
-        return ask()
-    except HTTPException:  # the host's deliberate answer, such as its way to the log-in
-        raise
-    except Exception as error:
-        log.exception("the host adapter's %s() failed", question)
-        raise HostFailed(
-            _("The clinic's system did not answer. Please try again in a moment.")
-        ) from error
 
 
 def check_request() -> None:

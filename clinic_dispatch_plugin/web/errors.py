@@ -164,8 +164,11 @@ def _page(code: int, *, title: str, advice: str) -> Response:
     context = {"code": code, "title_text": title, "advice": advice}
     try:
         html = framed(render_body("clinic_dispatch/error.html", **context))
-    except Exception:
-        log.exception("the error page itself failed; it is shown without the host's layout")
+    except Exception as failure:
+        log.error(
+            "the error page itself failed; it is shown without the host's layout: %s",
+            places(failure),
+        )
         memory.update(no_nav=True, force_plain=True)
         html = framed(render_body("clinic_dispatch/error.html", **context))
     response = Response(html, code)

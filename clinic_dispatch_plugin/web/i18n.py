@@ -17,6 +17,7 @@ from babel.numbers import format_decimal
 from flask import has_request_context, request
 from markupsafe import Markup, escape
 
+from clinic_dispatch_plugin.queue.context import places
 from clinic_dispatch_plugin.registry import current_dispatch
 from clinic_dispatch_plugin.web.memory import of_request
 
@@ -109,8 +110,10 @@ def _language() -> str:
     dispatch = current_dispatch()
     try:
         said = dispatch.host.locale()
-    except Exception:
-        log.exception("the host adapter's locale() failed; the browser's language is used")
+    except Exception as error:
+        log.error(
+            "the host adapter's locale() failed; the browser's language is used: %s", places(error)
+        )
         said = None
     short = (said or "").replace("_", "-").split("-")[0].lower()
     if short in LANGUAGES:

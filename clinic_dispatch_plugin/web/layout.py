@@ -16,6 +16,7 @@ from werkzeug.routing import BuildError
 
 from clinic_dispatch_plugin.config import ConfigurationError
 from clinic_dispatch_plugin.host.types import Action, Layout
+from clinic_dispatch_plugin.queue.context import places
 from clinic_dispatch_plugin.registry import current_dispatch
 from clinic_dispatch_plugin.web import i18n, words
 from clinic_dispatch_plugin.web.auth import allowed
@@ -88,7 +89,6 @@ def _make_environment(app: Flask) -> Environment:
         language=i18n.language,
         format_time=i18n.format_time,
         format_day=i18n.format_day,
-        format_clock=i18n.format_clock,
         format_number=i18n.format_number,
         csrf_field=csrf_field,
         csrf_token=csrf_token,
@@ -160,13 +160,17 @@ def count_drafts() -> int:
 
 def framed(page: Page) -> str:
     """The finished page in the host's layout; on a plain one of ours where that does not show it."""
-    for layout in (host_layout(), PLAIN):
+    for layout in (_layout_or_plain(), PLAIN):
         try:
-            html = _in_layout(page, layout)
-        except Exception:
+            html = in_layout(page, layout)
+        except Exception as error:
             if layout is PLAIN:
                 raise
-            log.exception("the host's layout %s failed; a plain page is shown", layout.template)
+            log.error(
+                "the host's layout %s failed; a plain page is shown: %s",
+                layout.template,
+                places(error),
+            )
             continue
         if MARKER in html:
             of_request()["plain"] = layout is PLAIN
@@ -178,6 +182,14 @@ def framed(page: Page) -> str:
             layout.block,
         )
     raise AssertionError("the plain page lacks its marker")
+
+
+def _layout_or_plain() -> Layout:
+    try:
+        return host_layout()
+    except Exception as error:
+        log.error("the host adapter's layout() failed; a plain page is shown: %s", places(error))
+        return PLAIN
 
 
 def host_layout() -> Layout:
@@ -193,7 +205,8 @@ def host_layout() -> Layout:
     return layout or PLAIN
 
 
-def _in_layout(page: Page, layout: Layout) -> str:
+def in_layout(page: Page, layout: Layout) -> str:
+    """A page in a layout, whether it shows there or not."""
     host = current_dispatch().host
     context: dict[str, Any] = {
         "cd_frame": frame(current_app, layout),
@@ -264,7 +277,7 @@ def layout_problem(app: Flask) -> str:
         try:
             layout = host_layout()
             page = Page(title="check", body=Markup(f"<div {MARKER}></div>"))
-            shown = MARKER in _in_layout(page, layout)
+            shown = MARKER in in_layout(page, layout)
         except Exception as error:
             return f"the layout cannot be rendered: {type(error).__name__}: {error}"
     if shown:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
 from dataclasses import dataclass
 
-from flask import has_request_context, request
+from flask import Flask, has_request_context, request
+from jinja2 import TemplateNotFound, meta
+from markupsafe import Markup, escape
 
-from clinic_dispatch_plugin.host.types import Action
+from clinic_dispatch_plugin.host.types import Action, Actor
+from clinic_dispatch_plugin.queue.context import places
 from clinic_dispatch_plugin.registry import current_dispatch
 from clinic_dispatch_plugin.web.auth import allowed
 from clinic_dispatch_plugin.web.csrf import NAME
 from clinic_dispatch_plugin.web.i18n import N_, _
-from clinic_dispatch_plugin.web.layout import count_drafts, url
+from clinic_dispatch_plugin.web.layout import PLAIN, Page, count_drafts, host_layout, in_layout, url
+from clinic_dispatch_plugin.web.memory import of_request
 
 log = logging.getLogger(__name__)
 
@@ -48,9 +53,10 @@ def dispatch_menu() -> list[MenuItem]:
             _item("messages", N_("Dispatch"), here=here),
             _item("reference", N_("Mailing errors"), here=here, badge=_badge()),
         ]
-    except Exception:
-        log.exception(
-            "the menu of clinic_dispatch could not be made; the host's page goes without it"
+    except Exception as error:
+        log.error(
+            "the menu of clinic_dispatch could not be made; the host's page goes without it: %s",
+            places(error),
         )
         return []
 
@@ -77,6 +83,44 @@ def _badge() -> int:
         count, seconds = 0, FAILED_SECONDS
     cache[_CACHE] = (time.monotonic() + seconds, count)
     return count
+
+
+def menu_shown(app: Flask) -> bool | None:
+    """For the doctor: whether the host's layout leads to our pages; None: no layout is named.
+
+    A layout that shows its menu to those alone who signed in with the host is believed where it asks for ours.
+    """
+    with app.test_request_context("/"):
+        memory = of_request()
+        memory["actor"] = Actor(ref="doctor", name="doctor")
+        memory["allowed"] = dict.fromkeys(Action, True)
+        layout = host_layout()
+        if layout is PLAIN:
+            return None
+        html = in_layout(Page(title="check", body=Markup("")), layout)
+        addresses = [re.escape(str(escape(url(key)))) for key in ("messages", "reference")]
+    shown = all(re.search(f"[\"'=]{address}[\"'\\s>]", html) for address in addresses)
+    return shown or _asks_for_menu(app, layout.template)
+
+
+def _asks_for_menu(app: Flask, template: str) -> bool:
+    """Whether a template, or one it is made of, names our menu or our pages."""
+    environment = app.jinja_env
+    left, seen = [template], set[str]()
+    while left and environment.loader is not None:
+        name = left.pop()
+        if name in seen:
+            continue
+        seen.add(name)
+        try:
+            source = environment.loader.get_source(environment, name)[0]
+        except TemplateNotFound:
+            continue
+        if "dispatch_menu" in source or f"{NAME}.messages" in source:
+            return True
+        parts = meta.find_referenced_templates(environment.parse(source))
+        left += [part for part in parts if part is not None]
+    return False
 
 
 def forget_badge() -> None:

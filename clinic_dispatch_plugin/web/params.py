@@ -41,6 +41,18 @@ def text_arg(name: str, *, limit: int = 200) -> str:
     return clean(request.args.get(name, ""))[:limit]
 
 
+def over(length: int, limit: int) -> str:
+    """What is said of a text that is too long; empty where it is not."""
+    if length <= limit:
+        return ""
+    return n_(
+        "{n} character too many; at most {limit} are possible.",
+        "{n} characters too many; at most {limit} are possible.",
+        length - limit,
+        limit=limit,
+    )
+
+
 def int_arg(name: str, default: int, *, least: int = 0, most: int = LARGEST_ID) -> int:
     """A number of the address.
 
@@ -148,17 +160,8 @@ class Form:
         value = clean(typed, multiline=multiline) if isinstance(typed, str) else ""
         if required and not value:
             self.fault(name, _("Please fill this in."))
-        if len(value) > limit:
-            over = len(value) - limit
-            self.fault(
-                name,
-                n_(
-                    "{n} character too many; at most {limit} are possible.",
-                    "{n} characters too many; at most {limit} are possible.",
-                    over,
-                    limit=limit,
-                ),
-            )
+        if fault := over(len(value), limit):
+            self.fault(name, fault)
             return value[:limit]
         return value
 

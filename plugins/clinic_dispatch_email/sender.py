@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import logging
 import selectors
-import socket
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 
 from clinic_dispatch_email.connection import Connection, Phase, Surroundings
 from clinic_dispatch_email.mime import CannotSendError, Composer
+from clinic_dispatch_email.names import Names
 from clinic_dispatch_email.problems import no_connection, reason_of
 from clinic_dispatch_email.settings import EmailSettings, client_tls
 from clinic_dispatch_email.transactions import Flight, Take
-from clinic_dispatch_email.transport import AddressInfo
 from clinic_dispatch_plugin.api import (
     AccountError,
     Answer,
@@ -39,8 +38,6 @@ _SLOW = 0.2
 _LOOK = 0.02
 #: Seconds without new connections after the relay refused one of several.
 _ENOUGH_FOR_NOW = 30.0
-#: Seconds an answer of the name service is used.
-_NAME_LASTS = 300.0
 #: Seconds for goodbyes at the end.
 _GOODBYE = 2.0
 
@@ -55,8 +52,7 @@ class EmailSender:
         self._results: deque[SendResult] = deque()
         self._connections: list[Connection] = []
         self._shared: Surroundings | None = None
-        self._addresses: Sequence[AddressInfo] = ()
-        self._addresses_until = 0.0
+        self._names = Names(settings.host, settings.port, timeout=settings.connect_timeout)
         self._no_more_until = 0.0
         self._looked_at = 0.0
         self._progress_at = 0.0
@@ -155,7 +151,7 @@ class EmailSender:
                 self._fatal = self._fatal or error
             elif error is not None:
                 self._failed = error
-                self._addresses_until = 0.0  # its name may mean another machine by now
+                self._names.forget()
                 if self._alive():  # the relay wants fewer of us
                     self._no_more_until = time.monotonic() + _ENOUGH_FOR_NOW
 
@@ -255,23 +251,15 @@ class EmailSender:
 
     def _open(self) -> None:
         try:
-            connection = Connection(self._surroundings(), self._resolved())
+            # With nothing open there is nothing that waiting could hold up.
+            addresses = self._names.addresses(wait=not self._connections)
+            connection = Connection(self._surroundings(), addresses)
         except OSError as problem:
             where = f"{self._settings.host}:{self._settings.port}"
             self._failed = ConnectionFailed(no_connection(reason_of(problem), where=where))
             return
         self._connections.append(connection)
         self._bury()
-
-    def _resolved(self) -> Sequence[AddressInfo]:
-        now = time.monotonic()
-        if now >= self._addresses_until:
-            settings = self._settings
-            self._addresses = socket.getaddrinfo(
-                settings.host, settings.port, type=socket.SOCK_STREAM
-            )
-            self._addresses_until = now + _NAME_LASTS
-        return self._addresses
 
     def _surroundings(self) -> Surroundings:
         if self._shared is None:

@@ -18,6 +18,10 @@ URL = "CLINIC_DISPATCH_EMAIL_URL"
 FROM = "CLINIC_DISPATCH_EMAIL_FROM"
 
 EXAMPLE = "smtp+starttls://user:password@mail.clinic.example:587"
+ENCODE = (
+    "write / ? # @ : [ ] and % inside a user name or password as"
+    " %2F %3F %23 %40 %3A %5B %5D and %25."
+)
 #: Scheme to the port it means: 25 is for relays, 465 and 587 for submission (RFC 8314 3.3).
 PORTS = {"smtp": 25, "smtps": 465, "smtp+starttls": 587}
 
@@ -124,7 +128,7 @@ def client_tls(settings: EmailSettings) -> ssl.SSLContext:
 
 
 def _wrong(url: str, advice: str) -> ConfigurationError:
-    return ConfigurationError(URL, url, advice, secret="@" in url)
+    return ConfigurationError.of_url(URL, url, advice)
 
 
 def _split(url: str) -> SplitResult:
@@ -133,16 +137,20 @@ def _split(url: str) -> SplitResult:
         # Reading these is what finds brackets and ports that are wrong.
         _ = parts.hostname, parts.port
     except ValueError:
+        if _cut_off(url):
+            raise _wrong(url, ENCODE) from None
         raise _wrong(url, f"host or port cannot be read; write something like {EXAMPLE}.") from None
     if parts.scheme not in PORTS:
         raise _wrong(url, f"begin with smtp://, smtps:// or smtp+starttls://, such as {EXAMPLE}.")
     if parts.path.strip("/") or parts.fragment:
-        raise _wrong(
-            url,
-            "nothing may stand between the port and the options; write / ? # @ and : inside a user"
-            " name or password as %2F %3F %23 %40 and %3A.",
-        )
+        raise _wrong(url, f"nothing may stand between the port and the options; {ENCODE}")
     return parts
+
+
+def _cut_off(url: str) -> bool:
+    """Whether a user name or password holds a character that ends the part before the ``@`` too early."""
+    login, at, _ = url.partition("://")[2].rpartition("@")
+    return bool(at) and any(character in login for character in "/?#[]")
 
 
 def _host(url: str, parts: SplitResult) -> str:

@@ -103,6 +103,29 @@ def _reads_the_first_failure_still(page: Page) -> None:
     expect(history).to_contain_text("Adresse berichtigt von Katja Brandt")
 
 
+def test_an_address_is_saved_on_the_patients_card_from_its_row(
+    browser: Browser, demo: DemoClinic
+) -> None:
+    """A patient of the clinic's own: the row's script saves on the card, and the card shows it."""
+    with visitor(browser) as page:
+        sign_in(page, demo)
+        page.goto(f"{demo.url}/dispatch/mailings/{demo.mailing}")
+        missing = page.locator(".cd-why > li").filter(has_text="Keine Adresse hinterlegt")
+        missing.get_by_role("link", name=re.compile(r"Adressen? berichtigen")).click()
+        row = page.locator("table[data-messages] tbody tr").last
+        message = row.get_by_role("link").first.get_attribute("href")
+        here = page.url
+        row.locator('input[name="address"]').fill("vom.skript@example.org")
+        row.get_by_role("button", name="Speichern und erneut senden").click()
+        expect(page.locator("[data-announce]")).to_contain_text("Patientenkarte")
+        assert page.url == here, "the script stays in the list"
+        expect(page.locator(row_of(page, "vom.skript@example.org"))).to_be_visible()
+        page.goto(f"{demo.url}{message}")
+        expect(page.locator(".cd-timeline")).to_contain_text("in der Patientenkarte gespeichert")
+        page.get_by_role("link", name="Patientenkarte öffnen").click()
+        expect(page.get_by_label("E-Mail")).to_have_value("vom.skript@example.org")
+
+
 def _until(page: Page, done: Callable[[], bool]) -> None:
     """Look again until it is so; what waits for the worker has no sign on a page that stands still."""
     for _ in range(PATIENCE // 500):

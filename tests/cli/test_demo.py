@@ -6,8 +6,10 @@ import json
 import re
 import shutil
 import signal
+import stat
 import sys
 import urllib.error
+import urllib.parse
 import urllib.request
 from pathlib import Path
 
@@ -27,6 +29,7 @@ from tests.cli.programs import (
 MESSAGE_KEYS = [
     *("id", "mailing", "recipient", "channel", "address", "status", "note", "group", "category"),
     *("entry", "answer", "provider_id", "attempts", "created_at", "sent_at", "final_at"),
+    "line",
 ]
 
 
@@ -86,9 +89,14 @@ def test_help_needs_no_clinic(tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def second(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Demo:
     """Give a copy of the finished demo that tests may start again."""
-    place = tmp_path_factory.mktemp("second")
-    shutil.copytree(demo.folder, place / "state")
-    return Demo(ended=demo.ended, shell=Shell(place), folder=place / "state")
+    return _copied(demo, tmp_path_factory.mktemp("second"))
+
+
+def _copied(demo: Demo, place: Path) -> Demo:
+    folder = place / "state"
+    shutil.copytree(demo.folder, folder)
+    shell = Shell(place, {"CLINIC_DISPATCH_DATA_DIR": str(folder)})
+    return Demo(ended=demo.ended, shell=shell, folder=folder)
 
 
 def test_ctrl_c_ends_everything_it_started(second: Demo) -> None:
@@ -122,6 +130,58 @@ def _check_that_nobody_else_gets_in(second: Demo, url: str) -> None:
     taken = second.shell.ours("demo", "--port", port, "--data-dir", second.shell.folder / "other")
     assert taken.status == 1
     assert f"Port {port} cannot be used" in taken.err and "--port 0" in taken.err
+
+
+def test_a_later_start_says_where_it_is_whatever_became_of_the_first_mailing(
+    demo: Demo, tmp_path: Path
+) -> None:
+    later = _copied(demo, tmp_path)
+    (later.folder / "relay-mode").write_text("relaying_denied")
+    account = {
+        "CLINIC_DISPATCH_EMAIL_URL": "smtp://127.0.0.1:1",
+        "CLINIC_DISPATCH_EMAIL_FROM": "Klinik <praxis@clinic.example>",
+    }
+    assert "16 messages" in later.shell.ours("resend", "1", **account).out
+    with later.shell.running(*CLINIC_DISPATCH, "demo", "--port", "0") as program:
+        program.wait_for_output("Ctrl-C ends everything")
+        said = program.out.read_text()
+        url = re.search(r"Open (http://127\.0\.0\.1:\d+) and sign in, password demo", said)
+        assert url is not None
+        names = re.findall(r"^  (\w+)  ", said, re.MULTILINE)
+        assert {"empfang", "marketing", "verwaltung", "gast"} <= set(names)
+        for name in ("empfang", "marketing", "verwaltung", "gast"):
+            assert "<h1>" in _signed_in(url[1], name), name
+        assert program.end(signal.SIGINT) == 0
+    assert "not as foreseen" not in program.err.read_text()
+
+
+def _signed_in(url: str, name: str) -> str:
+    """The page somebody sees after signing in; fails where the form comes again."""
+    browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+    with browser.open(f"{url}/sign-in") as page:
+        token = re.search(r'name="form_token" value="([^"]+)"', page.read().decode())
+    assert token is not None
+    form = {"form_token": token[1], "username": name, "password": "demo", "next": ""}
+    with browser.open(f"{url}/sign-in", urllib.parse.urlencode(form).encode()) as page:
+        return str(page.read().decode())
+
+
+def test_a_command_beside_the_running_demo_sends_through_its_relay(
+    demo: Demo, tmp_path: Path
+) -> None:
+    later = _copied(demo, tmp_path)
+    (tmp_path / "list.csv").write_text("email,name\nanna@example.org,Anna\n")
+    (tmp_path / "text.txt").write_text("Guten Tag {{ name }}")
+    send = ("send", "--to", "list.csv", "--text", "text.txt", "--subject", "Termin", "--json")
+    with later.shell.running(*CLINIC_DISPATCH, "demo", "--json", "--port", "0") as program:
+        program.wait_for_output("\n")
+        sent = later.shell.ours(*send, "--wait", "60")
+        assert sent.status == 0 and sent.err == "", sent.err
+        assert counts_of(sent.last) == {"sent": 1}
+        assert stat.S_IMODE((later.folder / "running.json").stat().st_mode) == 0o600
+        program.end(signal.SIGINT)
+    assert not (later.folder / "running.json").exists()
+    assert "no account" in later.shell.ours(*send).err
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nobody is told that a parent died")

@@ -15,6 +15,7 @@ from tests.clinic.mailbag import LOST, MAILBOX_FULL, UNKNOWN_USER, Mailbag
 KEYS = [
     *("id", "mailing", "recipient", "channel", "address", "status", "note", "group", "category"),
     *("entry", "answer", "provider_id", "attempts", "created_at", "sent_at", "final_at"),
+    "line",
 ]
 HUGE = 10**30
 
@@ -176,3 +177,21 @@ def test_status_says_who_is_at_work_and_why_an_account_stands_still(
     assert account["state"] == "stopped" and account["note"]
     shown = typed("status").stdout
     assert account["note"] in shown and "start one with" in shown
+
+
+def test_an_adapter_that_raises_is_a_sentence_without_its_words(
+    clinic: Clinic, typed: Typed, mailbag: Mailbag, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mailing = mailbag.mailing()
+    mailbag.message(mailing, "undelivered", ref="p1", answer=UNKNOWN_USER, attempt="refused")
+
+    def recipients_now(refs: object) -> Any:
+        raise RuntimeError("Anna Kern, born 1970")
+
+    monkeypatch.setattr(clinic.host, "recipients_now", recipients_now)
+    found = typed("resend", mailing)
+    assert found.exit_code == 1
+    assert "The clinic's system could not be asked (RuntimeError)" in found.stderr
+    assert "try again in a moment" in found.stderr
+    assert "Anna Kern" not in found.stderr and "Traceback" not in found.stderr
+    assert [each["status"] for each in _messages(typed)] == ["undelivered"]

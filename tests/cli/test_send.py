@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 from click.testing import Result
+from flask import Flask
 
+from clinic_dispatch_plugin import ClinicDispatch
 from clinic_dispatch_plugin.host.types import Audience, FilterField, Recipient
 from clinic_dispatch_plugin.simulators.smtp import RelaySettings, SmtpSimulator, read_ledger
 from tests.cli.conftest import Typed, typing_in
@@ -90,6 +92,21 @@ def test_bad_rows_are_named_and_good_rows_are_sent(
     assert by_address["anna@example.org"]["status"] == "queued"
     assert by_address["kein-@"]["entry"]["code"] == "malformed_address"
     assert by_address[""]["entry"]["code"] == "no_address", "it can be put right later"
+
+
+def test_every_bad_row_is_named_with_its_cell_and_what_to_do(
+    typed: Typed, tmp_path: Path, text: Path
+) -> None:
+    bad = [f"{number}@example.org;{number}\x1b[31m{'x' * 300}" for number in range(300)]
+    rows = ["email;name", "anna@example.org;Anna", *bad, "not an address;Bert"]
+    sent = _send(typed, _list(tmp_path, "\n".join(rows)), text, "--json")
+    assert sent.exit_code == 0
+    said = [line for line in sent.stderr.splitlines() if line.startswith("Line ")]
+    assert [int(line.split()[1].rstrip(":")) for line in said] == list(range(3, 304))
+    assert "There stands: “0�[31mxxx" in said[0] and "Type the cell anew" in said[0]
+    assert max(map(len, said)) < 250 and "\x1b" not in sent.stderr
+    assert "no valid address. There stands: “not an address”. Correct the address" in said[-1]
+    assert [each["line"] for each in _messages(typed)] == [2, 303]
 
 
 def test_the_result_has_the_promised_keys_and_nothing_else_stands_beside_it(
@@ -205,6 +222,44 @@ def test_what_is_wrong_is_said_and_nothing_is_written(
     assert result.stdout == ""
     assert _messages(typed) == []
     assert json.loads(typed("status", "--json").stdout)["running"] == 0
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "folder.csv", "link.csv"])
+def test_a_list_that_cannot_be_read_is_a_sentence(
+    typed: Typed, tmp_path: Path, text: Path, name: str
+) -> None:
+    (tmp_path / "folder.csv").mkdir()
+    (tmp_path / "link.csv").symlink_to("link.csv")
+    sent = _send(typed, tmp_path / name, text)
+    assert sent.exit_code == 1
+    assert sent.stderr.startswith("Error: ") and len(sent.stderr) < 500
+    assert name[:50] in sent.stderr and sent.stderr.count("\n") == 1
+
+
+def test_a_folder_for_lists_that_cannot_be_used_is_a_sentence(
+    clinic: Clinic, typed: Typed, tmp_path: Path, text: Path
+) -> None:
+    place = clinic.dispatch.settings.data_dir / "uploads"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_text("in the way")
+    sent = _send(typed, _list(tmp_path, "email,name\nanna@example.org,Anna\n"), text)
+    assert sent.exit_code == 1
+    assert f"{place}: file exists. Check the name" in sent.stderr
+    assert _messages(typed) == []
+
+
+@pytest.mark.parametrize("command", [["status"], ["db", "upgrade"]])
+def test_a_database_in_a_folder_that_cannot_be_made_is_a_sentence(
+    tmp_path: Path, command: list[str]
+) -> None:
+    (tmp_path / "taken").write_text("")
+    config = {"CLINIC_DISPATCH_DATABASE_URL": f"sqlite:///{tmp_path}/taken/deeper/clinic.db"}
+    app = Flask("clinic", instance_path=str(tmp_path))
+    app.config.update(config)
+    ClinicDispatch().init_app(app, host=TinyHost())
+    found = app.test_cli_runner().invoke(args=["dispatch", *command])
+    assert found.exit_code == 1
+    assert f"{tmp_path}/taken/deeper: not a directory. Check the name" in found.stderr
 
 
 def test_an_audience_gets_what_the_page_would_fill_in(

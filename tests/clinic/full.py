@@ -18,9 +18,11 @@ from clinic_dispatch_plugin.host.types import Actor, Audience, FilterField, Reci
 from clinic_dispatch_plugin.mailings import drafts, texts
 from clinic_dispatch_plugin.mailings.content import MailingContent
 from clinic_dispatch_plugin.messages.rules import address_digest, unsubscribe_token
+from clinic_dispatch_plugin.reports.service import take
 from tests.clinic.browsing import submit
 from tests.clinic.host import Clinic, make_clinic
 from tests.clinic.mailbag import LOST, STRANGE, UNKNOWN_USER, Mailbag
+from tests.reports.shapes_words import WORDS
 
 EMAIL = {
     # Nobody listens there, and no worker runs: what is started stays where it is.
@@ -80,9 +82,7 @@ class FullClinic:
 def make_full_clinic(folder: Path) -> FullClinic:
     """Make one in the folder."""
     clinic = make_clinic(folder, config=EMAIL)
-    _people(clinic)
-    bag = Mailbag(clinic.dispatch)
-    ids = {**_mailings(bag), **_messages(bag), **_drafts(clinic), "token": _token(clinic)}
+    ids = fill(clinic)
     clinic.dispatch.database.dispose()
     file = folder / "clinic.db"
     with sqlite3.connect(file) as connection:
@@ -95,6 +95,19 @@ def make_full_clinic(folder: Path) -> FullClinic:
         ids=ids,
         content=file.read_bytes(),
     )
+
+
+def fill(clinic: Clinic) -> dict[str, Any]:
+    """Something of everything for a clinic that can send e-mail; returns what each id of an address names."""
+    _people(clinic)
+    bag = Mailbag(clinic.dispatch)
+    return {
+        **_mailings(bag),
+        **_messages(bag),
+        **_drafts(clinic),
+        "token": _token(clinic),
+        "bounce": _bounce(clinic),
+    }
 
 
 def _people(clinic: Clinic) -> None:
@@ -179,6 +192,13 @@ def _token(clinic: Clinic) -> str:
     return unsubscribe_token(
         key, "email", "promotion", address_digest("email", "anna1@example.org")
     )
+
+
+def _bounce(clinic: Clinic) -> int:
+    """A mail that came back and belongs to no message."""
+    kept = take(clinic.dispatch, WORDS[0].raw, source="mailbox", by="")
+    assert kept.bounce_id is not None
+    return kept.bounce_id
 
 
 def _csv() -> tuple[BytesIO, str]:

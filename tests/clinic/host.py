@@ -125,7 +125,7 @@ def make_clinic(
     :param tables: False: an empty database.
     :param protect_forms: True: the host has Flask-WTF's CSRF protection.
     """
-    ready = tables and packs and not plugins
+    ready = tables and packs and not plugins and "SQLALCHEMY_DATABASE_URI" not in (config or {})
     if ready and _READY:
         (folder / "clinic.db").write_bytes(_READY[0])
     app = Flask("tiny_clinic", template_folder=str(Path(__file__).parent / "templates"))

@@ -89,6 +89,8 @@ FORMS: Mapping[str, Mapping[str, str]] = {
     },
     "/messages/retry": {"ids": "{waiting}", "back": "/dispatch/"},
     "/messages/{undelivered}/address": {"address": "new@example.org", "back": "/dispatch/"},
+    "/messages/{skipped}/resend-unsubscribed": {"asked_again": "1", "back": "/dispatch/"},
+    "/messages/{sent}/once-more": {"once": "abc"},
     "/accounts/{account}/check": {"back": "/dispatch/"},
     "/errors/new": {"code": "5.9.1", "system": "smtp", "short.de": "a", "pattern": "b"},
     "/errors/{entry}": {"short.de": "a", "policy.tries": "3"},

@@ -5,11 +5,14 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from clinic_dispatch_plugin.engine.presence import worker_is_seen
+from clinic_dispatch_plugin.engine.tables import Worker
 from tests.conftest import DATABASES
 from tests.crash.workers import IN_FLIGHT, Clinic
 
@@ -69,6 +72,59 @@ def test_when_the_supervisor_is_killed_alone_its_children_finish_and_end(
     clinic.wait_until(lambda: clinic.family(pid) == [], "the children have ended")
     assert len(clinic.ledger()) < MANY, "they did not wait for the end of the mailing"
     assert set(clinic.desk.states()) == {"sent", "queued"}
+    clinic.finish()
+    clinic.check(uncertain=0)
+
+
+@pytest.mark.parametrize("path", [None, "/nowhere"], ids=["", "without ps"])
+def test_a_second_signal_ends_every_process_at_once(
+    make_clinic: Callable[..., Clinic], path: str | None
+) -> None:
+    """The gateway is silent, so the first one alone would wait for its answers."""
+    clinic = make_clinic(latency=60.0)
+    clinic.desk.mailing(5)
+    if path is not None:
+        clinic.environment["PATH"] = path
+    process = clinic.command("worker")
+    clinic.wait_until(lambda: "sending" in clinic.desk.states(), "something is under way")
+    os.kill(process.pid, signal.SIGTERM)
+    clinic.wait_until(lambda: is_drained(clinic), "its other processes have ended")
+    assert process.poll() is None
+    began = time.monotonic()
+    os.kill(process.pid, signal.SIGTERM)
+    process.wait(20)
+    assert time.monotonic() - began < 10
+    clinic.wait_until(lambda: clinic.family(process.pid) == [], "no process is left")
+    assert clinic.desk.count(Worker) == 0, "it signed off"
+
+
+def is_drained(clinic: Clinic) -> bool:
+    """Whether the worker's tender is gone, so that its supervisor waits for the work-horse alone."""
+    members = clinic.family(clinic.started[0].pid)
+    return len([member for member in members if _is_worker(member)]) <= 2
+
+
+def test_a_killed_worker_is_missed_before_its_last_sign_of_life_is_old(
+    make_clinic: Callable[..., Clinic],
+) -> None:
+    clinic = make_clinic()
+    pid = clinic.command("worker").pid
+    clinic.wait_until(lambda: worker_is_seen(clinic.desk.dispatch), "the worker is seen")
+    began = time.monotonic()
+    for member in (pid, *(each for each in clinic.family(pid) if _is_worker(each))):
+        os.kill(member, signal.SIGKILL)
+    clinic.started[-1].wait()
+    clinic.wait_until(lambda: not worker_is_seen(clinic.desk.dispatch), "it is missed")
+    assert time.monotonic() - began < 15
+    assert clinic.desk.count(Worker) == 1, "it could not sign off"
+
+
+def test_a_burst_in_which_nothing_moves_ends_with_words(make_clinic: Callable[..., Clinic]) -> None:
+    clinic = make_clinic()
+    clinic.desk.mailing(2)
+    assert clinic.run("worker", "--burst", fail_at="pump.after_claim:raise") == 1
+    assert "2 messages are due and none of them moved" in clinic.logs()
+    assert clinic.desk.states() == {"queued": 2}
     clinic.finish()
     clinic.check(uncertain=0)
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import socket
 import threading
+import time
 from collections.abc import Callable, Sequence
 
 import pytest
 
+from clinic_dispatch_email.names import Names
 from clinic_dispatch_plugin.api import (
     Accepted,
     AccountError,
@@ -417,6 +420,35 @@ def test_another_protocol_is_named_as_such(sender_for: SenderFor) -> None:
 
 
 # Opening
+
+
+def test_a_name_service_that_hangs_is_a_failed_connection(
+    sender_for: SenderFor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    woken = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: woken.wait(30))
+    sender = sender_for("smtp://mail.example:25?connect_timeout=0.3")
+    began = time.monotonic()
+    found, error = until_error(sender, messages(1))
+    woken.set()
+    assert time.monotonic() - began < 5
+    assert found == {}
+    assert "the host name was not looked up within 0.3 s" in error.answer.text
+
+
+def test_a_name_service_that_hangs_holds_up_no_open_connection(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    names = Names("127.0.0.1", 25, timeout=20.0)
+    first = names.addresses(wait=True)
+    woken = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: woken.wait(30) and [*first, *first])
+    names.forget()
+    began = time.monotonic()
+    assert names.addresses(wait=False) == first, "the old ones do meanwhile"
+    assert time.monotonic() - began < 5
+    woken.set()
+    assert names.addresses(wait=True) == [*first, *first]
 
 
 @pytest.mark.parametrize(

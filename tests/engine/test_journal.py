@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from clinic_dispatch_plugin.api import Accepted, Answer, NotSent, Refused, Uncer
 from clinic_dispatch_plugin.engine import journal as journals
 from clinic_dispatch_plugin.engine import store
 from clinic_dispatch_plugin.engine.aftermath import bury_dead_runs
-from clinic_dispatch_plugin.engine.journal import Journal, dead_journals, is_locked
+from clinic_dispatch_plugin.engine.journal import Journal, dead_journals, is_locked, try_folder
 from clinic_dispatch_plugin.messages import store as messages
 from clinic_dispatch_plugin.messages.rules import new_key
 from tests.engine.dispatching import Desk
@@ -205,3 +206,25 @@ def test_a_journal_survives_two_threads(tmp_path: Path, monkeypatch: pytest.Monk
     content = dead.read()
     assert content is not None
     assert set(handed[done:]) <= content.handed_over
+
+
+def test_several_may_try_the_folder_at_once(tmp_path: Path) -> None:
+    """A doctor beside a worker that starts."""
+    faults: list[OSError] = []
+    begin = threading.Barrier(8)
+
+    def try_often() -> None:
+        begin.wait()
+        for _ in range(50):
+            try:
+                try_folder(tmp_path / "spool")
+            except OSError as error:
+                faults.append(error)
+
+    threads = [threading.Thread(target=try_often) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert faults == []
+    assert list((tmp_path / "spool").iterdir()) == []

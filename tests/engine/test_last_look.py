@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from datetime import datetime
 
@@ -9,19 +10,33 @@ import pytest
 from sqlalchemy import select
 
 from clinic_dispatch_plugin.database.base import db_now
+from clinic_dispatch_plugin.engine import asking
 from clinic_dispatch_plugin.engine.run import WINDOW
+from clinic_dispatch_plugin.error_reference.tables import AnswerRow
 from clinic_dispatch_plugin.host.types import Actor, Consent, Recipient
 from clinic_dispatch_plugin.mailings import service as mailings
+from clinic_dispatch_plugin.messages.mailing_tables import Mailing
 from clinic_dispatch_plugin.messages.rules import address_digest
-from clinic_dispatch_plugin.messages.store import block, unblock
+from clinic_dispatch_plugin.messages.store import block, unblock, write_audit
 from clinic_dispatch_plugin.messages.tables import Attempt, Message
 from tests.engine.dispatching import Desk
 
 SOMEBODY = Actor(ref="1", name="B. Lang")
 
 
-def patient(number: int, said: Consent = Consent.YES, *, active: bool = True) -> Recipient:
-    return Recipient(ref=f"r{number}", consent={"promotion": said}, active=active)
+def patient(
+    number: int,
+    said: Consent | str = Consent.YES,
+    *,
+    active: bool = True,
+    address: str | None = None,
+) -> Recipient:
+    return Recipient(
+        ref=f"r{number}",
+        consent={"promotion": said},
+        active=active,
+        addresses={"fake": f"p{number}@example.org" if address is None else address},
+    )
 
 
 def test_the_host_is_asked_once_more_just_before(desk: Desk) -> None:
@@ -32,7 +47,7 @@ def test_the_host_is_asked_once_more_just_before(desk: Desk) -> None:
     desk.settle()
     assert [message.address for message in desk.channel.handed] == ["p0@example.org"]
     codes = [desk.message(f"p{number}@example.org")["code"] for number in range(1, 5)]
-    assert codes == ["not_agreed", "inactive", "inactive", "not_agreed"]
+    assert codes == ["not_agreed", "inactive", "unknown_ref", "not_agreed"]
     assert desk.states() == {"sent": 1, "skipped": 4}
 
 
@@ -73,7 +88,7 @@ def test_a_block_set_after_the_plan_holds(desk: Desk) -> None:
 
 def test_a_block_for_one_purpose_holds_for_no_other(desk: Desk) -> None:
     digest = address_digest("fake", "a@example.org")
-    desk.host.add(patient(0))
+    desk.host.add(patient(0, address="a@example.org"))
     desk.dispatch.database.run(
         lambda connection: block(
             connection, channel="fake", digest=digest, answer_id=None, scope="promotion"
@@ -116,6 +131,137 @@ def test_a_mailing_without_refs_goes_out_though_the_host_is_away(desk: Desk) -> 
     desk.mailing(3)
     desk.settle()
     assert desk.states() == {"sent": 3}
+
+
+def test_a_message_follows_its_patient_to_another_address(desk: Desk) -> None:
+    desk.host.add(patient(0), patient(1, address=" new@example.org "))
+    desk.mailing(2, refs=["r0", "r1"])
+    desk.settle()
+    assert [each.address for each in desk.channel.handed] == ["p0@example.org", "new@example.org"]
+    message = desk.message("new@example.org")
+    assert (message["state"], message["ref"]) == ("sent", "r1")
+    assert desk.attempts_of("new@example.org")[0]["address"] == "new@example.org"
+
+
+def test_who_has_no_address_any_more_or_a_wrong_one_gets_nothing(desk: Desk) -> None:
+    desk.host.add(patient(0, address=""), patient(1, address="nonsense"), patient(2))
+    desk.mailing(3, refs=["r0", "r1", "r2"])
+    desk.settle()
+    assert desk.message("")["code"] == "no_address"
+    assert desk.message("nonsense")["code"] == "malformed_address"
+    assert desk.states() == {"sent": 1, "skipped": 2}
+
+
+def test_a_files_own_address_holds(desk: Desk) -> None:
+    desk.host.add(patient(0, address="card@example.org"))
+    mailing = desk.mailing(1, refs=["r0"])
+    desk.change(Mailing, Mailing.id == mailing, source="file")
+    desk.settle()
+    assert desk.message("p0@example.org")["state"] == "sent"
+
+
+def test_a_persons_correction_that_the_card_did_not_take_wins(desk: Desk) -> None:
+    desk.host.add(patient(0, address="card@example.org"), patient(1, address="card1@example.org"))
+    desk.mailing(2, refs=["r0", "r1"])
+    for number, saved in ((0, False), (1, True)):
+        desk.dispatch.database.run(
+            lambda connection, number=number, saved=saved: write_audit(  # type: ignore[misc]
+                connection,
+                actor_ref="1",
+                actor_name="",
+                action="correct_address",
+                message_ids=[desk.message(f"p{number}@example.org")["id"]],
+                details={"saved": saved},
+            )
+        )
+    desk.settle()
+    assert [each.address for each in desk.channel.handed] == [
+        "p0@example.org",
+        "card1@example.org",
+    ], "what the card took it may change again"
+
+
+def test_a_block_is_looked_up_for_the_address_that_is_used(desk: Desk) -> None:
+    desk.host.add(patient(0, address="bad@example.org"), patient(1, address="good@example.org"))
+    desk.mailing(2, refs=["r0", "r1"])
+    for address in ("bad@example.org", "p1@example.org"):
+        digest = address_digest("fake", address)
+        desk.dispatch.database.run(
+            lambda connection, digest=digest: block(  # type: ignore[misc]
+                connection, channel="fake", digest=digest, answer_id=None
+            )
+        )
+    desk.settle()
+    assert desk.message("bad@example.org")["code"] == "blocked"
+    assert desk.message("good@example.org")["state"] == "sent"
+
+
+def test_a_new_address_that_gets_the_same_words_already_is_a_duplicate(desk: Desk) -> None:
+    """Mother and child, say, once each had a mailbox: as the plan would have found it."""
+    desk.host.add(
+        patient(0),
+        patient(1, address="p0@example.org"),
+        patient(2, address="both@example.org"),
+        patient(3, address="Both@example.org"),
+        patient(4, address="P0@example.org"),
+    )
+    addresses = [f"p{number}@example.org" for number in range(5)]
+    names = {address: {"name": "P0"} for address in addresses[:2]}
+    names |= {address: {"name": "Family"} for address in addresses[2:4]}
+    desk.mailing(addresses, refs=["r0", "r1", "r2", "r3", "r4"], data=names)
+    desk.settle()
+    assert sorted(each.address for each in desk.channel.handed) == [
+        "P0@example.org",
+        "both@example.org",
+        "p0@example.org",
+    ], "other words may go to the same mailbox"
+    assert desk.states() == {"sent": 3, "skipped": 2}
+    query = select(AnswerRow.code).join(Message, Message.answer_id == AnswerRow.id)
+    with desk.dispatch.database.begin() as connection:
+        assert set(connection.scalars(query)) == {"duplicate"}
+
+
+@pytest.mark.parametrize("said", ["yes", "no", "unknown", "ja"])
+def test_consent_may_be_plain_text(desk: Desk, said: str) -> None:
+    desk.host.add(patient(0, said))
+    desk.mailing(1, purpose="promotion", refs=["r0"])
+    desk.settle()
+    assert desk.states() == {"sent" if said == "yes" else "skipped": 1}
+
+
+def test_a_host_that_hangs_is_left_behind_and_holds_nothing_up(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(asking, "PATIENCE_SECONDS", 1.0)
+    desk.host.add(*(patient(number) for number in range(2 * WINDOW)))
+    woken, recorded = threading.Event(), list[int]()
+    asked = desk.host.recipients_now
+
+    def hang(refs: list[str]) -> object:
+        if "r0" not in refs:
+            deadline = time.monotonic() + 0.7
+            while time.monotonic() < deadline:
+                time.sleep(0.05)
+            recorded.append(desk.count(Message, Message.state == "sent"))
+            woken.wait(20)
+        return asked(refs)
+
+    desk.host.recipients_now = hang  # type: ignore[method-assign, assignment]
+    desk.mailing(2 * WINDOW, refs=[f"r{number}" for number in range(2 * WINDOW)])
+    began = time.monotonic()
+    desk.pump()
+    assert time.monotonic() - began < 10
+    woken.set()
+    assert recorded[0] >= WINDOW // 2, "what came meanwhile is recorded while the host hangs"
+    assert "did not answer" in caplog.text
+    states = desk.states()
+    assert set(states) == {"sent", "queued"}
+    assert states["sent"] == len(desk.channel.handed)
+    assert desk.message(f"p{2 * WINDOW - 1}@example.org")["tries"] == 0
+    desk.host.recipients_now = asked  # type: ignore[method-assign]
+    desk.settle()
+    assert desk.states() == {"sent": 2 * WINDOW}
+    assert set(desk.channel.counts.values()) == {1}
 
 
 @pytest.mark.parametrize("verb", ["pause", "cancel"])

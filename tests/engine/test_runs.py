@@ -18,11 +18,16 @@ from clinic_dispatch_plugin.engine import drain, store
 from clinic_dispatch_plugin.engine.pump import pump
 from clinic_dispatch_plugin.engine.run import WINDOW
 from clinic_dispatch_plugin.engine.tables import Run
-from clinic_dispatch_plugin.engine.tender import tend
+from clinic_dispatch_plugin.engine.tender import keep_house, tend
 from clinic_dispatch_plugin.host.types import Actor, Recipient
 from clinic_dispatch_plugin.messages import store as messages
 from clinic_dispatch_plugin.messages.selection import Chosen
-from clinic_dispatch_plugin.messages.service import Settlement, settle_uncertain
+from clinic_dispatch_plugin.messages.service import (
+    Outcome,
+    Refusal,
+    Settlement,
+    settle_uncertain,
+)
 from clinic_dispatch_plugin.messages.tables import Attempt
 from clinic_dispatch_plugin.testing.fake_channel import break_off, refuse
 from tests.conftest import DATABASES
@@ -178,6 +183,7 @@ def test_a_late_result_changes_nothing_once_another_attempt_is_current(desk: Des
     def freeze_and_send_again(message: object) -> None:
         desk.channel.before = None
         expire(desk)
+        end_quarantine(desk)
         chosen = Chosen(ids=(desk.message("p0@example.org")["id"],))
         again = Settlement.SEND_AGAIN
         done = settle_uncertain(desk.dispatch, SOMEBODY, chosen, again, may_arrive_twice=True)
@@ -193,6 +199,89 @@ def test_a_late_result_changes_nothing_once_another_attempt_is_current(desk: Des
     message = desk.message("p0@example.org")
     assert message["attempt_id"] == second["id"]
     assert (message["state"], message["code"]) == ("queued", "busy"), "the second one's word holds"
+
+
+def end_quarantine(desk: Desk) -> None:
+    """So much time passes that nobody waits for a lost run any more."""
+    seconds = desk.dispatch.settings.quarantine_seconds
+    desk.change(Run, Run.state == "lost", ended_at=db_now(-seconds - 1.0))
+    tend(desk.dispatch)
+
+
+def test_nothing_in_doubt_is_decided_before_its_run_is_dead_or_the_quarantine_is_over(
+    desk: Desk,
+) -> None:
+    decided: list[tuple[Settlement, bool]] = []
+
+    def decide(choice: Settlement) -> Outcome:
+        chosen = Chosen(ids=(desk.message("p0@example.org")["id"],))
+        return settle_uncertain(desk.dispatch, SOMEBODY, chosen, choice, may_arrive_twice=True)
+
+    def freeze(message: object) -> None:
+        desk.channel.before = None
+        expire(desk)
+        for choice in Settlement:
+            outcome = decide(choice)
+            assert outcome.refused == {Refusal.AWAITED: 1}
+            assert outcome.awaited_until is not None
+            lost_at = desk.runs()[0]["ended_at"]
+            seconds = (outcome.awaited_until - lost_at).total_seconds()
+            assert seconds == desk.dispatch.settings.quarantine_seconds
+            decided.append((choice, bool(outcome.done)))
+        assert desk.message("p0@example.org")["state"] == "uncertain"
+        end_quarantine(desk)
+        assert desk.runs()[0]["settled_at"] is not None
+        assert decide(Settlement.SEND_AGAIN).done == 1
+
+    desk.channel.before = freeze
+    desk.mailing(1)
+    desk.pump()
+    assert decided == [(choice, False) for choice in Settlement]
+    assert desk.message("p0@example.org")["state"] == "queued", "the late answer is the old try's"
+
+
+def test_what_a_dead_run_leaves_in_doubt_may_be_decided_at_once(desk: Desk) -> None:
+    desk.channel.before = lambda message: os.kill(os.getpid(), signal.SIGKILL)
+    desk.mailing(1)
+    in_child(desk, desk.pump)
+    tend(desk.dispatch)
+    message = desk.message("p0@example.org")
+    assert message["state"] == "uncertain"
+    chosen = Chosen(ids=(message["id"],))
+    assert settle_uncertain(desk.dispatch, SOMEBODY, chosen, Settlement.GIVE_UP).done == 1
+
+
+def test_what_an_unseen_machine_leaves_in_doubt_is_not_decided_before_the_quarantine(
+    desk: Desk,
+) -> None:
+    """Its journal lies elsewhere: that it is silent proves nothing."""
+    desk.channel.before = lambda message: os.kill(os.getpid(), signal.SIGKILL)
+    desk.mailing(1)
+    in_child(desk, desk.pump)
+    for journal in desk.journals():
+        journal.unlink()
+    expire(desk)
+    chosen = Chosen(ids=(desk.message("p0@example.org")["id"],))
+    outcome = settle_uncertain(desk.dispatch, SOMEBODY, chosen, Settlement.GIVE_UP)
+    assert outcome.refused == {Refusal.AWAITED: 1}
+    end_quarantine(desk)
+    assert settle_uncertain(desk.dispatch, SOMEBODY, chosen, Settlement.GIVE_UP).done == 1
+
+
+def test_housekeeping_forgets_old_runs_and_numbers_none_twice(desk: Desk) -> None:
+    for _ in range(3):
+        desk.mailing(1)
+        desk.pump()
+    months = 90 * 86_400.0
+    desk.change(Run, Run.state == "ended", settled_at=db_now(-months))
+    first, second, third = (run["id"] for run in desk.runs())
+    desk.change(Run, Run.id == second, settled_at=db_now(-60.0))
+    keep_house(desk.dispatch)
+    assert [run["id"] for run in desk.runs()] == [second, third]
+    desk.mailing(["new@example.org"])
+    desk.pump()
+    assert desk.runs()[-1]["id"] > third > first
+    assert desk.message("new@example.org")["state"] == "sent"
 
 
 @pytest.mark.parametrize("database_url", DATABASES[1:], indirect=True)
@@ -293,7 +382,9 @@ def test_a_row_that_kills_workers_is_isolated_and_the_others_go_out(
             os.kill(os.getpid(), signal.SIGKILL)
         return asked(refs)
 
-    desk.host.add(*(Recipient(ref=f"r{number}") for number in range(120)))
+    people = range(120)
+    cards = [{"fake": f"p{number}@example.org"} for number in people]
+    desk.host.add(*(Recipient(ref=f"r{number}", addresses=cards[number]) for number in people))
     desk.host.recipients_now = kill  # type: ignore[method-assign, assignment]
     mailing = desk.mailing(120, refs=[f"r{number}" for number in range(120)])
     kills = 0

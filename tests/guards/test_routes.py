@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+from flask import Flask
 from werkzeug.routing import Rule
 
 from clinic_dispatch_plugin.host.types import Action
@@ -32,15 +33,24 @@ def full(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FullClinic]:
 
 
 def rules(full: FullClinic) -> list[Rule]:
+    return rules_of(full.clinic.app)
+
+
+def rules_of(app: Flask) -> list[Rule]:
     return [
         rule
-        for rule in full.clinic.app.url_map.iter_rules()
+        for rule in app.url_map.iter_rules()
         if rule.endpoint.startswith(f"{NAME}.") and not rule.endpoint.endswith(".static")
     ]
 
 
 def addresses(full: FullClinic, rule: Rule) -> list[str]:
     """The rule's addresses with every id that fits."""
+    return addresses_of(full.clinic.app, full.ids, rule)
+
+
+def addresses_of(app: Flask, ids: Mapping[str, Any], rule: Rule) -> list[str]:
+    """The rule's addresses in this app, with every id that fits."""
     fitting = {
         "mailing_id": MAILINGS,
         "message_id": MESSAGES,
@@ -50,12 +60,13 @@ def addresses(full: FullClinic, rule: Rule) -> list[str]:
         "account_id": ("account",),
         "template_id": ("template",),
         "token": ("token",),
+        "bounce_id": ("bounce",),
     }
     found: list[dict[str, Any]] = [{}]
     for name in rule.arguments:
-        found = [{**one, name: full.ids[key]} for one in found for key in fitting[name]]
-    with full.clinic.app.test_request_context():
-        adapter = full.clinic.app.url_map.bind("localhost")
+        found = [{**one, name: ids[key]} for one in found for key in fitting[name]]
+    with app.test_request_context():
+        adapter = app.url_map.bind("localhost")
         return [adapter.build(rule.endpoint, values) for values in found]
 
 

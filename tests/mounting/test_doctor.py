@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from clinic_dispatch_email.channel import EmailChannel
 from clinic_dispatch_plugin.channels.types import Answer
 from clinic_dispatch_plugin.engine import store as engine
 from clinic_dispatch_plugin.host.types import Layout
@@ -23,11 +24,13 @@ WELL = {**EMAIL, "CLINIC_DISPATCH_BASE_URL": "https://clinic.example"}
 
 
 @pytest.fixture(autouse=True)
-def _no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+def _queue_alone(monkeypatch: pytest.MonkeyPatch, redis_url: str) -> None:
+    """No variable but the queue's: an embedded server that does not run means that no worker does."""
     import os
 
     for name in [name for name in os.environ if name.startswith("CLINIC_DISPATCH_")]:
         monkeypatch.delenv(name)
+    monkeypatch.setenv("CLINIC_DISPATCH_REDIS_URL", redis_url)
 
 
 def _clinic(folder: Path, **rest: Any) -> Clinic:
@@ -48,6 +51,7 @@ def _check(clinic: Clinic, *options: str) -> tuple[int, dict[str, dict[str, str]
     said = json.loads(result.stdout)
     assert said["ok"] == (result.exit_code == 0)
     assert all(set(each) == {"subject", "state", "text", "advice"} for each in said["findings"])
+    assert all(each["advice"] for each in said["findings"] if each["state"] == "wrong")
     return result.exit_code, {each["subject"]: each for each in said["findings"]}
 
 
@@ -88,12 +92,70 @@ def test_a_missing_template_is_found(tmp_path: Path) -> None:
     assert "nowhere.html" in _check(clinic)[1]["layout"]["text"]
 
 
-def test_no_worker_is_found(tmp_path: Path) -> None:
+def test_a_layout_that_shows_no_way_to_our_pages_is_found(tmp_path: Path) -> None:
+    clinic = _clinic(tmp_path)
+    clinic.host.page_layout = Layout(template="no_menu.html")
+    status, found = _check(clinic)
+    assert (status, _wrong(found)) == (1, {"menu"})
+    assert "dispatch_menu()" in found["menu"]["advice"]
+
+
+def test_a_menu_for_those_who_signed_in_with_the_host_is_believed(tmp_path: Path) -> None:
+    clinic = _clinic(tmp_path)
+    clinic.host.page_layout = Layout(template="guarded_base.html")
+    assert _check(clinic)[1]["menu"]["state"] == "ok"
+
+
+def test_a_host_that_names_no_layout_is_told_what_to_look_at(tmp_path: Path) -> None:
+    clinic = _clinic(tmp_path)
+    clinic.host.page_layout = None
+    found = _check(clinic)[1]["menu"]
+    assert found["state"] == "warning" and found["advice"]
+
+
+def test_a_layout_that_raises_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def page_vars() -> dict[str, Any]:
+        raise LookupError("nobody is signed in")
+
+    clinic = _clinic(tmp_path)
+    monkeypatch.setattr(clinic.host, "page_vars", page_vars)
+    status, found = _check(clinic)
+    assert (status, _wrong(found)) == (1, {"layout"})
+    assert "without a signed-in user" in found["layout"]["advice"]
+
+
+def test_a_message_that_nobody_sends_is_found(tmp_path: Path) -> None:
+    clinic = _clinic(tmp_path)
+    bag = Mailbag(clinic.dispatch)
+    mailing = bag.mailing()
+    bag.message(mailing, "queued", due_in=-240)
+    assert "waiting" not in _check(clinic)[1]
+    bag.message(mailing, "queued", due_in=-360)
+    status, found = _check(clinic)
+    assert (status, _wrong(found)) == (1, {"waiting"})
+    assert found["waiting"]["text"].startswith("2 messages are due, the oldest for 6 minutes")
+    clinic.dispatch.database.run(
+        lambda connection: engine.start_run(
+            connection, worker="w:1", host="here", boot_id="b", lease=60.0
+        )
+    )
+    assert "waiting" not in _check(clinic)[1], "somebody sends"
+
+
+def test_no_worker_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CLINIC_DISPATCH_REDIS_URL")
     clinic = make_clinic(tmp_path, config=WELL)
     status, found = _check(clinic)
     assert (status, _wrong(found)) == (1, {"worker"})
     assert found["worker"]["advice"] == "start one: flask dispatch worker"
     assert found["queue"]["state"] == "warning"
+
+
+def test_with_the_embedded_queue_gone_an_old_sign_of_life_is_not_believed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CLINIC_DISPATCH_REDIS_URL")
+    assert _wrong(_check(_clinic(tmp_path))[1]) == {"worker"}
 
 
 def test_a_plain_rq_worker_is_told_from_one_of_ours(tmp_path: Path) -> None:
@@ -225,6 +287,27 @@ def test_a_wrong_password_is_found_and_not_shown(tmp_path: Path, relay: SmtpSimu
     assert found["gateway email/default"]["text"].startswith(f"smtp {relay.address}: 535")
     assert found["gateway email/default"]["advice"], "the reference's words"
     assert "wrong-canary" not in json.dumps(found)
+
+
+def test_a_channel_that_cannot_try_to_sign_in_is_not_called_signed_in(
+    tmp_path: Path, relay: SmtpSimulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(EmailChannel, "connect")
+    found = _check(_with_relay(tmp_path, relay.url), "--connect")[1]["gateway email/default"]
+    assert found["state"] == "warning"
+    assert "not checked" in found["text"]
+
+
+def test_a_channel_that_breaks_is_found(
+    tmp_path: Path, relay: SmtpSimulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def connect(self: object, account: object) -> None:
+        raise ZeroDivisionError("oops")
+
+    monkeypatch.setattr(EmailChannel, "connect", connect)
+    status, found = _check(_with_relay(tmp_path, relay.url), "--connect")
+    assert (status, _wrong(found)) == (1, {"gateway email/default"})
+    assert "CLINIC_DISPATCH_EMAIL_" in found["gateway email/default"]["advice"]
 
 
 def test_a_relay_that_is_down_is_found(tmp_path: Path, free_port: int) -> None:

@@ -38,3 +38,26 @@ def test_a_plain_rq_worker_sends_a_mailing(tmp_path: Path, redis_url: str) -> No
             doctor = shell.run(*FLASK, "dispatch", "check")
     assert doctor.status == 1
     assert "WRONG    worker" in doctor.out
+
+
+def test_an_idle_plain_rq_worker_is_told_from_one_that_tends(
+    tmp_path: Path, redis_url: str
+) -> None:
+    shell = Shell(
+        tmp_path,
+        {
+            "FLASK_APP": "clinic_dispatch_plugin.demo",
+            "CLINIC_DISPATCH_DATA_DIR": str(tmp_path / "state"),
+            "CLINIC_DISPATCH_REDIS_URL": redis_url,
+        },
+    )
+    assert shell.run(*FLASK, "dispatch", "status").status == 0
+    rq = ("worker", "--serializer", "rq.serializers.JSONSerializer", "--url", redis_url)
+    words = (*rq, "--name", "night-shift", *queue_names("clinic-dispatch"))
+    with shell.running(Path(sys.executable).parent / "rq", *words, name="rq"):
+        check = (*FLASK, "dispatch", "check")
+        wait_until(
+            lambda: "a plain RQ worker (night-shift) sends" in shell.run(*check).out,
+            "the doctor does not see the plain worker",
+        )
+    assert "none was seen" in shell.run(*check).out

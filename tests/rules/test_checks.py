@@ -9,12 +9,11 @@ import pytest
 
 from clinic_dispatch_plugin.channels.html import clean_html
 from clinic_dispatch_plugin.channels.types import ContentFields, Purpose
-from clinic_dispatch_plugin.host.types import Consent
+from clinic_dispatch_plugin.host.types import Consent, consent_allows
 from clinic_dispatch_plugin.mailings.checks import (
     Facts,
     Reason,
     Seen,
-    consent_allows,
     person_key,
     reason_not_to,
     text_key,
@@ -45,6 +44,7 @@ def test_unknown_consent_goes_only_for_the_purposes_the_setting_names() -> None:
 
 def test_the_first_reason_that_holds_is_given() -> None:
     order: list[tuple[Reason, dict[str, Any]]] = [
+        (Reason.UNKNOWN_REF, {"known": False}),
         (Reason.INACTIVE, {"active": False}),
         (Reason.NO_ADDRESS, {"address": None, "address_fault": Reason.NO_ADDRESS}),
         (Reason.NOT_AGREED, {"agreed": False}),
@@ -138,3 +138,13 @@ def test_html_keeps_links_that_people_may_follow_and_placeholders_in_text() -> N
     assert 'href="https://example.org/{{ id }}"' in clean_html(html)
     for link in ("mailto:a@example.org", "tel:+4930123"):
         assert link in clean_html(f'<a href="{link}">x</a>')
+
+
+def test_a_promotion_goes_to_nobody_who_did_not_agree() -> None:
+    assert not consent_allows("promotion", Consent.UNKNOWN, unknown_goes=frozenset(Purpose))
+    assert not consent_allows("promotion", None, unknown_goes=frozenset(Purpose))
+
+
+@pytest.mark.parametrize(("said", "goes"), [("yes", True), ("no", False), ("unknown", True)])
+def test_consent_may_be_plain_text(said: str, goes: bool) -> None:
+    assert consent_allows("reminder", said, unknown_goes=frozenset({"reminder"})) is goes

@@ -117,7 +117,10 @@ def test_the_address_column_goes_by_many_names(header: str, channel_key: str) ->
 def test_a_mobile_number_is_preferred_and_the_other_number_is_a_value() -> None:
     (row,) = rows("Telefon;Handy;email\n1;2;a@example.de\n", channel_key="sms")
     assert isinstance(row, RecipientRow)
-    assert (row.address, row.values) == ("2", {"Telefon": "1", "email": "a@example.de"})
+    assert (row.address, row.values) == (
+        "2",
+        {"Telefon": "1", "Handy": "2", "email": "a@example.de"},
+    )
 
 
 def test_a_mail_channel_does_not_take_phone_numbers_for_addresses() -> None:
@@ -129,7 +132,52 @@ def test_russian_and_german_headers_become_placeholder_names() -> None:
     (row,) = file.rows()
     assert isinstance(row, RecipientRow)
     assert row.name == "Иван"
-    assert row.values == {"Ärztin_Name": "Dr. Öz", "_2_Termin": "heute", "column_5": "7"}
+    assert row.values == {
+        "Имя": "Иван",
+        "Ärztin_Name": "Dr. Öz",
+        "_2_Termin": "heute",
+        "column_5": "7",
+    }
+
+
+@pytest.mark.parametrize("header", ["reference", "Referenz", "patient_ref", "Reference"])
+def test_no_other_word_is_the_patients_ref(header: str) -> None:
+    file = opened(f"email,name,{header}\na@b.de,Ada,B-17\n")
+    (row,) = file.rows()
+    assert isinstance(row, RecipientRow)
+    assert (row.ref, row.values) == (None, {header: "B-17"})
+
+
+@pytest.mark.parametrize(
+    ("header", "cell", "locale"),
+    [("language", "ru", "ru"), ("Sprache", "de_at", "de-AT"), ("lang", "Deutsch", None)],
+)
+def test_a_word_that_stands_in_for_the_locale_stays_a_value(
+    header: str, cell: str, locale: str | None
+) -> None:
+    file = opened(f"email,{header}\na@b.de,{cell}\n")
+    (row,) = file.rows()
+    assert isinstance(row, RecipientRow)
+    assert (row.locale, row.values, file.placeholders) == (locale, {header: cell}, (header,))
+
+
+def test_beside_the_real_column_the_other_words_are_values_alone() -> None:
+    file = opened("email,Имя,name,fullname,lang,locale\na@b.de,Ада,Ada,Ada K.,welche,ru\n")
+    (row,) = file.rows()
+    assert isinstance(row, RecipientRow)
+    assert (row.name, row.locale) == ("Ada", "ru")
+    assert row.values == {"Имя": "Ада", "fullname": "Ada K.", "lang": "welche"}
+
+
+def test_a_value_that_stands_in_for_a_name_may_have_two_lines() -> None:
+    (row,) = good('email;Имя\na@b.de;"Ада\nЛавлейс"\n')
+    assert row.values == {"Имя": "Ада\nЛавлейс"}
+
+
+def test_an_address_column_with_a_word_of_its_own_is_a_value_too() -> None:
+    (row,) = rows("Handy\n0171 1\n", channel_key="sms")
+    assert isinstance(row, RecipientRow)
+    assert (row.address, row.values) == ("0171 1", {"Handy": "0171 1"})
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
@@ -266,7 +314,7 @@ def test_an_endless_line_costs_its_row_only(over: int, ending: str) -> None:
 
 
 def test_an_unknown_form_of_locale_is_named() -> None:
-    content = "email;Sprache\na@b.de;Deutsch\nc@d.de;RU\ne@f.de;zh_hant-tw\ng@h.de;de_DE.UTF-8\n"
+    content = "email;Locale\na@b.de;Deutsch\nc@d.de;RU\ne@f.de;zh_hant-tw\ng@h.de;de_DE.UTF-8\n"
     assert problems(content) == [(2, RowProblem.UNKNOWN_LOCALE), (5, RowProblem.UNKNOWN_LOCALE)]
     assert [row.locale for row in good(content)] == ["ru", "zh-Hant-TW"]
 

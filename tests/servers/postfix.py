@@ -125,10 +125,13 @@ class Postfix:
 
 
 @contextlib.contextmanager
-def running(found: Found, *, settings: Mapping[str, str] | None = None) -> Iterator[Postfix]:
+def running(
+    found: Found, *, settings: Mapping[str, str] | None = None, sends_reports: bool = False
+) -> Iterator[Postfix]:
     """Start a relay on a free loopback port and stop it afterwards.
 
     :param settings: lines of ``main.cf`` that differ from ours, such as ``{"smtpd_recipient_limit": "5"}``.
+    :param sends_reports: whether what it cannot deliver comes back as a bounce mail.
     """
     port = free_port()
     owner = pwd.getpwnam(_default(found, "mail_owner"))
@@ -138,6 +141,10 @@ def running(found: Found, *, settings: Mapping[str, str] | None = None) -> Itera
             if user is not None:
                 os.chown(folder / name, user.pw_uid, user.pw_gid)
         _configure(folder, port=port, owner=owner, settings=settings or {})
+        if sends_reports:
+            services = folder / "master.cf"
+            text = services.read_text(encoding="utf-8")
+            services.write_text(text.replace("0  discard", "0  bounce"), encoding="utf-8")
         _make_queue(found, folder)
         command = ["sh", "-c", GUARD, "sh", found.program("master"), "-c", str(folder), "-s"]
         server = start(command, folder=folder)

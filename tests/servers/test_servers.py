@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import imaplib
 import os
 import signal
 import smtplib
+import ssl
 import subprocess
 import sys
 import time
@@ -17,6 +19,7 @@ from playwright.sync_api import Page
 from sqlalchemy import NullPool, create_engine, inspect, text
 
 from tests.servers import found as equipment
+from tests.servers.dovecot import PASSWORD, USER, Dovecot
 from tests.servers.postfix import SIZE_LIMIT, Postfix
 from tests.servers.smtp_sink import SmtpSink
 
@@ -37,6 +40,19 @@ time.sleep(600)
 """
 
 
+LEFT_OUT_TESTS = """
+from tests.servers.found import look_for, require
+
+
+def test_sending():
+    require(look_for("Teleprinter", ["baudotd"]))
+
+
+def test_receiving():
+    require(look_for("Teleprinter", ["baudotd"]))
+"""
+
+
 def a_mail(to: str, *, text: str = "Ihr Termin ist morgen um 9 Uhr.") -> EmailMessage:
     mail = EmailMessage()
     mail["From"] = "praxis@clinic.example"
@@ -51,6 +67,14 @@ def refusal(relay: Postfix, address: str) -> tuple[int, bytes]:
         client.ehlo()
         client.mail("praxis@clinic.example")
         return client.rcpt(address)
+
+
+def test_the_imap_server_shows_its_mail_with_tls_alone(imap: Dovecot) -> None:
+    imap.deliver(b"Subject: hello\n\nworld\n")
+    context = ssl.create_default_context(cafile=str(imap.certificate))
+    with imaplib.IMAP4_SSL("127.0.0.1", imap.port, ssl_context=context, timeout=30) as server:
+        server.login(USER, PASSWORD)
+        assert server.select("INBOX") == ("OK", [b"1"])
 
 
 def test_a_database_answers_and_is_empty(database_url: str) -> None:
@@ -157,6 +181,25 @@ def test_a_missing_part_fails_where_everything_must_be_there(
     monkeypatch.setenv(equipment.WANT_EVERYTHING, "1")
     with pytest.raises(pytest.fail.Exception, match="Teleprinter"):
         equipment.require(equipment.look_for("Teleprinter", ["baudotd"]))
+
+
+@pytest.mark.parametrize("jobs", ["0", "2"])
+def test_what_is_left_out_is_named_however_many_tests_run_at_once(
+    tmp_path: Path, jobs: str
+) -> None:
+    (tmp_path / "conftest.py").write_text("from tests.conftest import pytest_terminal_summary\n")
+    (tmp_path / "test_lines.py").write_text(LEFT_OUT_TESTS)
+    root = Path(__file__).parents[2]
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", "-n", jobs, "-p", "no:cacheprovider", "-q", str(tmp_path)],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(root), equipment.WANT_EVERYTHING: ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "Left out on this machine: Teleprinter (baudotd not found): 2 tests\n" in run.stdout
 
 
 @pytest.mark.skipif(

@@ -17,6 +17,7 @@ from clinic_dispatch_plugin.error_reference.editing import add_entry
 from clinic_dispatch_plugin.host.types import Actor, Recipient
 from clinic_dispatch_plugin.messages import store
 from clinic_dispatch_plugin.messages.access import CommandLine
+from clinic_dispatch_plugin.messages.again import resend
 from clinic_dispatch_plugin.messages.causes import causes_json, count_by_answer, mailing_summary
 from clinic_dispatch_plugin.messages.commands import messages_for_command
 from clinic_dispatch_plugin.messages.contents import look_at_contents
@@ -39,12 +40,11 @@ from clinic_dispatch_plugin.messages.service import (
     Refusal,
     Settlement,
     check_account_again,
-    resend,
     retry_now,
     settle_uncertain,
     unsubscribe,
 )
-from clinic_dispatch_plugin.web.auth import HostFailed
+from clinic_dispatch_plugin.web.asking import HostFailed
 from tests.clinic.host import Clinic, TinyHost, make_clinic
 from tests.clinic.mailbag import LOST, MAILBOX_FULL, STRANGE, UNKNOWN_USER, Mailbag
 from tests.store.letters import LetterPlugin
@@ -416,7 +416,7 @@ def test_a_stopped_account_is_tried_again_once(given: Given) -> None:
     assert check_account_again(given.dispatch, LANG, account)
     assert not check_account_again(given.dispatch, LANG, account)
     with given.dispatch.database.begin() as connection:
-        assert accounts.may_send(connection, account)
+        assert accounts.may_send(connection, account, probing=True), "one message tells"
     assert len(given.bag.trail()) == 1 and given.rings == ["ring"]
 
 

@@ -396,7 +396,8 @@ def test_rubbish_in_an_address_is_a_clear_page(
     query = {name: value.encode("utf-8", "surrogatepass")}
     for path in ("/dispatch/", f"/dispatch/mailings/{mailing}", "/dispatch/messages.csv"):
         answer = client.get(path, query_string=query)
-        assert answer.status_code in (200, 400), answer.text
+        too_long = name == "q" and len(value) > 200
+        assert answer.status_code in ((422,) if too_long else (200, 400)), answer.text
         assert "<script>" not in answer.text.replace('<script type="module"', "")
 
 

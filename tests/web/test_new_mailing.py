@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import html as html_module
 import io
 import re
@@ -198,7 +199,7 @@ def test_a_check_of_very_many_goes_on_beside_the_page(
 
     first = client.get(f"{HOME}/1/check")
     assert "Empfänger geprüft" in words_of(first)
-    assert 'http-equiv="refresh"' in first.text
+    assert first.headers["Refresh"] == "2"
     monkeypatch.setattr(check_views, "PATIENCE_SECONDS", 60.0)
     assert "5.001 von 5.001 Patienten" in words_of(client.get(f"{HOME}/1/check"))
 
@@ -405,6 +406,26 @@ def test_a_file_goes_the_same_way_and_bad_rows_say_what_to_do(
         assert list(uploads.folder(clinic.dispatch).iterdir()) == []
 
 
+def test_every_row_that_needs_a_look_is_in_a_file_of_its_own(
+    clinic: Clinic, client: FlaskClient
+) -> None:
+    bad = "".join(f"{number}@example.org;=SUM({number});1;2\n" for number in range(300))
+    upload(client, f"letter;name;room\na@example.org;Anna;1\n{bad};Carl;3\nwrong;Dora;4\n")
+    link = re.search(r'href="([^"]+bad-rows[^"]+)"', client.get(f"{HOME}/1/who").text)
+    assert link is not None
+    write(client)
+    assert link[1] in client.get(f"{HOME}/1/check").text
+
+    answer = client.get(link[1])
+
+    assert "attachment" in answer.headers["Content-Disposition"]
+    heading, *rows = csv.reader(io.StringIO(answer.text.removeprefix("\ufeff")), delimiter=";")
+    assert heading == ["Zeile", "Spalte", "Was dort steht", "Was nicht stimmt", "Was zu tun ist"]
+    assert [int(row[0]) for row in rows] == list(range(3, 305))
+    assert rows[-2][3].endswith("Die Spalte letter ist leer.")
+    assert rows[-1][1:3] == ["letter", "wrong"] and "keine gültige Adresse" in rows[-1][3]
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [
@@ -565,7 +586,7 @@ def test_the_progress_page_leads_on_when_the_first_pass_has_ended(
     assert live["next"] is None
     assert live["counts"] == {"queued": 3}
     assert "von 3 Nachrichten" in words_of_part(live["html"])
-    assert 'http-equiv="refresh"' in client.get(f"{HOME}/1/progress").text
+    assert client.get(f"{HOME}/1/progress").headers["Refresh"] == "10"
 
     with clinic.dispatch.database.begin() as connection:
         connection.execute(update(Mailing).values(first_pass_at=db_now()))

@@ -1,0 +1,137 @@
+"""The SQL by which reports that come later find their attempts and move messages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, Select, case, func, or_, select, update
+
+from clinic_dispatch_plugin.database.base import db_now
+from clinic_dispatch_plugin.messages.mailing_tables import Mailing
+from clinic_dispatch_plugin.messages.rules import AttemptState, MessageState, Mover, sources
+from clinic_dispatch_plugin.messages.tables import Attempt, Message
+
+#: Reports by weight: one never overwrites a heavier one.
+WEIGHTS = ("delayed", "failed", "delivered")
+
+
+def _with_messages() -> Select[*tuple[Any, ...]]:
+    return select(
+        Attempt.id,
+        Attempt.message_id,
+        Attempt.number,
+        Attempt.state,
+        Attempt.channel,
+        Attempt.address,
+        Attempt.opened_at,
+        Message.attempt_id.label("current"),
+        Message.mailing_id,
+        Message.state.label("message_state"),
+        Message.ref,
+        Message.name,
+    ).join(Message, Message.id == Attempt.message_id)
+
+
+def attempts_by_key(connection: Connection, keys: Iterable[str]) -> Sequence[RowMapping]:
+    """The attempts of these keys, with their messages."""
+    query = _with_messages().where(Attempt.key.in_(list(keys)))
+    return connection.execute(query).mappings().all()
+
+
+def attempts_of_message_key(connection: Connection, keys: Iterable[str]) -> Sequence[RowMapping]:
+    """All attempts of the messages of these keys, the oldest first."""
+    query = _with_messages().where(Message.key.in_(list(keys))).order_by(Attempt.number)
+    return connection.execute(query).mappings().all()
+
+
+def attempts_of_message(connection: Connection, message_id: int) -> Sequence[RowMapping]:
+    """All attempts of one message, the oldest first."""
+    query = _with_messages().where(Message.id == message_id).order_by(Attempt.number)
+    return connection.execute(query).mappings().all()
+
+
+def note_report(connection: Connection, attempt_id: int, report: str) -> bool:
+    """Write down what was reported of an attempt; False: something heavier was said already, or the same."""
+    lighter = WEIGHTS[: WEIGHTS.index(report)]
+    done = connection.execute(
+        update(Attempt)
+        .where(
+            Attempt.id == attempt_id,
+            or_(Attempt.report.is_(None), Attempt.report.in_(lighter)),
+        )
+        .values(report=report, report_at=db_now())
+    )
+    return done.rowcount > 0
+
+
+def went_out(connection: Connection, attempt_id: int) -> None:
+    """A report about an attempt in doubt proves that it was handed over."""
+    connection.execute(
+        update(Attempt)
+        .where(Attempt.id == attempt_id, Attempt.state == AttemptState.UNCERTAIN.value)
+        .values(state=AttemptState.ACCEPTED.value)
+    )
+
+
+def undeliver(connection: Connection, message_id: int, attempt_id: int, answer_id: int) -> bool:
+    """A report says no of the message's current attempt; a message that arrived stays so."""
+    done = connection.execute(
+        update(Message)
+        .where(
+            Message.id == message_id,
+            Message.attempt_id == attempt_id,
+            Message.state.in_(
+                [state.value for state in sources(MessageState.UNDELIVERED, Mover.REPORT)]
+            ),
+        )
+        .values(
+            state=MessageState.UNDELIVERED.value,
+            answer_id=answer_id,
+            due_at=None,
+            final_at=db_now(),
+        )
+    )
+    return done.rowcount > 0
+
+
+def deliver(connection: Connection, message_id: int, attempt_id: int) -> bool:
+    """A report says that the message's current attempt arrived."""
+    done = connection.execute(
+        update(Message)
+        .where(
+            Message.id == message_id,
+            Message.attempt_id == attempt_id,
+            Message.state.in_(
+                [state.value for state in sources(MessageState.DELIVERED, Mover.REPORT)]
+            ),
+        )
+        .values(
+            state=MessageState.DELIVERED.value,
+            answer_id=None,
+            sent_at=func.coalesce(Message.sent_at, db_now()),
+            final_at=db_now(),
+        )
+    )
+    return done.rowcount > 0
+
+
+def failed_share(
+    connection: Connection, mailing_id: int, answer_ids: Sequence[int]
+) -> tuple[int, int]:
+    """Of a mailing's messages that were handed over: how many failed with one of these answers, and how many in all."""
+    done = [MessageState.SENT.value, MessageState.DELIVERED.value, MessageState.UNDELIVERED.value]
+    failed = case((Message.answer_id.in_(list(answer_ids)), 1), else_=0)
+    query = select(func.coalesce(func.sum(failed), 0), func.count()).where(
+        Message.mailing_id == mailing_id, Message.state.in_(done)
+    )
+    bad, all_of_them = connection.execute(query).one()
+    return int(bad), int(all_of_them)
+
+
+def hold_mailing_of(connection: Connection, message_id: int) -> None:
+    """Keep the message's mailing as it is until the transaction ends; a write, which SQLite needs first."""
+    mailing = select(Message.mailing_id).where(Message.id == message_id).scalar_subquery()
+    connection.execute(
+        update(Mailing).where(Mailing.id == mailing).values(priority=Mailing.priority)
+    )

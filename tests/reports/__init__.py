@@ -1,0 +1,1 @@
+"""Bounce mails: read, tied, shown, fetched."""
