@@ -32,7 +32,6 @@ from clinic_dispatch_plugin.messages.blocks_store import (
     unsubscribed,
     write_audit,
 )
-from clinic_dispatch_plugin.messages.mailing_tables import Mailing
 from clinic_dispatch_plugin.messages.progress_store import (
     HARMFUL_RUNS,
     counts,
@@ -59,6 +58,7 @@ from clinic_dispatch_plugin.messages.rules import (
     sources,
 )
 from clinic_dispatch_plugin.messages.tables import Attempt, Message
+from clinic_dispatch_plugin.messages.tries_store import open_attempts_of_run
 
 __all__ = [
     "HARMFUL_RUNS",
@@ -320,31 +320,6 @@ def put_off(connection: Connection, *, run_id: int, ids: Iterable[int], seconds:
         )
         .values(state=MessageState.QUEUED.value, run_id=None, due_at=db_now(seconds))
     )
-
-
-def open_attempts_of_run(connection: Connection, run_id: int) -> Sequence[RowMapping]:
-    """The attempts of a dead run that have no result, with their messages' counts."""
-    query = (
-        select(
-            Attempt.id,
-            Attempt.message_id,
-            Attempt.number,
-            Attempt.state,
-            Attempt.channel,
-            Attempt.address,
-            Message.attempt_id.label("current"),
-            Message.tries,
-            Message.attempts,
-            Message.name,
-            Message.created_at,
-            Mailing.not_after,
-        )
-        .join(Message, Message.id == Attempt.message_id)
-        .join(Mailing, Mailing.id == Message.mailing_id)
-        .where(Attempt.run_id == run_id)
-        .where(Attempt.state.in_([AttemptState.OPEN.value, AttemptState.UNCERTAIN.value]))
-    )
-    return connection.execute(query).mappings().all()
 
 
 def decide_queued(connection: Connection, rows: Iterable[tuple[int, int]], answer_id: int) -> None:

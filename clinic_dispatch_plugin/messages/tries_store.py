@@ -1,14 +1,15 @@
-"""The SQL that gives tries back which an account's fault used up."""
+"""The SQL of tries: those a dead run left open, and those an account's fault used up and that are given back."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from sqlalchemy import Connection, case, update
+from sqlalchemy import Connection, RowMapping, case, select, update
 
 from clinic_dispatch_plugin.database.base import db_now
-from clinic_dispatch_plugin.messages.rules import MessageState
-from clinic_dispatch_plugin.messages.tables import Message
+from clinic_dispatch_plugin.messages.mailing_tables import Mailing
+from clinic_dispatch_plugin.messages.rules import AttemptState, MessageState
+from clinic_dispatch_plugin.messages.tables import Attempt, Message
 
 
 def give_tries_back(connection: Connection, account_id: int, answer_ids: Iterable[int]) -> None:
@@ -26,3 +27,28 @@ def give_tries_back(connection: Connection, account_id: int, answer_ids: Iterabl
             due_at=case((Message.due_at > db_now(), db_now()), else_=Message.due_at),
         )
     )
+
+
+def open_attempts_of_run(connection: Connection, run_id: int) -> Sequence[RowMapping]:
+    """The attempts of a dead run that have no result, with their messages' counts."""
+    query = (
+        select(
+            Attempt.id,
+            Attempt.message_id,
+            Attempt.number,
+            Attempt.state,
+            Attempt.channel,
+            Attempt.address,
+            Message.attempt_id.label("current"),
+            Message.tries,
+            Message.attempts,
+            Message.name,
+            Message.created_at,
+            Mailing.not_after,
+        )
+        .join(Message, Message.id == Attempt.message_id)
+        .join(Mailing, Mailing.id == Message.mailing_id)
+        .where(Attempt.run_id == run_id)
+        .where(Attempt.state.in_([AttemptState.OPEN.value, AttemptState.UNCERTAIN.value]))
+    )
+    return connection.execute(query).mappings().all()
