@@ -125,6 +125,12 @@ def load_settings(config: Mapping[str, Any], *, instance_path: str) -> Settings:
     )
 
 
+def lacking_for_links(settings: Settings) -> tuple[str, ...]:
+    """What has to be set before messages can hold links to us."""
+    needed = {"BASE_URL": settings.base_url, "SECRET_KEYS": settings.secret_keys}
+    return tuple(PREFIX + name for name, value in needed.items() if not value)
+
+
 def known_names() -> frozenset[str]:
     """The variables of the core; those of channels are the channels' own."""
     return frozenset(PREFIX + item.name.upper() for item in fields(Settings))

@@ -33,6 +33,9 @@ from clinic_dispatch_plugin.error_reference.rules import (
 from clinic_dispatch_plugin.messages.causes import count_by_answer
 from clinic_dispatch_plugin.registry import Dispatch
 
+#: What ``explain --stdin`` reads, a line.
+_EXAMPLE = '{"system": "smtp", "code": "5.1.1", "text": "…"}'
+
 
 def register(group: AppGroup) -> None:
     """Add the commands."""
@@ -160,9 +163,7 @@ def explain(
     dispatch = ready()
     language = lang or dispatch.settings.locale
     if from_stdin:
-        for number, line in enumerate(sys.stdin.buffer, start=1):
-            if line.strip():
-                print_json(_explained(dispatch, _answer(line, number), language))
+        _explain_lines(dispatch, language)
         return
     if system is None or code is None:
         fail("Give SYSTEM and CODE, and the provider's words if there are any; or --stdin.")
@@ -174,14 +175,30 @@ def explain(
         click.echo(f"{name:14} {found[name]}")
 
 
-def _answer(line: bytes, number: int) -> Answer:
+def _explain_lines(dispatch: Dispatch, language: str) -> None:
+    """An answer to each line of standard input; one that is none costs no other its answer."""
+    wrong = []
+    for number, line in enumerate(sys.stdin.buffer, start=1):
+        if not line.strip():
+            continue
+        answer = _answer(line)
+        if answer is not None:
+            print_json(_explained(dispatch, answer, language))
+            continue
+        wrong.append(number)
+        print_json({"error": f"write {_EXAMPLE}", "line": number})
+    if wrong:
+        others = f" and {len(wrong) - 1} more" if len(wrong) > 1 else ""
+        fail(f"line {wrong[0]} of standard input{others}: write {_EXAMPLE}.")
+
+
+def _answer(line: bytes) -> Answer | None:
+    """The answer a line describes; None: it describes none."""
     try:
         said = json.loads(line.decode("utf-8"))
-        found = (said["system"], said["code"], said.get("text") or "")
+        return _answer_of(said["system"], said["code"], said.get("text") or "")
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        example = '{"system": "smtp", "code": "5.1.1", "text": "…"}'
-        fail(f"line {number} of standard input: write {example}.")
-    return _answer_of(*found)
+        return None
 
 
 def _answer_of(*said: object) -> Answer:

@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 from flask.cli import AppGroup
 
+from clinic_dispatch_plugin.channels.types import Purpose
 from clinic_dispatch_plugin.cli.base import (
     SYSTEM,
     fail,
@@ -19,7 +20,7 @@ from clinic_dispatch_plugin.cli.base import (
     ready,
     typed,
 )
-from clinic_dispatch_plugin.config import PURPOSES
+from clinic_dispatch_plugin.config import PURPOSES, lacking_for_links
 from clinic_dispatch_plugin.engine.presence import worker_is_seen
 from clinic_dispatch_plugin.host.types import Audience
 from clinic_dispatch_plugin.mailings import service as mailings
@@ -30,7 +31,7 @@ from clinic_dispatch_plugin.mailings.problems import HostFailed, MailingProblem,
 from clinic_dispatch_plugin.mailings.recipient_file import RecipientFileError
 from clinic_dispatch_plugin.mailings.sending import StartedMailing
 from clinic_dispatch_plugin.mailings.sources import AudienceSource, FileSource, audiences
-from clinic_dispatch_plugin.messages.mailing_rules import MailingState
+from clinic_dispatch_plugin.messages.mailing_rules import PLAN_AT_ONCE, MailingState
 from clinic_dispatch_plugin.registry import Dispatch
 
 _POLL_SECONDS = 0.2
@@ -134,6 +135,7 @@ def send(
     if isinstance(source, FileSource):
         _say_bad_rows(dispatch, source, channel, started)
     _check_plan(dispatch, started.mailing_id)
+    _say_what_lacks(dispatch, purpose)
     if not worker_is_seen(dispatch):
         click.echo(
             "No worker is running, so nothing goes out yet; nothing is lost. "
@@ -158,6 +160,17 @@ def _say_bad_rows(
         return
     for row in bad_rows_of(dispatch, source.path, channel=channel):
         click.echo(on_one_line(row), err=True)
+
+
+def _say_what_lacks(dispatch: Dispatch, purpose: str) -> None:
+    """A promotion goes out without a link to unsubscribe; whoever sends it has to know."""
+    lacking = lacking_for_links(dispatch.settings) if purpose == Purpose.PROMOTION else ()
+    if lacking:
+        click.echo(
+            f"Without {' and '.join(lacking)} the mails carry no link to unsubscribe (List-Unsubscribe), "
+            "which mail providers expect of promotions.",
+            err=True,
+        )
 
 
 def _check_plan(dispatch: Dispatch, mailing_id: int) -> None:
@@ -247,25 +260,31 @@ def _wait(dispatch: Dispatch, mailing_id: int, seconds: float) -> None:
 
 def _report(dispatch: Dispatch, started: StartedMailing, *, as_json: bool) -> None:
     found = mailings.summary(dispatch, started.mailing_id)
-    # A worker writes a large mailing: until it has, the file's rows are what is known.
-    recipients = (
-        found.recipients if started.planned else max(found.recipients, started.recipients or 0)
-    )
+    # A worker writes a large mailing: until it has, a file's rows are all that is known.
+    written = found.state is not MailingState.PLANNING
+    if not written:
+        click.echo(
+            f"A worker writes the messages of a mailing of more than {PLAN_AT_ONCE:,} recipients: it says later how "
+            f"many there are: {typed('messages')} --mailing {started.mailing_id}",
+            err=True,
+        )
+    recipients = found.recipients if written else started.recipients
+    skipped = found.skipped if written else None
     result = {
         "mailing": started.mailing_id,
         "recipients": recipients,
-        "skipped": found.skipped,
+        "skipped": skipped,
         "bad_rows": started.bad_row_count,
         "first_pass": found.first_pass_at is not None,
         "finished": found.finished_at is not None,
-        "counts": found.counts,
+        "counts": found.counts if written else None,
     }
     if as_json:
         print_json(result)
         return
     again = " (this key was used before: nothing was sent now)" if started.existed else ""
-    click.echo(
-        f"mailing {started.mailing_id}: {recipients} recipients, {found.skipped} skipped{again}"
-    )
+    many = "recipients not counted yet" if recipients is None else f"{recipients} recipients"
+    left_out = "" if skipped is None else f", {skipped} skipped"
+    click.echo(f"mailing {started.mailing_id}: {many}{left_out}{again}")
     for state, count in found.counts.items():
         click.echo(f"  {state:12} {count}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -147,7 +147,8 @@ def overview(
         listed = _listed(dispatch, connection, known)
         drafts = _drafts(dispatch, connection, known, shown)
     found = [item for item in listed if _wanted(item, query=query, system=system, show=show)]
-    found.sort(key=_by_frequency)
+    here = {item.entry.system for item in listed if item.occurred}
+    found.sort(key=lambda item: _by_frequency(item, here))
     return Overview(
         groups={group: [item for item in found if item.entry.group == group] for group in GROUPS},
         drafts=drafts,
@@ -194,11 +195,14 @@ def _has_words(query: str, *texts: str) -> bool:
     return all(word in text for word in query.casefold().split())
 
 
-def _by_frequency(item: Listed) -> tuple[Any, ...]:
+def _by_frequency(item: Listed, here: Collection[str]) -> tuple[Any, ...]:
+    """What occurred first, then the services that are in use here, our own program, and all others."""
     entry = item.entry
     return (
         -(item.messages or 0),
         not item.occurred,
+        entry.system not in here,
+        entry.system != "dispatch",
         entry.system,
         bool(entry.pattern),
         _natural(entry.code),

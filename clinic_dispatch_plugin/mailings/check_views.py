@@ -5,6 +5,8 @@ from __future__ import annotations
 from flask import Blueprint, Response, redirect, request
 from flask.typing import ResponseReturnValue
 
+from clinic_dispatch_plugin.channels.types import Purpose
+from clinic_dispatch_plugin.config import lacking_for_links
 from clinic_dispatch_plugin.host.types import Action
 from clinic_dispatch_plugin.mailings import drafts, forms, service, trial
 from clinic_dispatch_plugin.mailings.checking import CheckResult, StillChecking, check, forget
@@ -105,6 +107,9 @@ def _check_page(draft: Draft, error: MailingProblem | None = None) -> ResponseRe
         not_after=request.form.get("not_after", "")
         if error
         else forms.deadline_shown(draft.not_after),
+        no_link=", ".join(lacking_for_links(dispatch.settings))
+        if draft.purpose == Purpose.PROMOTION
+        else "",
         must_type=found.will_get > TYPED_ABOVE,
         shown=preview_of(draft, int_arg("n", 0, most=trial.MOST_SHOWN)),
         errors=forms.faults(error) if error else {},

@@ -73,10 +73,12 @@ def test_many_answers_come_on_standard_input_and_each_gets_its_line(typed: Typed
 )
 def test_a_line_that_is_none_is_named(typed: Typed, line: bytes) -> None:
     good = b'{"system": "smtp", "code": "550"}\n'
-    found = typed("reference", "explain", "--stdin", "--json", stdin=good + line + b"\n")
+    found = typed("reference", "explain", "--stdin", "--json", stdin=good + line + b"\n" + good)
     assert found.exit_code == 1
-    assert "line 2 of standard input" in found.stderr
-    assert len(_json(found.stdout)) == 1
+    assert "line 2 of standard input: write {" in found.stderr
+    before, wrong, after = _json(found.stdout)
+    assert wrong["line"] == 2 and wrong["error"].startswith('write {"system": "smtp"')
+    assert before == after and before["permanence"] == "permanent"
 
 
 @pytest.mark.parametrize("text", ["\0", "\ud800", "x" * 1_000_000, "\u202e", "'; DROP TABLE"])

@@ -278,6 +278,40 @@ def test_an_audience_gets_what_the_page_would_fill_in(
     assert [each["recipient"] for each in _messages(typed)] == ["p1"]
 
 
+def test_of_a_large_audience_nothing_is_said_that_is_not_known(
+    clinic: Clinic, typed: Typed, text: Path
+) -> None:
+    clinic.host.audience_list = [Audience(key="all", label="Alle", placeholders=["name"])]
+    clinic.host.patients = {
+        f"p{n}": Recipient(ref=f"p{n}", name="A", addresses={"email": f"p{n}@example.org"})
+        for n in range(5_001)
+    }
+    send = ("send", "--audience", "all", "--subject", "Termin", "--text", text)
+    said = typed(*send, "--json")
+    found = json.loads(said.stdout)
+    assert (found["recipients"], found["skipped"], found["counts"]) == (None, None, None)
+    assert "A worker writes the messages" in said.stderr and "messages --mailing 1" in said.stderr
+    assert "mailing 2: recipients not counted yet\n" in typed(*send).stdout
+
+
+@pytest.mark.parametrize(
+    ("config", "lacking"),
+    [
+        ({}, "CLINIC_DISPATCH_BASE_URL and CLINIC_DISPATCH_SECRET_KEYS"),
+        ({"CLINIC_DISPATCH_SECRET_KEYS": "k" * 40}, "CLINIC_DISPATCH_BASE_URL"),
+    ],
+)
+def test_a_promotion_without_a_link_to_unsubscribe_is_said(
+    tmp_path: Path, text: Path, config: dict[str, str], lacking: str
+) -> None:
+    nothing = {"CLINIC_DISPATCH_BASE_URL": "", "CLINIC_DISPATCH_SECRET_KEYS": ""}
+    typed = typing_in(make_clinic(tmp_path, config={**EMAIL, **nothing, **config}))
+    file = _list(tmp_path, "email,name\nanna@example.org,Anna\n")
+    sent = _send(typed, file, text, "--purpose", "promotion")
+    assert f"Without {lacking} the mails carry no link to unsubscribe" in sent.stderr
+    assert "unsubscribe" not in _send(typed, file, text).stderr
+
+
 def test_a_channel_without_an_account_fails_this_command_alone(tmp_path: Path, text: Path) -> None:
     typed = typing_in(make_clinic(tmp_path))
     sent = _send(typed, _list(tmp_path, "email,name\nanna@example.org,Anna\n"), text)

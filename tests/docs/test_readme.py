@@ -15,7 +15,7 @@ import setuptools
 from flask import Flask, render_template_string
 from flask_sqlalchemy import SQLAlchemy
 
-from clinic_dispatch_plugin import Recipient
+from clinic_dispatch_plugin import Action, Actor, Recipient
 from clinic_dispatch_plugin.api import Channel
 from clinic_dispatch_plugin.config import OTHER_NAMES, known_names
 from clinic_dispatch_plugin.database.migrate import upgrade
@@ -96,6 +96,13 @@ def test_the_host_mounts_us_and_answers_pages(host: Flask) -> None:
     client = host.test_client()
     for page in ("/dispatch/", "/dispatch/mailings", "/dispatch/errors"):
         assert client.get(page).status_code == 200
+
+
+def test_the_host_allows_by_role() -> None:
+    host = host_example.ClinicHost()
+    anna, stranger = Actor(ref="anna", name="Anna"), Actor(ref="x", name="X")
+    assert host.is_allowed(anna, Action.SEND) and not host.is_allowed(anna, Action.CONFIGURE)
+    assert not any(host.is_allowed(stranger, action) for action in Action)
 
 
 def test_the_menu_line_shows_both_items(host: Flask) -> None:

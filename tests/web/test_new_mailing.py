@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import html as html_module
 import io
 import re
@@ -404,6 +405,22 @@ def test_a_file_goes_the_same_way_and_bad_rows_say_what_to_do(
     assert messages(clinic) == 3
     with clinic.app.app_context():
         assert list(uploads.folder(clinic.dispatch).iterdir()) == []
+
+
+def test_a_promotion_that_nobody_can_unsubscribe_from_is_said_before_it_goes(
+    clinic: Clinic, client: FlaskClient
+) -> None:
+    upload(client, "letter;name;room\na@example.org;Anna;1\n", purpose="promotion")
+    write(client)
+    said = "keinen Link zum Abmelden"
+    check = words_of(client.get(f"{HOME}/1/check"))
+    assert said in check and "CLINIC_DISPATCH_BASE_URL" in check
+
+    complete = dataclasses.replace(
+        clinic.dispatch.settings, base_url="https://clinic.example", secret_keys=("k" * 40,)
+    )
+    clinic.dispatch.settings = complete
+    assert said not in words_of(client.get(f"{HOME}/1/check"))
 
 
 def test_every_row_that_needs_a_look_is_in_a_file_of_its_own(
