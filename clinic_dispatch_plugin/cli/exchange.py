@@ -16,6 +16,7 @@ from clinic_dispatch_plugin.cli.base import SYSTEM, fail, guarded, ready
 from clinic_dispatch_plugin.cli.reference import reference, stored_entries
 from clinic_dispatch_plugin.error_reference import editing, service
 from clinic_dispatch_plugin.error_reference.checking import ReferenceProblem, checked_content
+from clinic_dispatch_plugin.error_reference.packs import install_packs
 from clinic_dispatch_plugin.error_reference.policy import Policy
 from clinic_dispatch_plugin.error_reference.rules import TEXT_FIELDS, compile_pattern
 from clinic_dispatch_plugin.registry import Dispatch
@@ -31,8 +32,20 @@ _FIELDS = {
 
 def register(group: AppGroup) -> None:
     """Add the commands to those of ``reference``."""
+    reference.add_command(update)
     reference.add_command(export)
     reference.add_command(import_entries)
+
+
+@click.command("update")
+@guarded
+def update() -> None:
+    """Bring in what installed plugins ship by now; the clinic's own words stay."""
+    done = install_packs(ready())
+    for pack, count in done.items():
+        click.echo(f"{count} entries of {pack}")
+    if not done:
+        click.echo("everything is up to date")
 
 
 @click.command("export")

@@ -208,7 +208,14 @@ def _answer_of(*said: object) -> Answer:
 
 
 def _explained(dispatch: Dispatch, answer: Answer, language: str) -> Mapping[str, Any]:
-    return explanation_json(service.explain(dispatch, answer), answer, language)
+    return {
+        **explanation_json(service.explain(dispatch, answer), answer, language),
+        "near": [
+            {"system": step.entry.system, "code": step.entry.code, "matched": step.matched.value}
+            for step in service.near(dispatch, answer)
+            if step.entry is not None
+        ],
+    }
 
 
 def explanation_json(found: Explanation, answer: Answer, language: str) -> Mapping[str, Any]:

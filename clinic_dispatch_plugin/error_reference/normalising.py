@@ -22,8 +22,9 @@ _QUERY_VALUE = re.compile(r"(?<=[?&])([\w.-]{1,40}=)[^&\s]{3,}")
 _IP = re.compile(r"\b\d{1,3}(?:\.\d{1,3}){3}\b|\b[0-9a-fA-F]{1,4}(?::[0-9a-fA-F]{0,4}){3,7}\b")
 _TIME = re.compile(
     r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d)?(?:\.\d+)?(?:Z|[+-]\d\d:?\d\d)?|\b\d\d:\d\d:\d\d\b"
+    r"|\b\d{1,2}[./]\d{1,2}[./](?:19|20)\d\d\b"
 )
-_PHONE = re.compile(r"\+\d[\d\s/()-]{5,}\d")
+_PHONE = re.compile(r"\+\d[\d\s/()-]{5,}\d|\b0\d{2,4}[\s/-]\d{3,}(?:[\s-]?\d+)*\b")
 #: A count with its unit, and any longer number that is not the name of a standard.
 _COUNT = re.compile(
     r"\b\d+(?= ?(?:seconds?|secs?|minutes?|min|hours?|days?|bytes?|[km]i?b|hops|recipients|messages"

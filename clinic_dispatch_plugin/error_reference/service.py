@@ -94,10 +94,11 @@ def explain(dispatch: Dispatch, answer: Answer) -> Explanation:
         return found
 
 
-def trace(dispatch: Dispatch, answer: Answer) -> list[Step]:
-    """Every step of the look-up in its order, those after the first match too; gathers nothing."""
+def near(dispatch: Dispatch, answer: Answer) -> list[Step]:
+    """What would explain an answer if the entry that does were not there, in the look-up's order."""
     with dispatch.database.begin() as connection:
-        return list(reference(dispatch, connection).trace(answer))
+        steps = reference(dispatch, connection).trace(answer)
+        return [step for step in steps if step.entry is not None][1:]
 
 
 def _seen(connection: Connection, answer: Answer) -> bool:

@@ -84,15 +84,17 @@ def _tries(detail: Detail) -> Iterator[str]:
         yield f"  {each.number}. {each.state}{' (current)' if each.current else ''}"
         yield f"     opened {_utc(each.opened_at)}, closed {_utc(each.closed_at)}"
         yield f"     key {each.key}, channel {each.channel}"
-        yield from _answer(each)
+        yield from _answer(each, detail.line.name)
 
 
-def _answer(each: Try) -> Iterator[str]:
+def _answer(each: Try, name: str) -> Iterator[str]:
     if each.answer is not None:
         found = each.answer
         yield f"     answer {found.system} {found.code}, found by: {found.matched.value}"
     if each.text:
-        yield f"     said: {anonymous(each.text)}"
+        text = each.text.replace(each.address, "<@>") if each.address else each.text
+        hide = (*name.split(), each.address.rpartition("@")[0])
+        yield f"     said: {anonymous(text, hide=hide)}"
 
 
 def _trail(detail: Detail) -> Iterator[str]:

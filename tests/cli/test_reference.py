@@ -36,10 +36,15 @@ def test_an_answer_is_explained_without_being_gathered(typed: Typed) -> None:
     assert said["category"] == "unknown_recipient"
     assert said["entry"]["system"] == "smtp"
     assert said["policy"]["action"] == "fail"
+    assert [near["code"] for near in said["near"]][-3:] == ["5.1.x", "550", "5xx"]
     assert "note" in typed(*arguments).stdout
     unheard = ("reference", "explain", "smtp", "599", "599 Zorgon", "--json")
     assert _json(typed(*unheard).stdout)[0]["matched"] != "exact"
     assert typed("reference", "drafts", "--json").stdout == ""
+
+
+def test_the_shipped_packs_are_brought_up_to_date(typed: Typed) -> None:
+    assert typed("reference", "update").stdout == "everything is up to date\n"
 
 
 def test_many_answers_come_on_standard_input_and_each_gets_its_line(typed: Typed) -> None:

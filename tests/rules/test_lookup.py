@@ -150,6 +150,8 @@ def test_only_pattern_and_exact_count_as_described() -> None:
         ("try again in 300 seconds", "try again in <number> seconds"),
         ("size 10485760 exceeded", "size <number> exceeded"),
         ("refused [vH7Ns8biNgp6EfZ0Qa]", "refused [<id>]"),
+        ("born 24.12.1968", "born <time>"),
+        ("call 0170 123 4567 now", "call <number> now"),
         ("call +49 30 1234567 now", "call <number> now"),
         ("queued as 4B2F1C0A9D", "queued as <id>"),
         ("two\r\n  lines", "two lines"),
