@@ -18,6 +18,7 @@ from clinic_dispatch_plugin.channels.errors import (
 from clinic_dispatch_plugin.channels.types import (
     Accepted,
     Account,
+    Answer,
     Capabilities,
     Content,
     ContentFields,
@@ -120,6 +121,13 @@ class Channel(abc.ABC):
     @abc.abstractmethod
     def open(self, account: Account) -> AbstractContextManager[Sender]:
         """A sender for this account; it may connect only when it first sends."""
+
+    def foresee(self, account: Account, *, recipients: int) -> Sequence[Answer]:
+        """What is likely to go wrong with so many messages through this account, said before any is sent.
+
+        The answers are looked up in the error reference, so that people read what they would read afterwards.
+        """
+        return ()
 
     def connect(self, account: Account) -> None:
         """Sign in and out again, for the doctor.

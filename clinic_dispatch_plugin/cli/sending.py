@@ -26,6 +26,7 @@ from clinic_dispatch_plugin.host.types import Audience
 from clinic_dispatch_plugin.mailings import service as mailings
 from clinic_dispatch_plugin.mailings.bad_rows import bad_rows_of, on_one_line
 from clinic_dispatch_plugin.mailings.content import MailingContent
+from clinic_dispatch_plugin.mailings.foresight import foreseen
 from clinic_dispatch_plugin.mailings.planning import PLAN_FAILED
 from clinic_dispatch_plugin.mailings.problems import HostFailed, MailingProblem, NoRoute
 from clinic_dispatch_plugin.mailings.recipient_file import RecipientFileError
@@ -135,6 +136,7 @@ def send(
     if isinstance(source, FileSource):
         _say_bad_rows(dispatch, source, channel, started)
     _check_plan(dispatch, started.mailing_id)
+    _say_what_is_foreseen(dispatch, channel, started)
     _say_what_lacks(dispatch, purpose)
     if not worker_is_seen(dispatch):
         click.echo(
@@ -160,6 +162,15 @@ def _say_bad_rows(
         return
     for row in bad_rows_of(dispatch, source.path, channel=channel):
         click.echo(on_one_line(row), err=True)
+
+
+def _say_what_is_foreseen(dispatch: Dispatch, channel: str, started: StartedMailing) -> None:
+    """What the channel expects to go wrong; the mailing goes out all the same."""
+    # Uncounted is what a worker writes, for it is large.
+    recipients = PLAN_AT_ONCE if started.recipients is None else started.recipients
+    for entry in foreseen(dispatch, channel, recipients=recipients):
+        words = (entry.text(name, "en") for name in ("short", "what_happened", "what_helps"))
+        click.echo("Expected trouble: " + ". ".join(words), err=True)
 
 
 def _say_what_lacks(dispatch: Dispatch, purpose: str) -> None:

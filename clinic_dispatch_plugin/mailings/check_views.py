@@ -21,6 +21,7 @@ from clinic_dispatch_plugin.mailings.draft_views import (
     write,
 )
 from clinic_dispatch_plugin.mailings.drafts import Draft
+from clinic_dispatch_plugin.mailings.foresight import foreseen
 from clinic_dispatch_plugin.mailings.problems import MailingProblem, Problem
 from clinic_dispatch_plugin.messages.access import Sight
 from clinic_dispatch_plugin.messages.detail import card_url
@@ -110,6 +111,7 @@ def _check_page(draft: Draft, error: MailingProblem | None = None) -> ResponseRe
         no_link=", ".join(lacking_for_links(dispatch.settings))
         if draft.purpose == Purpose.PROMOTION
         else "",
+        foreseen=foreseen(dispatch, draft.channel, recipients=found.will_get),
         must_type=found.will_get > TYPED_ABOVE,
         shown=preview_of(draft, int_arg("n", 0, most=trial.MOST_SHOWN)),
         errors=forms.faults(error) if error else {},

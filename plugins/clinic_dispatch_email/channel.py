@@ -7,9 +7,10 @@ from contextlib import contextmanager
 from typing import ClassVar
 
 from clinic_dispatch_email.addresses import normalised
+from clinic_dispatch_email.free_mailboxes import MANY, is_free_mailbox
 from clinic_dispatch_email.sender import EmailSender
 from clinic_dispatch_email.settings import EmailSettings
-from clinic_dispatch_plugin.api import Account, Channel, ContentFields, Sender
+from clinic_dispatch_plugin.api import Account, Answer, Channel, ContentFields, Sender
 
 
 class EmailChannel(Channel):
@@ -45,6 +46,12 @@ class EmailChannel(Channel):
     def normalise_address(self, raw: str, *, region: str) -> str:
         """The first valid address of a field; the country does not matter."""
         return normalised(raw)
+
+    def foresee(self, account: Account, *, recipients: int) -> Sequence[Answer]:
+        """Many alike from a free mailbox are taken for spam: better the clinic's own hosting."""
+        if recipients >= MANY and is_free_mailbox(account.settings.from_address):
+            return [Answer(system="dispatch", code="free_mailbox")]
+        return ()
 
     @contextmanager
     def open(self, account: Account) -> Iterator[Sender]:

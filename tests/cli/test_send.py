@@ -312,6 +312,16 @@ def test_a_promotion_without_a_link_to_unsubscribe_is_said(
     assert "unsubscribe" not in _send(typed, file, text).stderr
 
 
+def test_many_mails_from_a_free_mailbox_are_warned_of(tmp_path: Path, text: Path) -> None:
+    free = {**EMAIL, "CLINIC_DISPATCH_EMAIL_FROM": "praxis@gmail.com"}
+    typed = typing_in(make_clinic(tmp_path, config=free))
+    rows = "".join(f"anna{number}@example.org,Anna {number}\n" for number in range(60))
+    many = _send(typed, _list(tmp_path, f"email,name\n{rows}"), text)
+    assert "Expected trouble: Many mails from a free mailbox" in many.stderr
+    few = _send(typed, _list(tmp_path, "email,name\nanna@example.org,Anna\n"), text)
+    assert "Expected trouble" not in few.stderr
+
+
 def test_a_channel_without_an_account_fails_this_command_alone(tmp_path: Path, text: Path) -> None:
     typed = typing_in(make_clinic(tmp_path))
     sent = _send(typed, _list(tmp_path, "email,name\nanna@example.org,Anna\n"), text)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from importlib.metadata import entry_points
 
+import pytest
+
 import clinic_dispatch_email
 from clinic_dispatch_email.channel import EmailChannel
 
@@ -24,3 +26,27 @@ def test_it_brings_what_smtp_answers_mean() -> None:
     assert [pack.key for pack in packs] == ["smtp_patterns", "smtp_enhanced", "smtp_reply"]
     assert {pack.system for pack in packs} == {"smtp"}
     assert all(pack.entries for pack in packs)
+
+
+@pytest.mark.parametrize(
+    ("sender", "recipients", "foreseen"),
+    [
+        ("Praxis <praxis@gmail.com>", 50, ["free_mailbox"]),
+        ("praxis@GMX.de", 200, ["free_mailbox"]),
+        ("praxis@mail.ru", 5_000, ["free_mailbox"]),
+        ("praxis@gmail.com", 49, []),
+        ("praxis@klinik-gmail.com", 5_000, []),
+        ("praxis@clinic.example", 5_000, []),
+    ],
+)
+def test_many_mails_from_a_free_mailbox_are_foreseen_to_fail(
+    sender: str, recipients: int, foreseen: list[str]
+) -> None:
+    config = {
+        "CLINIC_DISPATCH_EMAIL_URL": "smtp://127.0.0.1:25",
+        "CLINIC_DISPATCH_EMAIL_FROM": sender,
+    }
+    (channel,) = clinic_dispatch_email.clinic_dispatch_channels(config)
+    (account,) = channel.accounts()
+    answers = channel.foresee(account, recipients=recipients)
+    assert [answer.code for answer in answers] == foreseen

@@ -35,6 +35,7 @@ OWN_DECISIONS = {
     "tls_failed",
     "inactive",
     "unknown_ref",
+    "free_mailbox",
     "superseded",
     "gave_up",
 }

@@ -16,6 +16,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import func, select, update
 from werkzeug.test import TestResponse
 
+from clinic_dispatch_plugin.channels.types import Account, Answer
 from clinic_dispatch_plugin.database.base import db_now
 from clinic_dispatch_plugin.host.types import Action, Audience, Consent, FilterField, Recipient
 from clinic_dispatch_plugin.mailings import check_views, texts, uploads
@@ -421,6 +422,32 @@ def test_a_promotion_that_nobody_can_unsubscribe_from_is_said_before_it_goes(
     )
     clinic.dispatch.settings = complete
     assert said not in words_of(client.get(f"{HOME}/1/check"))
+
+
+def test_trouble_that_can_be_foreseen_is_said_before_it_goes(
+    clinic: Clinic, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    channel = type(clinic.dispatch.channels["letter"])
+    asked: list[int] = []
+
+    def foresee(self: object, account: Account, *, recipients: int) -> list[Answer]:
+        asked.append(recipients)
+        return [Answer(system="dispatch", code="free_mailbox")]
+
+    monkeypatch.setattr(channel, "foresee", foresee)
+    draft(client)
+    said = words_of(client.get(f"{HOME}/1/check"))
+    assert "Viele Mails aus einem Gratis-Postfach" in said
+    assert "beim eigenen Hosting der Klinik" in said
+    assert asked == [3]
+
+    def fails(self: object, account: Account, *, recipients: int) -> list[Answer]:
+        raise RuntimeError("no crystal ball")
+
+    monkeypatch.setattr(channel, "foresee", fails)
+    answer = client.get(f"{HOME}/1/check")
+    assert answer.status_code == 200
+    assert "Gratis-Postfach" not in words_of(answer)
 
 
 def test_every_row_that_needs_a_look_is_in_a_file_of_its_own(
