@@ -32,7 +32,8 @@ def install_packs(dispatch: Dispatch) -> dict[str, int]:
                 there[pack.key] = {"version": pack.version, "digest": digest_of(pack)}
         if done:
             store.set_packs(connection, there)
-            explain_again(connection)
+            if store.has_answers(connection):
+                explain_again(connection)
         return done
 
     return dispatch.database.run(work)
@@ -62,8 +63,8 @@ def digest_of(pack: ReferencePack) -> str:
 def _install(connection: Connection, pack: ReferencePack) -> int:
     rows = {
         (row["code"], row["pattern_digest"]): row
-        for row in store.entries(connection, all_of_them=True)
-        if row["origin"] == "shipped" and row["system"] == pack.system and row["pack"] == pack.key
+        for row in store.entries_of_pack(connection, pack.key)
+        if row["system"] == pack.system
     }
     new = []
     for position, entry in enumerate(pack.entries):

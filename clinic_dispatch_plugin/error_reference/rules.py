@@ -6,7 +6,7 @@ import hashlib
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -68,10 +68,11 @@ class KnownEntry:
     own: frozenset[str] = frozenset()
     #: The entry whose words and policy it shares.
     same_as: int | None = None
-    policy: Policy = field(init=False)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "policy", policy_of(self.content))
+    @property
+    def policy(self) -> Policy:
+        """What the program does, as far as the entry alone says."""
+        return policy_of(self.content)
 
     @property
     def key(self) -> str:
@@ -165,11 +166,12 @@ class Reference:
         self.revision = revision
         self.entries = {entry.id: entry for entry in entries}
         self._exact: dict[tuple[str, str, str], KnownEntry] = {}
-        self._patterns: dict[tuple[str, str], list[tuple[KnownEntry, Any, Any]]] = defaultdict(list)
+        self._with_pattern: dict[tuple[str, str], list[KnownEntry]] = defaultdict(list)
+        #: Compiled when a system is first asked for.
+        self._patterns: dict[tuple[str, str], list[tuple[KnownEntry, Any, Any]]] = {}
         for entry in sorted(self.entries.values(), key=lambda entry: (entry.position, entry.id)):
             if entry.pattern:
-                compiled = (entry, compile_pattern(entry.pattern), compile_pattern(entry.unless))
-                self._patterns[entry.origin, entry.system].append(compiled)
+                self._with_pattern[entry.origin, entry.system].append(entry)
             else:
                 self._exact[entry.origin, entry.system, entry.code] = entry
 
@@ -216,12 +218,21 @@ class Reference:
     def _by_pattern(
         self, origin: str, system: str, codes: tuple[str, str], text: str
     ) -> Iterator[Step]:
-        for entry, pattern, unless in self._patterns.get((origin, system), ()):
+        for entry, pattern, unless in self._compiled(origin, system):
             fits = entry.code == ANY_CODE or entry.code.startswith("~") or entry.code in codes
             if fits and pattern.search(text) and not (unless and unless.search(text)):
                 yield Step(
                     matched=Matched.PATTERN, origin=origin, looked_for=entry.pattern, entry=entry
                 )
+
+    def _compiled(self, origin: str, system: str) -> list[tuple[KnownEntry, Any, Any]]:
+        key = (origin, system)
+        if key not in self._patterns:
+            self._patterns[key] = [
+                (entry, compile_pattern(entry.pattern), compile_pattern(entry.unless))
+                for entry in self._with_pattern.get(key, ())
+            ]
+        return self._patterns[key]
 
     def _by_code(self, origin: str, system: str, code: str) -> Step:
         entry = self._exact.get((origin, system, code))

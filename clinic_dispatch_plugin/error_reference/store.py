@@ -66,6 +66,12 @@ def entries(connection: Connection, *, all_of_them: bool = False) -> Sequence[Ro
     return connection.execute(query).mappings().all()
 
 
+def entries_of_pack(connection: Connection, pack: str) -> Sequence[RowMapping]:
+    """All rows of entries that a pack brought, also those it no longer brings."""
+    query = select(Entry.__table__).where(Entry.origin == "shipped", Entry.pack == pack)
+    return connection.execute(query).mappings().all()
+
+
 def entry(connection: Connection, entry_id: int) -> RowMapping | None:
     """One entry's row."""
     query = select(Entry.__table__).where(Entry.id == entry_id)
@@ -151,6 +157,11 @@ def answers(
     if systems is not None:
         query = query.where(AnswerRow.system.in_(list(systems)))
     return connection.execute(query).mappings().all()
+
+
+def has_answers(connection: Connection) -> bool:
+    """Whether any answer was ever noted."""
+    return connection.execute(select(AnswerRow.id).limit(1)).first() is not None
 
 
 def answers_by_id(connection: Connection, ids: Iterable[int]) -> dict[int, RowMapping]:
