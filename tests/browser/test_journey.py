@@ -110,7 +110,9 @@ def test_an_address_is_saved_on_the_patients_card_from_its_row(
     with visitor(browser) as page:
         sign_in(page, demo)
         page.goto(f"{demo.url}/dispatch/mailings/{demo.mailing}")
-        missing = page.locator(".cd-why > li").filter(has_text="Keine Adresse hinterlegt")
+        missing = page.locator(".cd-why > li").filter(
+            has_text="Keine Adresse oder Nummer hinterlegt"
+        )
         missing.get_by_role("link", name=re.compile(r"Adressen? berichtigen")).click()
         row = page.locator("table[data-messages] tbody tr").last
         message = row.get_by_role("link").first.get_attribute("href")

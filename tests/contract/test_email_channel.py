@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from importlib.resources import files
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.parse import quote
 
+from clinic_dispatch_email import clinic_dispatch_reference_packs
 from clinic_dispatch_email.channel import EmailChannel
 from clinic_dispatch_email.settings import FROM, URL, load_settings
-from clinic_dispatch_plugin.api import Channel, ReferencePack, load_pack
+from clinic_dispatch_plugin.api import Channel, ReferencePack
 from clinic_dispatch_plugin.simulators.smtp import (
     Mode,
     RelaySettings,
@@ -110,6 +110,4 @@ class TestEmailChannel(ChannelContract):
         return EmailChannel(load_settings({URL: gateway.url, FROM: "Klinik <post@klinik.example>"}))
 
     def packs(self) -> Sequence[ReferencePack]:
-        folder = files("clinic_dispatch_email") / "packs"
-        found = [file for file in folder.iterdir() if file.name.endswith(".toml")]
-        return [load_pack(file) for file in sorted(found, key=lambda file: file.name)]
+        return clinic_dispatch_reference_packs()

@@ -498,6 +498,7 @@ def test_a_command_prints_every_message_oldest_first_with_all_its_keys(given: Gi
         "answer",
         "provider_id",
         "attempts",
+        "line",
         "created_at",
         "sent_at",
         "final_at",
