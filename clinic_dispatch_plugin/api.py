@@ -22,6 +22,7 @@ from clinic_dispatch_plugin.channels.reference import (
     Texts,
     load_causes,
     load_pack,
+    load_packs,
     shared_causes,
 )
 from clinic_dispatch_plugin.channels.types import (
@@ -88,5 +89,6 @@ __all__ = [
     "hookimpl",
     "load_causes",
     "load_pack",
+    "load_packs",
     "shared_causes",
 ]

@@ -6,7 +6,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from functools import lru_cache
+from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Any
@@ -16,6 +16,9 @@ LANGUAGES = ("de", "en", "ru")
 GROUPS = ("service", "sending", "delivery")
 #: Who can mend it.
 WHO = ("recipient", "reception", "administration", "provider", "nobody")
+
+#: The file of a package's packs that holds causes alone.
+CAUSES = "causes.toml"
 
 _SORTING = ("category", "permanence", "group", "who", "policy")
 _ENTRY_KEYS = {"code", "symbol", "cause", "pattern", "unless", "provider", "source"}
@@ -107,7 +110,7 @@ def load_causes(*sources: Traversable) -> dict[str, Cause]:
     return found
 
 
-@lru_cache(maxsize=1)
+@cache
 def shared_causes() -> Mapping[str, Cause]:
     """The causes of channels that reach a telephone, for everybody's packs."""
     folder = files("clinic_dispatch_plugin.channels") / "causes"
@@ -135,6 +138,21 @@ def load_pack(file: Traversable, causes: Mapping[str, Cause] | None = None) -> R
     return ReferencePack(
         key=key, system=raw["system"], version=int(raw["version"]), entries=entries
     )
+
+
+@cache
+def load_packs(package: str) -> Sequence[ReferencePack]:
+    """Read every pack in a package's folder ``packs``, once a process; causes may stand in ``causes.toml`` there.
+
+    :raises ValueError: as :func:`load_pack`.
+    """
+    folder = files(package) / "packs"
+    found = sorted(
+        (file for file in folder.iterdir() if file.name.endswith(".toml")),
+        key=lambda file: file.name,
+    )
+    causes = load_causes(*(file for file in found if file.name == CAUSES))
+    return [load_pack(file, causes) for file in found if file.name != CAUSES]
 
 
 def _read(file: Traversable) -> dict[str, Any]:

@@ -13,12 +13,12 @@ from flask.cli import AppGroup
 
 from clinic_dispatch_plugin.channels.reference import LANGUAGES
 from clinic_dispatch_plugin.cli.base import SYSTEM, fail, guarded, ready
-from clinic_dispatch_plugin.cli.reference import reference, stored_entries
+from clinic_dispatch_plugin.cli.reference import entries, reference, stored_entries
 from clinic_dispatch_plugin.error_reference import editing, service
 from clinic_dispatch_plugin.error_reference.checking import ReferenceProblem, checked_content
 from clinic_dispatch_plugin.error_reference.packs import install_packs
 from clinic_dispatch_plugin.error_reference.policy import Policy
-from clinic_dispatch_plugin.error_reference.rules import TEXT_FIELDS, compile_pattern
+from clinic_dispatch_plugin.error_reference.rules import TEXT_FIELDS, KnownEntry, compile_pattern
 from clinic_dispatch_plugin.registry import Dispatch
 
 _FORMAT = "clinic-dispatch-reference-1"
@@ -57,6 +57,7 @@ def update() -> None:
 def export(file: Path, everything: bool) -> None:
     """Write the clinic's entries and changes as JSON, to standard output by default."""
     dispatch = ready()
+    shared = {entry.id: _words_of(entry) for entry in entries(dispatch) if entry.same_as}
     rows = [
         {
             "origin": row["origin"],
@@ -64,11 +65,11 @@ def export(file: Path, everything: bool) -> None:
             "code": row["code"],
             "pattern": row["pattern"],
             "unless": row["unless"],
-            "own": row["own"],
+            "own": shared.get(row["id"], row["own"]),
             **({"shipped": row["shipped"]} if everything else {}),
         }
         for row in stored_entries(dispatch)
-        if row["own"] or everything
+        if row["own"] or row["id"] in shared or everything
     ]
     text = json.dumps({"format": _FORMAT, "entries": rows}, ensure_ascii=False, indent=1)
     if str(file) == "-":
@@ -79,6 +80,11 @@ def export(file: Path, everything: bool) -> None:
     except OSError as error:
         fail(f"{file}: {(error.strerror or 'it cannot be written').lower()}.")
     click.echo(f"{len(rows)} entries written to {file}", err=True)
+
+
+def _words_of(entry: KnownEntry) -> dict[str, Any]:
+    """What an entry that is "the same as" another says: where it is read, the other may say something else."""
+    return {name: value for name, value in entry.content.items() if name in _FIELDS}
 
 
 @click.command("import")

@@ -11,8 +11,7 @@ from sqlalchemy import Connection
 
 from clinic_dispatch_plugin.channels.types import Accepted, Answer, Refused, SendResult, Uncertain
 from clinic_dispatch_plugin.engine.rules import Facts, Outcome, decide, spared, storable
-from clinic_dispatch_plugin.error_reference.rules import Explanation
-from clinic_dispatch_plugin.error_reference.service import Met, note_answer, note_answers
+from clinic_dispatch_plugin.error_reference.service import Met, Noted, note_answer, note_answers
 from clinic_dispatch_plugin.messages import store as messages
 from clinic_dispatch_plugin.messages.rules import (
     AttemptState,
@@ -105,10 +104,10 @@ def judge(
     judged = Judged()
     scale = dispatch.settings.retry_scale
     for result, noted in _explained(dispatch, connection, results):
-        answer_id, explanation = noted or (None, None)
+        answer_id, explanation, sample = noted or (None, None, "")
         outcome = decide(result.said, result.facts, now=now, scale=scale, explanation=explanation)
         judged.outcomes.append((result, outcome, answer_id))
-        _consequences(judged.means, outcome)
+        _consequences(judged.means, outcome, sample)
     return judged
 
 
@@ -139,7 +138,7 @@ def write(
 
 def _explained(
     dispatch: Dispatch, connection: Connection, results: Sequence[Result]
-) -> list[tuple[Result, tuple[int, Explanation] | None]]:
+) -> list[tuple[Result, Noted | None]]:
     """Each result with its answer written down, all of a window in one go; acceptances have none."""
     storables = [_storable(result) for result in results]
     met = [
@@ -166,27 +165,30 @@ def _storable(result: Result) -> Result:
     return replace(result, said=replace(said, answer=storable(said.answer)))
 
 
-def _consequences(done: Recorded, outcome: Outcome) -> None:
+def _consequences(done: Recorded, outcome: Outcome, sample: str) -> None:
+    """Gather what one outcome means for account and mailing; nothing here names its recipient."""
+    answer = None if outcome.answer is None else replace(outcome.answer, text=sample)
     if outcome.attempt is AttemptState.ACCEPTED:
         done.cleared = True
         done.suspicious.clear()
-    elif outcome.suspects_account and outcome.answer is not None:
-        done.suspicious.append(outcome.answer)
-    if outcome.attempt in (AttemptState.UNCERTAIN, AttemptState.WITHDRAWN) and outcome.answer:
-        done.broken = outcome.answer
+        done.causes.append(_NO_CAUSE)
+    if answer is None:
+        return
+    if outcome.suspects_account:
+        done.suspicious.append(answer)
+    if outcome.attempt in (AttemptState.UNCERTAIN, AttemptState.WITHDRAWN):
+        done.broken = answer
     if outcome.stops_account and done.stops_account is None:
-        done.stops_account = outcome.answer
-    if outcome.attempt is AttemptState.REFUSED and outcome.answer is not None:
+        done.stops_account = answer
+    if outcome.attempt is AttemptState.REFUSED:
         done.causes.append(
             Cause(
                 category=outcome.category,
                 pause_share=outcome.pause_share,
                 pause_least=outcome.pause_least,
-                answer=outcome.answer,
+                answer=answer,
             )
         )
-    elif outcome.attempt is AttemptState.ACCEPTED:
-        done.causes.append(_NO_CAUSE)
 
 
 def _attempt_row(outcome: Outcome, answer_id: int | None) -> dict[str, Any]:

@@ -179,7 +179,7 @@ def _refused(
         else policy.next_try(tries, now=now, retry_after=result.retry_after, scale=scale)
     )
     expired = retries and facts.not_after is not None and due_at >= facts.not_after
-    waits = retries and not expired and not _over(policy, facts, due_at, scale)
+    waits = retries and not expired and (stops or not _over(policy, facts, due_at, scale))
     return Outcome(
         facts=facts,
         attempt=AttemptState.REFUSED,
@@ -200,7 +200,7 @@ def _refused(
 
 
 def _over(policy: Policy, facts: Facts, due_at: datetime, scale: float) -> bool:
-    """Whether the next try would come after the entry's deadline."""
-    if not policy.deadline or facts.created_at is None:
+    """Whether the next try would come after the entry's deadline; a first refusal is never the last by it."""
+    if not policy.deadline or facts.created_at is None or facts.tries == 0:
         return False
     return due_at > facts.created_at + timedelta(seconds=policy.deadline * scale)

@@ -329,7 +329,7 @@ def too_many(before: Iterable[str], new: Sequence[Cause]) -> Cause | None:
     categories = [*before, *(cause.category for cause in new)][-100:]
     counted = Counter(categories)
     for cause in suspicious:
-        enough = len(categories) >= min(cause.pause_least, 100)
+        enough = len(categories) >= cause.pause_least
         if enough and counted[cause.category] > cause.pause_share * len(categories):
             return cause
     return None

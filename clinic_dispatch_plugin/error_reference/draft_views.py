@@ -17,11 +17,19 @@ from clinic_dispatch_plugin.host.types import Action
 from clinic_dispatch_plugin.registry import current_dispatch
 from clinic_dispatch_plugin.web.auth import requires
 from clinic_dispatch_plugin.web.i18n import N_, _
-from clinic_dispatch_plugin.web.layout import render_page, url
+from clinic_dispatch_plugin.web.layout import render_page, said, url
 from clinic_dispatch_plugin.web.menu import forget_badge
 from clinic_dispatch_plugin.web.params import text_arg
 
 GONE = N_("This answer has been described meanwhile, or it never came.")
+
+
+SAID = {
+    "unclear": N_(
+        "One click is not enough here: this code and text fit many other answers. "
+        "Say below which answers are meant, and describe them."
+    ),
+}
 
 
 def register(blueprint: Blueprint) -> None:
@@ -112,6 +120,7 @@ def _draft_page(
         active="reference",
         draft=draft,
         proposed=proposed,
+        notice=said(SAID, request.args.get("said")),
         plain_pattern=plain_words(values["pattern"]),
         followers=None if broken or not values["code"] else _followers(values),
         **form_context(values, errors),
@@ -166,6 +175,9 @@ def same_as(answer_id: int) -> AnyResponse:
     if draft is None:
         abort(404, _(GONE))
     code, pattern = reading.proposed_key(dispatch, draft.answer)
+    if not reading.is_telling(dispatch, draft, code=code, pattern=pattern):
+        # One click would take many other answers along: which are meant has to be said by hand.
+        return redirect(url("describe_draft", answer_id=answer_id, said="unclear"), 303)
     try:
         entry = editing.add_same_as(
             dispatch,

@@ -89,11 +89,6 @@ def add_same_as(
     :raises ReferenceProblem: the clinic has an entry for this answer already.
     :raises LookupError: the other entry is not in use.
     """
-    with dispatch.database.begin() as connection:
-        other = store.entry(connection, same_as)
-        if other is None or other["withdrawn"] or other["retired_at"] is not None:
-            raise LookupError(same_as)
-        same_as = other["same_as"] or same_as  # never a chain
     values = {"own": None, "same_as": same_as}
     return _add(dispatch, system, code, pattern, unless, values, by=by, action="same_as")
 
@@ -116,6 +111,9 @@ def _add(
     def work(connection: Connection) -> KnownEntry:
         store.bump(connection)
         there = _clinics_entry(connection, system, code, pattern_digest(pattern, unless))
+        checked = dict(values)
+        if checked.get("same_as") is not None:
+            checked["same_as"] = _target(connection, int(checked["same_as"]), there)
         if there is not None and there["retired_at"] is None:
             raise ReferenceProblem(
                 "code", "The clinic has an entry for this already: change that one."
@@ -130,18 +128,36 @@ def _add(
             "position": 0,
             "withdrawn": False,
             "updated_by": by,
-            **values,
+            **checked,
         }
         if there is None:
             entry_id = store.add_entry(connection, row)
         else:  # it was taken out of use before: the same row works again
             entry_id = there["id"]
-            change = {"own": None, "same_as": None, **values, "retired_at": None, "updated_by": by}
+            fresh = {"own": None, "base": None, "same_as": None, "retired_at": None, "code": code}
+            change = {**fresh, **checked, "system": system, "updated_by": by}
             store.change_entry(connection, entry_id, change)
         _write_down(connection, entry_id, there, by=by, action=action)
         return explain_again(connection, [system]).entries[entry_id]
 
     return dispatch.database.run(work)
+
+
+def _target(connection: Connection, same_as: int, there: RowMapping | None) -> int:
+    """The entry whose words are shared in the end: never one that shares another's, never the new one itself.
+
+    :raises LookupError: it is out of use.
+    """
+    seen: set[int] = set()
+    other = store.entry(connection, same_as)
+    while other is not None and other["same_as"] and other["id"] not in seen:
+        seen.add(other["id"])
+        other = store.entry(connection, other["same_as"])
+    if other is None or other["withdrawn"] or other["retired_at"] is not None:
+        raise LookupError(same_as)
+    if there is not None and other["id"] == there["id"]:
+        raise LookupError(same_as)
+    return int(other["id"])
 
 
 def _clinics_entry(
@@ -177,6 +193,8 @@ def change_entry(
     def work(connection: Connection) -> KnownEntry:
         store.bump(connection)
         row = _row(connection, entry_id)
+        if row["withdrawn"] or row["retired_at"] is not None:
+            raise ReferenceProblem("entry", "This entry is out of use and cannot be changed.")
         shipped = row["shipped"] or {}
         own = {**(row["own"] or {}), **wanted}
         if row["origin"] == "shipped":

@@ -95,4 +95,5 @@ def _entry_words(dispatch: Dispatch, known: Reference) -> Mapping[int, frozenset
 
 
 def _words(text: str) -> Iterable[str]:
-    return (word for word in map(str.casefold, _WORD.findall(text)) if not _COMMON.match(word))
+    plain = _PLACEHOLDER.sub(" ", text)
+    return (word for word in map(str.casefold, _WORD.findall(plain)) if not _COMMON.match(word))

@@ -34,7 +34,7 @@ LIMITS: Mapping[str, tuple[float, float, bool]] = {
     "deadline": (0, 90 * 86_400, False),
     "block_days": (0, 3_650, True),
     "pause_share": (0, 1, False),
-    "pause_least": (1, 10_000, True),
+    "pause_least": (1, 100, True),
 }
 #: Fields that are yes or no.
 SWITCHES = frozenset({"block"})
@@ -60,7 +60,7 @@ class Policy:
     block_days: int = 0
     #: Share of a mailing's last messages with this cause at which it is paused; 0: never.
     pause_share: float = 0.0
-    #: Results of the mailing before that share counts.
+    #: Results of the mailing before that share counts; of the last hundred, so at most so many.
     pause_least: int = 20
 
     def delay(self, tries: int, *, retry_after: float | None, scale: float) -> float:

@@ -309,6 +309,20 @@ def followers(
     return Followers(answers=frozenset(ids), messages=messages)
 
 
+#: Letters a piece of text needs to tell one answer from others by itself.
+TELLING = 12
+
+
+def is_telling(dispatch: Dispatch, draft: Draft, *, code: str, pattern: str) -> bool:
+    """Whether this code and pattern mean the draft's answer, and not many others along with it."""
+    if len(pattern) < TELLING and (code == ANY_CODE or is_reply_code(draft.answer.system, code)):
+        return False
+    if pattern and len(pattern) < TELLING:
+        return False
+    meant = followers(dispatch, system=draft.answer.system, code=code, pattern=pattern)
+    return draft.id in meant.answers
+
+
 def proposed_key(dispatch: Dispatch, answer: Answer) -> tuple[str, str]:
     """Code and pattern an entry for this answer should have.
 

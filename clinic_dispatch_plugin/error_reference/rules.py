@@ -25,6 +25,7 @@ ANY_CODE = "*"
 TEXT_FIELDS = ("short", "what_happened", "what_helps", "tell_patient")
 
 _ENHANCED = re.compile(r"^[245]\.\d{1,3}\.\d{1,3}$")
+_WORD = re.compile(r"[^\W\d_]{3,}")
 _REPLY = re.compile(r"^[2345]\d\d$")
 _REPLY_IN_TEXT = re.compile(r"^\s*([2345]\d\d)[\s-]")
 _ENHANCED_IN_TEXT = re.compile(r"^\s*[2345]\d\d[\s-]#?([245]\.\d{1,3}\.\d{1,3})(?![\d.])")
@@ -166,6 +167,7 @@ class Reference:
         self.revision = revision
         self.entries = {entry.id: entry for entry in entries}
         self._exact: dict[tuple[str, str, str], KnownEntry] = {}
+        self._vocabulary: dict[str, frozenset[str]] = {}
         self._with_pattern: dict[tuple[str, str], list[KnownEntry]] = defaultdict(list)
         #: Compiled when a system is first asked for.
         self._patterns: dict[tuple[str, str], list[tuple[KnownEntry, Any, Any]]] = {}
@@ -224,6 +226,14 @@ class Reference:
                 yield Step(
                     matched=Matched.PATTERN, origin=origin, looked_for=entry.pattern, entry=entry
                 )
+
+    def vocabulary(self, system: str) -> frozenset[str]:
+        """Every word that a pattern of a system asks for, in small letters."""
+        if system not in self._vocabulary:
+            several = (self._with_pattern.get((o, system), ()) for o in ("clinic", "shipped"))
+            said = " ".join(f"{e.pattern} {e.unless}" for entries in several for e in entries)
+            self._vocabulary[system] = frozenset(map(str.casefold, _WORD.findall(said)))
+        return self._vocabulary[system]
 
     def _compiled(self, origin: str, system: str) -> list[tuple[KnownEntry, Any, Any]]:
         key = (origin, system)

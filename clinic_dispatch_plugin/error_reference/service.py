@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
@@ -28,6 +30,7 @@ SEEN_SECONDS = 60.0
 REMEMBERED = 10_000
 
 _CACHE = "reference"
+_NAME = re.compile(r"\w[\w'’-]*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +42,16 @@ class Met:
     #: Of the recipient: neither is kept.
     address: str = ""
     name: str = ""
+
+
+class Noted(NamedTuple):
+    """An answer that was written down."""
+
+    #: What messages point to.
+    answer_id: int
+    explanation: Explanation
+    #: Its words without what names a person.
+    sample: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +95,7 @@ def _warm(dispatch: Dispatch, connection: Connection, *, fresh_seconds: float) -
 
 def read(connection: Connection, revision: int = 0) -> Reference:
     """Read without keeping: inside a change, which may yet be rolled back."""
-    return Reference(store.known_entries(store.entries(connection)), revision=revision)
+    return Reference(store.known_entries(connection), revision=revision)
 
 
 def explain(dispatch: Dispatch, answer: Answer) -> Explanation:
@@ -110,12 +123,11 @@ def note_answer(
     dispatch: Dispatch, connection: Connection, answer: Answer, *, channel: str = ""
 ) -> tuple[int, Explanation]:
     """Write one answer down; see :func:`note_answers`."""
-    return note_answers(dispatch, connection, [Met(answer=answer, channel=channel)])[0]
+    [noted] = note_answers(dispatch, connection, [Met(answer=answer, channel=channel)])
+    return noted.answer_id, noted.explanation
 
 
-def note_answers(
-    dispatch: Dispatch, connection: Connection, met: Sequence[Met]
-) -> list[tuple[int, Explanation]]:
+def note_answers(dispatch: Dispatch, connection: Connection, met: Sequence[Met]) -> list[Noted]:
     """Write each distinct answer down once, with what explains it; one nobody described becomes a draft.
 
     Another process's change of the reference is seen within a second or two.
@@ -127,12 +139,17 @@ def note_answers(
     warm = _warm(dispatch, connection, fresh_seconds=FRESH_SECONDS)
     several = [_read_one(warm, each) for each in met]
     known = store.answers_by_digest(connection, {each.digest for each in several}, SEEN_SECONDS)
+    if any(each.digest not in known for each in several):
+        # What is written down now stays until the reference changes again: it has to be explained as it is now.
+        store.hold(connection)
+        warm = _warm(dispatch, connection, fresh_seconds=0.0)
+        several = [_read_one(warm, each) for each in met]
     store.seen_again(connection, [row["id"] for row in known.values() if row["long_ago"]])
     ids = {digest: int(row["id"]) for digest, row in known.items()}
     for each, read_as in zip(met, several, strict=True):
         if read_as.digest not in ids:
             ids[read_as.digest] = _first_seen(connection, each, read_as)
-    return [(ids[each.digest], each.found) for each in several]
+    return [Noted(ids[each.digest], each.found, each.sample) for each in several]
 
 
 def _read_one(warm: _Warm, met: Met) -> _Read:
@@ -141,21 +158,36 @@ def _read_one(warm: _Warm, met: Met) -> _Read:
     text = answer.text
     if met.address:
         text = text.replace(f"<{met.address}>", "<@>").replace(met.address, "<@>")
+    hide = _personal(met, text, warm.reference.vocabulary(answer.system))
+    if hide:
+        return _anew(warm.reference, answer, text, hide)
     key = (answer.system, answer.code, text)
     found = warm.read.get(key)
     if found is None:
-        found = warm.read[key] = _anew(warm.reference, answer, text, met)
+        found = warm.read[key] = _anew(warm.reference, answer, text, ())
         if len(warm.read) > REMEMBERED:
-            del warm.read[next(iter(warm.read))]
+            warm.read.pop(next(iter(warm.read)), None)
     return found
 
 
-def _anew(known: Reference, answer: Answer, text: str, met: Met) -> _Read:
-    local = met.address.rpartition("@")[0]
-    sample = "" if answer.system == "dispatch" else anonymous(text, hide=(*met.name.split(), local))
+def _personal(met: Met, text: str, vocabulary: frozenset[str]) -> tuple[str, ...]:
+    """The recipient's names and the first part of the address, as far as they occur in the answer.
+
+    Words that patterns ask for stay, for they say what is wrong: somebody may be called Max, or have service@….
+    """
+    said = text.casefold()
+    words = (*_NAME.findall(met.name), met.address.rpartition("@")[0])
+    return tuple(
+        word
+        for word in words
+        if len(word) > 2 and word.casefold() in said and word.casefold() not in vocabulary
+    )
+
+
+def _anew(known: Reference, answer: Answer, text: str, hide: Sequence[str]) -> _Read:
+    sample = "" if answer.system == "dispatch" else anonymous(text, hide=hide)
     plain = Answer(system=answer.system, code=answer.code, text=sample)
-    digest = answer_digest(answer.system, answer.code, sample)
-    return _Read(sample, digest, known.explain(plain))
+    return _Read(sample, answer_digest(answer.system, answer.code, sample), known.explain(plain))
 
 
 def _first_seen(connection: Connection, met: Met, read_as: _Read) -> int:

@@ -43,6 +43,13 @@ def bump(connection: Connection) -> None:
         connection.execute(insert(ReferenceState).values(id=STATE_ID, revision=1, packs={}))
 
 
+def hold(connection: Connection) -> None:
+    """Let no change of the reference be committed between now and the end of this transaction."""
+    if connection.dialect.name != "sqlite":  # there whoever writes is alone
+        query = select(ReferenceState.id).where(ReferenceState.id == STATE_ID)
+        connection.execute(query.with_for_update(read=True))
+
+
 def packs(connection: Connection) -> dict[str, Any]:
     """Version and digest of each pack that is in."""
     found = connection.execute(
@@ -78,17 +85,25 @@ def entry(connection: Connection, entry_id: int) -> RowMapping | None:
     return connection.execute(query).mappings().first()
 
 
-def known_entries(rows: Sequence[RowMapping]) -> list[KnownEntry]:
-    """Rows as the entries that hold now; one that is "the same as" another has that one's words and policy."""
-    by_id = {row["id"]: row for row in rows}
-    return [known(row, by_id.get(row["same_as"] or 0)) for row in rows]
+def known_entries(connection: Connection) -> list[KnownEntry]:
+    """All entries in use as they hold now; one that is "the same as" another has that one's words and policy.
+
+    Also those of one that is out of use by now: what a person called the same stays described.
+    """
+    by_id = {row["id"]: row for row in entries(connection, all_of_them=True)}
+    return [
+        known(row, by_id.get(row["same_as"] or 0))
+        for row in by_id.values()
+        if not row["withdrawn"] and row["retired_at"] is None
+    ]
 
 
 def known(row: RowMapping, same: RowMapping | None = None) -> KnownEntry:
     """A row as the entry that holds now, with the words of ``same`` under its own."""
-    content = merge(row["shipped"], row["own"])
+    content, own = merge(row["shipped"], row["own"]), frozenset(row["own"] or ())
     if same is not None:
         content = {**merge(same["shipped"], same["own"]), **content}
+        own |= frozenset(same["own"] or ())
     return KnownEntry(
         id=row["id"],
         origin=row["origin"],
@@ -98,9 +113,9 @@ def known(row: RowMapping, same: RowMapping | None = None) -> KnownEntry:
         unless=row["unless"],
         position=row["position"],
         content=content,
-        same_as=row["same_as"],
         changed=row["origin"] == "clinic" or bool(row["own"]),
-        own=frozenset(row["own"] or ()),
+        own=own,
+        same_as=row["same_as"],
     )
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from clinic_dispatch_plugin.channels.types import Answer
 from clinic_dispatch_plugin.error_reference.likeness import similar
 from clinic_dispatch_plugin.error_reference.normalising import anonymous
+from clinic_dispatch_plugin.error_reference.policy import Policy, policy_of
 from clinic_dispatch_plugin.error_reference.rules import KnownEntry, Step
 from clinic_dispatch_plugin.error_reference.service import reference
 from clinic_dispatch_plugin.registry import Dispatch
@@ -26,6 +27,8 @@ class Tried:
     similar: Sequence[KnownEntry]
     #: What speaks where nothing matches.
     unknown: KnownEntry | None
+    #: What the program would do about this very answer.
+    policy: Policy
 
 
 def tried(dispatch: Dispatch, *, system: str, code: str, text: str) -> Tried:
@@ -35,6 +38,7 @@ def tried(dispatch: Dispatch, *, system: str, code: str, text: str) -> Tried:
         known = reference(dispatch, connection)
         steps = [step for step in known.trace(answer) if step.entry is not None]
         like = similar(dispatch, known, answer, limit=3)
+    speaks = steps[0].entry if steps else known.unknown_answer
     there = {step.entry.id for step in steps if step.entry is not None}
     return Tried(
         sample=anonymous(text),
@@ -42,6 +46,7 @@ def tried(dispatch: Dispatch, *, system: str, code: str, text: str) -> Tried:
         near=steps[1:],
         similar=[entry for entry in like if entry.id not in there],
         unknown=known.unknown_answer,
+        policy=speaks.policy_for(answer) if speaks is not None else policy_of({}),
     )
 
 

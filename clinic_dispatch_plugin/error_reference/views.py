@@ -17,10 +17,15 @@ from clinic_dispatch_plugin.error_reference import (
     trying,
     wording,
 )
-from clinic_dispatch_plugin.error_reference.checking import ReferenceProblem
+from clinic_dispatch_plugin.error_reference.checking import (
+    CODE_LIMIT,
+    SYSTEM_LIMIT,
+    ReferenceProblem,
+)
 from clinic_dispatch_plugin.error_reference.form_pages import FOLDER, form_context, who_acts
 from clinic_dispatch_plugin.error_reference.forms import EntryForm, values_of
 from clinic_dispatch_plugin.error_reference.likeness import plain_words
+from clinic_dispatch_plugin.error_reference.normalising import TEXT_LIMIT
 from clinic_dispatch_plugin.error_reference.rules import TEXT_FIELDS
 from clinic_dispatch_plugin.host.types import Action
 from clinic_dispatch_plugin.registry import EXTENSION, Dispatch, current_dispatch
@@ -28,7 +33,7 @@ from clinic_dispatch_plugin.web.auth import requires
 from clinic_dispatch_plugin.web.i18n import N_, _
 from clinic_dispatch_plugin.web.layout import render_page, said, url
 from clinic_dispatch_plugin.web.menu import forget_badge
-from clinic_dispatch_plugin.web.params import choice_arg, text_arg
+from clinic_dispatch_plugin.web.params import Form, choice_arg, text_arg
 
 SHOW: Mapping[str, str] = {
     "all": N_("All entries"),
@@ -58,7 +63,7 @@ def register(blueprint: Blueprint) -> None:
     add("/errors/<int:entry_id>/restore", "restore_entry", restore_entry, methods=["POST"])
     add("/errors/<int:entry_id>/conflict", "settle_conflict", settle_conflict, methods=["POST"])
     add("/errors/changes/<int:change_id>/undo", "undo_change", undo_change, methods=["POST"])
-    add("/errors/try", "try_answer", try_answer)
+    add("/errors/try", "try_answer", try_answer, methods=["GET", "POST"])
     draft_views.register(blueprint)
     blueprint.record(_count_drafts_in_menus)
 
@@ -108,6 +113,8 @@ def save_entry(entry_id: int) -> AnyResponse:
     """Save what was changed, unless somebody else changed the entry meanwhile."""
     found = _detail(entry_id)
     form = EntryForm(found.entry.content, entry=found.entry)
+    if found.withdrawn or found.retired:
+        abort(409, _("This entry is out of use and cannot be changed."))
     if request.form.get("version") != found.version:
         return _entry_page(found, values=form.values, errors={}, status=409, overtaken=True)
     if not form.errors:
@@ -186,17 +193,25 @@ def undo_change(change_id: int) -> AnyResponse:
 
 @requires(Action.VIEW)
 def try_answer() -> Response:
-    """Paste what a service wrote, and see which entry matches, by which step, and what else came close."""
-    system = text_arg("system", limit=32) or "smtp"
-    code, text = text_arg("code", limit=64), text_arg("text", limit=2_000)
+    """Type what a service wrote, and see which entry matches, by which step, and what else came close.
+
+    By POST, so that what may name a patient stands in no log of addresses; nothing is stored.
+    """
     dispatch = current_dispatch()
-    found = trying.tried(dispatch, system=system, code=code, text=text) if code or text else None
+    form = Form()
+    system = form.text("system", limit=SYSTEM_LIMIT) or "smtp"
+    code = form.text("code", limit=CODE_LIMIT)
+    text = form.text("text", limit=TEXT_LIMIT, multiline=True)
+    asked = not form.errors and bool(code or text)
+    found = trying.tried(dispatch, system=system, code=code, text=text) if asked else None
     return render_page(
         f"{FOLDER}/try.html",
+        422 if form.errors else 200,
         active="reference",
         system=system,
         code=code,
         text=text,
+        errors=form.errors,
         found=found,
         wording=wording,
         system_choices=[(key, wording.system(key)) for key in trying.systems(dispatch)],

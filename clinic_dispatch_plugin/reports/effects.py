@@ -131,7 +131,7 @@ def _failed(dispatch: Dispatch, connection: Connection, said: Reported, tie: Tie
     met = Met(
         answer=answer, channel=channel, address=tie.attempt["address"], name=tie.attempt["name"]
     )
-    [(answer_id, explanation)] = note_answers(dispatch, connection, [met])
+    [(answer_id, explanation, _)] = note_answers(dispatch, connection, [met])
     if said.action is ReportedAction.DELAYED:
         reported_store.note_report(connection, tie.attempt["id"], "delayed")
         return answer_id

@@ -15,6 +15,15 @@ UTC_TIME = sa.DateTime(timezone=True).with_variant(mysql.DATETIME(fsp=6), "mysql
 BIG_ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
+def _is_mariadb() -> bool:
+    return op.get_bind().dialect.name in {"mysql", "mariadb"}
+
+
+def _has_index(name: str) -> bool:
+    found = sa.inspect(op.get_bind()).get_indexes("dispatch_attempt")
+    return any(index["name"] == name for index in found)
+
+
 def upgrade() -> None:
     op.add_column("dispatch_entry", sa.Column("retired_at", UTC_TIME, nullable=True))
     op.add_column("dispatch_entry", sa.Column("same_as", sa.BigInteger(), nullable=True))
@@ -31,6 +40,8 @@ def upgrade() -> None:
         postgresql_where=sa.text("answer_id IS NOT NULL"),
         sqlite_where=sa.text("answer_id IS NOT NULL"),
     )
+    if _is_mariadb() and _has_index("ix_dispatch_attempt_answer_id"):
+        op.drop_index("ix_dispatch_attempt_answer_id", table_name="dispatch_attempt")
     op.create_table(
         "dispatch_entry_change",
         sa.Column("id", BIG_ID, nullable=False),
@@ -57,9 +68,16 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    # What an older version does not know it would show as empty entries in use: it passes withdrawn ones over.
+    op.execute(
+        sa.text(
+            "UPDATE dispatch_entry SET withdrawn = true "
+            "WHERE retired_at IS NOT NULL OR same_as IS NOT NULL"
+        )
+    )
     op.drop_table("dispatch_entry_change")
-    # MariaDB keeps an index for the foreign key on answer_id alone.
-    if op.get_bind().dialect.name in {"mysql", "mariadb"}:
+    # MariaDB needs an index for the foreign key on answer_id alone.
+    if _is_mariadb() and not _has_index("ix_dispatch_attempt_answer_id"):
         op.create_index("ix_dispatch_attempt_answer_id", "dispatch_attempt", ["answer_id"])
     op.drop_index("ix_dispatch_attempt_answer", table_name="dispatch_attempt")
     op.drop_column("dispatch_block", "shown")

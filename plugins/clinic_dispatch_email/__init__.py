@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cache
-from importlib.resources import files
 from typing import Any
 
 from clinic_dispatch_email.channel import EmailChannel
 from clinic_dispatch_email.settings import load_settings
-from clinic_dispatch_plugin.api import Channel, ReferencePack, hookimpl, load_causes, load_pack
-
-PACKS = ("smtp_patterns.toml", "smtp_enhanced.toml", "smtp_reply.toml")
+from clinic_dispatch_plugin.api import Channel, ReferencePack, hookimpl, load_packs
 
 
 @hookimpl
@@ -23,11 +19,4 @@ def clinic_dispatch_channels(config: Mapping[str, Any]) -> Sequence[Channel]:
 @hookimpl
 def clinic_dispatch_reference_packs() -> Sequence[ReferencePack]:
     """What SMTP servers' answers mean."""
-    return _packs()
-
-
-@cache
-def _packs() -> Sequence[ReferencePack]:
-    folder = files(__name__) / "packs"
-    causes = load_causes(folder / "causes.toml")
-    return [load_pack(folder / name, causes) for name in PACKS]
+    return load_packs(__name__)

@@ -23,7 +23,7 @@ def test_it_brings_one_channel_with_or_without_a_relay() -> None:
 
 def test_it_brings_what_smtp_answers_mean() -> None:
     packs = clinic_dispatch_email.clinic_dispatch_reference_packs()
-    assert [pack.key for pack in packs] == ["smtp_patterns", "smtp_enhanced", "smtp_reply"]
+    assert [pack.key for pack in packs] == ["smtp_enhanced", "smtp_patterns", "smtp_reply"]
     assert {pack.system for pack in packs} == {"smtp"}
     assert all(pack.entries for pack in packs)
 

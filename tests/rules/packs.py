@@ -41,7 +41,7 @@ def causes() -> Mapping[str, Mapping[str, Cause]]:
     return {
         "phone": shared_causes(),
         "email": load_causes(EMAIL / "causes.toml"),
-        "dispatch": load_causes(OWN / "dispatch_causes.toml"),
+        "dispatch": load_causes(OWN / "causes.toml"),
     }
 
 

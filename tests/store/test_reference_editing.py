@@ -186,11 +186,11 @@ def test_an_answer_is_tried_without_being_gathered(dispatch: Dispatch) -> None:
 
 def test_the_recipients_name_is_not_kept(dispatch: Dispatch) -> None:
     met = service.Met(
-        answer=Answer(system="pigeon", code="9", text="no loft for Hans Busch <busch@x.de>"),
-        address="busch@x.de",
+        answer=Answer(system="pigeon", code="9", text="no loft for Hans Busch <h.b7@x.de>"),
+        address="h.b7@x.de",
         name="Busch, Hans",
     )
-    [(answer_id, _)] = dispatch.database.run(lambda c: service.note_answers(dispatch, c, [met]))
+    [(answer_id, _, _)] = dispatch.database.run(lambda c: service.note_answers(dispatch, c, [met]))
     sample = answer_row(dispatch, answer_id)["sample"]
     assert "Hans" not in sample
     assert "Busch" not in sample
@@ -216,3 +216,64 @@ def test_another_process_is_followed_within_two_seconds(
     assert explained() != "Brand"
     clock[0] += 2.0
     assert explained() == "Brand"
+
+
+def test_what_was_called_the_same_stays_described_when_the_other_goes(dispatch: Dispatch) -> None:
+    own = editing.add_entry(
+        dispatch, system="pigeon", code="7", content={"short.de": "Sturm"}, by=""
+    )
+    editing.add_same_as(dispatch, system="pigeon", code="9", same_as=own.id, by="")
+    editing.restore_entry(dispatch, own.id, by="")
+    assert known(dispatch, "9").text("short", "de") == "Sturm"
+    with pytest.raises(LookupError):
+        editing.add_same_as(dispatch, system="pigeon", code="11", same_as=own.id, by="")
+    with pytest.raises(LookupError):
+        editing.add_same_as(
+            dispatch, system="pigeon", code="7", same_as=known(dispatch, "9").id, by=""
+        )
+
+
+def test_the_same_does_the_same_also_where_the_clinic_said_whether_it_passes(
+    dispatch: Dispatch,
+) -> None:
+    with dispatch.database.begin() as connection:
+        gone = service.reference(dispatch, connection).find("smtp", "5.1.1")
+    assert gone is not None
+    editing.change_entry(dispatch, gone.id, content={"permanence": "temporary"}, by="")
+    same = editing.add_same_as(dispatch, system="smtp", code="5.9.9", same_as=gone.id, by="")
+    answer = Answer(system="smtp", code="5.9.9", text="550 5.9.9 odd")
+    assert same.policy_for(answer).action == "retry"
+
+
+def test_an_entry_out_of_use_is_not_changed(dispatch: Dispatch) -> None:
+    own = editing.add_entry(
+        dispatch, system="pigeon", code="7", content={"short.de": "Sturm"}, by=""
+    )
+    editing.restore_entry(dispatch, own.id, by="")
+    with pytest.raises(ReferenceProblem, match="out of use"):
+        editing.change_entry(dispatch, own.id, content={"short.de": "Wind"}, by="")
+
+
+def test_a_first_meeting_is_explained_by_the_reference_as_it_is_now(dispatch: Dispatch) -> None:
+    note(dispatch, Answer(system="pigeon", code="1"))
+    stale = dispatch.cache["reference"]
+    own = editing.add_entry(
+        dispatch, system="pigeon", code="9", content={"short.de": "Brand"}, by=""
+    )
+    dispatch.cache["reference"] = stale  # what a worker still has within the first second
+    stale.checked_at = time.monotonic()
+    row = answer_row(dispatch, note(dispatch, STRANGE))
+    assert (row["entry_id"], row["draft"]) == (own.id, False)
+
+
+def test_a_name_that_is_a_word_of_answers_hides_nothing(dispatch: Dispatch) -> None:
+    text = "554 5.7.1 Service unavailable; Client host [192.0.2.4] blocked using zen.spamhaus.org"
+    met = service.Met(
+        answer=Answer(system="smtp", code="554", text=text),
+        address="service@firma.example",
+        name="Client, Max",
+    )
+    [noted] = dispatch.database.run(lambda c: service.note_answers(dispatch, c, [met]))
+    assert "Service unavailable; Client host" in noted.sample
+    assert noted.explanation.entry is not None
+    assert noted.explanation.entry.category == "sender_reputation"
