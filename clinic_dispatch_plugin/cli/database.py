@@ -6,7 +6,6 @@ import logging
 from collections.abc import Callable
 
 import click
-from alembic.util import CommandError
 from flask.cli import AppGroup
 
 from clinic_dispatch_plugin.cli.base import fail, guarded, typed
@@ -52,6 +51,8 @@ def downgrade(revision: str, yes: bool) -> None:
 
 
 def _run(move: Callable[[Database, str], None], dispatch: Dispatch, revision: str) -> None:
+    from alembic.util import CommandError
+
     # Alembic tells each step; the line below says where it ended.
     logging.getLogger("alembic").setLevel(logging.WARNING)
     try:

@@ -8,8 +8,6 @@ import re
 from collections.abc import Mapping, Sequence
 from email.utils import getaddresses
 
-from flufl.bounce import all_failures
-
 from clinic_dispatch_plugin.queue.context import places
 from clinic_dispatch_plugin.reports import delivery, free_text
 from clinic_dispatch_plugin.reports.answers import code_of
@@ -182,7 +180,9 @@ def _is_bounce(mail: TakenApart, halves: free_text.Halves) -> bool:
 
 
 def _library(raw: bytes) -> list[str]:
-    """Recipients that ``flufl.bounce`` finds."""
+    """Recipients that ``flufl.bounce`` finds; imported here, for nothing else needs its many patterns."""
+    from flufl.bounce import all_failures
+
     try:
         lines = raw[:_LIBRARY_BYTES].splitlines(keepends=True)[:_LIBRARY_LINES]
         whole = email.message_from_bytes(b"".join(lines))
