@@ -144,8 +144,9 @@ class Supervisor:
             left = self._left()
             if left is None:
                 return
-            # Another worker's run may take its time over what is left.
-            in_vain = in_vain + 1 if left == before and not left.runs else 0
+            # Another worker's run or plan may take its time over what is left.
+            others = left.runs or left.plans or not left.waiting
+            in_vain = in_vain + 1 if left == before and not others else 0
             if in_vain >= ROUNDS_IN_VAIN:
                 raise WorkerProblem(
                     f"{left.waiting} messages are due and none of them moved in {in_vain} rounds: the lines above "

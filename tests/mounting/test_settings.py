@@ -163,7 +163,7 @@ def test_settings_show_no_secret() -> None:
         ),
         (
             {**EMAIL, "CLINIC_DISPATCH_EMAIL_URL": f"smtp://u:{SECRET}@"},
-            "CLINIC_DISPATCH_EMAIL_URL is set to",
+            "CLINIC_DISPATCH_EMAIL_URL is 'smtp://***@'",
         ),
     ],
 )

@@ -21,6 +21,7 @@ RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 #: Answers that are no pages of ours, each with what it is.
 NO_PAGES = {
     "messages_csv": "a file",
+    "bad_rows_csv": "a file",
     "support_report": "a file",
     "mailing_counts": "for a script",
     "mailing_progress_json": "for a script",

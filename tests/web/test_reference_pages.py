@@ -256,7 +256,7 @@ def test_what_the_program_does_can_be_changed_and_set_back(
     assert policy.action is PolicyAction.RETRY
     assert (policy.tries, policy.base, policy.block, policy.pause_share) == (3, 90.0, True, 0.2)
     page = client.get(address).text
-    assert "insgesamt 3-mal" in page
+    assert "insgesamt bis zu 3-mal" in page
     assert "Sperrt die Adresse" in page
     back = dict.fromkeys(changes, "")
     assert client.post(address, data=edited(client, address, back)).status_code == 303
@@ -345,7 +345,7 @@ def test_the_shipped_text_is_restored_only_after_a_question(
     assert "wiederherstellen" not in client.get(address).text
     client.post(address, data=edited(client, address, {"short.de": "Anders"}))
     page = client.get(address).text
-    assert "lässt sich nicht rückgängig machen" in page
+    assert "Die Geschichte bewahrt sie" in page
     done = client.post(f"{address}/restore", data=fields_of(page, action=f"{address}/restore"))
     assert done.status_code == 303
     assert "Der mitgelieferte Text gilt wieder" in client.get(done.location).text
