@@ -16,7 +16,7 @@ PIECE_LIMIT = 80
 _LEAST_COMMON = 0.2
 _CACHE_WORDS = "reference.words"
 
-_PLACEHOLDER = re.compile(r"<(?:@|host|link|name|time|number|id)>|0\.0\.0\.0|https?://\S+")
+_PLACEHOLDER = re.compile(r"<(?:@|ip|host|link|name|time|number|id)>|0\.0\.0\.0|https?://\S+")
 #: Codes at the start of an answer and of each continued line (RFC 5321 4.2.1), which the code already says.
 _CODES = re.compile(r"(?:^|\s)[245]\d\d[ -](?:#?[245]\.\d{1,3}\.\d{1,3}\s)?")
 _SPECIAL = re.compile(r"[\\.+*?()|\[\]{}^$]")

@@ -17,6 +17,7 @@ from clinic_dispatch_plugin.error_reference.editing import add_entry
 from clinic_dispatch_plugin.host.types import Action
 from clinic_dispatch_plugin.messages import store
 from clinic_dispatch_plugin.messages.rules import address_digest, unsubscribe_token
+from clinic_dispatch_plugin.queue.doorbell import Doorbell
 from tests.clinic.browsing import submit, token_in
 from tests.clinic.host import Clinic, make_clinic
 from tests.clinic.mailbag import LOST, MAILBOX_FULL, STRANGE, UNKNOWN_USER, Mailbag
@@ -246,8 +247,12 @@ def test_a_mailing_on_hold_says_why(client: FlaskClient, bag: Mailbag) -> None:
 
 
 def test_that_no_worker_is_there_is_said_until_one_gives_a_sign_of_life(
-    client: FlaskClient, clinic: Clinic, mailing: int
+    client: FlaskClient, clinic: Clinic, mailing: int, redis_url: str
 ) -> None:
+    settings = clinic.dispatch.settings
+    clinic.dispatch.doorbell = Doorbell(
+        url=redis_url, data_dir=settings.data_dir, prefix=settings.queue_prefix
+    )
     assert "läuft kein Worker" in page_of(client, f"/mailings/{mailing}")
     clinic.dispatch.database.run(
         lambda connection: sign_of_life(
