@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from flask import Blueprint, Response, abort, redirect, request
 from werkzeug.wrappers import Response as AnyResponse
 
-from clinic_dispatch_plugin.error_reference import editing, reading, wording
+from clinic_dispatch_plugin.error_reference import editing, reading, trying, wording
 from clinic_dispatch_plugin.error_reference.checking import ReferenceProblem
 from clinic_dispatch_plugin.error_reference.form_pages import FOLDER, form_context, who_acts
 from clinic_dispatch_plugin.error_reference.forms import NewEntryForm, values_of
@@ -57,7 +57,7 @@ def new_entry() -> AnyResponse:
 def _new_page(
     values: Mapping[str, str], errors: Mapping[str, str], *, status: int = 200
 ) -> Response:
-    systems = reading.overview(current_dispatch()).systems
+    systems = trying.systems(current_dispatch())
     return render_page(
         f"{FOLDER}/new.html",
         status,
@@ -71,9 +71,7 @@ def _new_page(
 def describe_draft(answer_id: int) -> AnyResponse:
     """Say what an unforeseen answer means; every earlier message with it explains itself at once."""
     dispatch = current_dispatch()
-    draft = reading.draft(dispatch, answer_id)
-    if draft is None:
-        abort(404, _(GONE))
+    draft = _draft(answer_id)
     code, pattern = reading.proposed_key(dispatch, draft.answer)
     prefilled = dict(draft.shown.content) if draft.shown else {}
     for name in list(prefilled):
@@ -141,8 +139,7 @@ def _followers(values: Mapping[str, str]) -> reading.Followers:
 def settle_draft(answer_id: int) -> AnyResponse:
     """The general description of this answer will do."""
     dispatch = current_dispatch()
-    if reading.draft(dispatch, answer_id) is None:
-        abort(404, _(GONE))
+    _draft(answer_id)
     editing.settle(dispatch, [answer_id])
     forget_badge()
     return redirect(url("reference", said="settled"), 303)
@@ -171,9 +168,7 @@ def _add(form: NewEntryForm) -> int | None:
 def same_as(answer_id: int) -> AnyResponse:
     """Say that an unforeseen answer means the same as an entry: one click, and its messages explain themselves."""
     dispatch = current_dispatch()
-    draft = reading.draft(dispatch, answer_id)
-    if draft is None:
-        abort(404, _(GONE))
+    draft = _draft(answer_id)
     code, pattern = reading.proposed_key(dispatch, draft.answer)
     if not reading.is_telling(dispatch, draft, code=code, pattern=pattern):
         # One click would take many other answers along: which are meant has to be said by hand.
@@ -198,3 +193,10 @@ def same_as(answer_id: int) -> AnyResponse:
 def _number(given: str | None) -> int:
     text = given or ""
     return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0
+
+
+def _draft(answer_id: int) -> reading.Draft:
+    found = reading.draft(current_dispatch(), answer_id)
+    if found is None:
+        abort(404, _(GONE))
+    return found

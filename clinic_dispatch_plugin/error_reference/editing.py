@@ -275,17 +275,6 @@ def settle(dispatch: Dispatch, answer_ids: Sequence[int]) -> None:
     dispatch.database.run(lambda connection: store.settle_drafts(connection, answer_ids))
 
 
-def unsettle(dispatch: Dispatch, answer_ids: Sequence[int]) -> None:
-    """Let these answers wait for a description again."""
-
-    def work(connection: Connection) -> None:
-        store.bump(connection)
-        store.unsettle_drafts(connection, answer_ids)
-        explain_again(connection)
-
-    dispatch.database.run(work)
-
-
 def _row(connection: Connection, entry_id: int) -> RowMapping:
     row = store.entry(connection, entry_id)
     if row is None:

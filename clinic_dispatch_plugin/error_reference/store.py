@@ -249,11 +249,6 @@ def settle_drafts(connection: Connection, ids: Iterable[int]) -> None:
     )
 
 
-def unsettle_drafts(connection: Connection, ids: Iterable[int]) -> None:
-    """These wait for a description again."""
-    connection.execute(update(AnswerRow).where(AnswerRow.id.in_(list(ids))).values(settled=False))
-
-
 def draft_count(connection: Connection) -> int:
     """How many answers wait for a description."""
     query = select(func.count()).select_from(AnswerRow).where(AnswerRow.draft.is_(True))
