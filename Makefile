@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 # The tests mostly wait for servers and clocks: twice as many at once as there are processors. JOBS=0: one after the other.
+# They start hundreds of programs: what is compiled is kept, even where the environment says otherwise.
 JOBS ?= $(shell expr 2 '*' $$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2))
 MADE := build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
@@ -18,7 +19,7 @@ demo: $(VENV)/.installed-demo ## install into .venv and run the demo clinic unti
 	@$(BIN)/clinic-dispatch demo $(ARGS)
 
 test: $(VENV)/.installed-test ## install into .venv and run every test; what this machine lacks is named at the end (ARGS="-k csv" JOBS=0)
-	@$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(ARGS)
+	@env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(ARGS)
 
 check: $(VENV)/.installed-test ## look at format, lint, strict types and import contracts
 	@echo "Format ..." && $(BIN)/ruff format --check .

@@ -16,7 +16,7 @@ from typing import Any, Protocol, TypeVar
 from flask import Flask
 from sqlalchemy import Connection, Engine, create_engine, event, select
 from sqlalchemy.exc import DBAPIError, OperationalError
-from sqlalchemy.pool import QueuePool
+from sqlalchemy.pool import NullPool, QueuePool
 
 from clinic_dispatch_plugin.database.base import db_now
 
@@ -28,6 +28,9 @@ TRIES = 5
 _REPEATABLE = {"40001", "40P01", "1020", "1205", "1213"}
 #: Seconds a second writer of SQLite waits for the first.
 SQLITE_BUSY_SECONDS = 15
+#: Seconds after which a server ends a transaction of ours in which nothing happens: its process is frozen or cut off,
+#: and others wait for its rows. Ours last milliseconds, and wait for nobody but the database.
+IDLE_SECONDS = 30
 
 
 class HostDatabase(Protocol):
@@ -72,17 +75,15 @@ class Database:
             own = False
         if engine.dialect.name == "sqlite":
             event.listen(engine, "connect", _sqlite_wal if own else _sqlite_patience)
+        elif engine is not self._hosts:
+            event.listen(engine, "connect", _MANNERS.get(engine.dialect.name, _none))
         return engine
 
     @contextmanager
     def begin(self) -> Iterator[Connection]:
         """One transaction on a connection of its own, committed at the end."""
-        with self.engine.connect() as connection:
-            if connection.dialect.name in {"mysql", "mariadb"}:
-                # Its default locks gaps: concurrent claims then end in deadlocks.
-                connection = connection.execution_options(isolation_level="READ COMMITTED")
-            with connection.begin():
-                yield connection
+        with self.engine.begin() as connection:
+            yield connection
 
     def run(self, work: Callable[[Connection], T]) -> T:
         """``work`` in one transaction, the whole of it again (5 times, with jitter) when the database says so."""
@@ -110,7 +111,7 @@ def _apart(engine: Engine) -> Engine:
     A page holds one of the host's connections while it asks for one of ours: out of one pool, as many requests as it
     has connections would wait for each other for ever.
     """
-    if not isinstance(engine.pool, QueuePool):
+    if not isinstance(engine.pool, (QueuePool, NullPool)):
         return engine  # a database in memory is its one connection
     return Engine(engine.pool.recreate(), engine.dialect, engine.url, hide_parameters=True)
 
@@ -148,3 +149,33 @@ def _sqlite_wal(connection: Any, _: Any) -> None:
     # A commit that a power cut could take back would let a message go out twice.
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
+
+
+def _postgresql_manners(connection: Any, _: Any) -> None:
+    _say(connection, f"SET SESSION idle_in_transaction_session_timeout = {IDLE_SECONDS * 1000}")
+
+
+def _mariadb_manners(connection: Any, _: Any) -> None:
+    # Its default locks gaps: concurrent claims then end in deadlocks.
+    _say(connection, "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
+    # MySQL has no such limit and reads the comment as one.
+    _say(connection, f"SET @none = 0 /*M! , SESSION idle_transaction_timeout = {IDLE_SECONDS} */")
+
+
+def _none(connection: Any, _: Any) -> None:
+    """What nobody asked of this database."""
+
+
+def _say(connection: Any, words: str) -> None:
+    cursor = connection.cursor()
+    cursor.execute(words)
+    cursor.close()
+    connection.commit()
+
+
+#: What a connection is told once, when it is made.
+_MANNERS = {
+    "postgresql": _postgresql_manners,
+    "mysql": _mariadb_manners,
+    "mariadb": _mariadb_manners,
+}

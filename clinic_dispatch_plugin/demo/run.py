@@ -32,6 +32,7 @@ from clinic_dispatch_plugin.demo.background import (
     worker,
 )
 from clinic_dispatch_plugin.demo.text import HTML, NAME, SUBJECT, TEXT
+from clinic_dispatch_plugin.engine.presence import worker_is_seen
 from clinic_dispatch_plugin.host.types import Actor
 from clinic_dispatch_plugin.mailings import service as mailings
 from clinic_dispatch_plugin.mailings.content import MailingContent
@@ -90,6 +91,7 @@ def run_demo(
             # Somebody may have paused, corrected and sent again what an earlier start sent.
             wait = is_new or exit_when_done
             finished = not wait or _watch(current_dispatch(), mailing_id, hand, over)
+            _await_worker(current_dispatch(), hand, over)
             report = _report(current_dispatch(), mailing_id, url, lang)
             done = finished and (not is_new or _as_foreseen(app, mailing_id))
         if over.is_set():
@@ -230,6 +232,17 @@ def _watch(dispatch: Dispatch, mailing_id: int, hand: subprocess.Popen[bytes], o
             check_worker(hand)
             over.wait(0.2)
     return False
+
+
+def _await_worker(dispatch: Dispatch, hand: subprocess.Popen[bytes], over: _End) -> None:
+    """Whoever reads that the demo is open may send at once: its worker has to be there, not just about to come.
+
+    :raises DemoProblem: the worker ended by itself.
+    """
+    end = time.monotonic() + PATIENCE_SECONDS
+    while not worker_is_seen(dispatch) and not over.is_set() and time.monotonic() < end:
+        check_worker(hand)
+        over.wait(0.2)
 
 
 def _stands_still(dispatch: Dispatch, found: mailings.MailingSummary) -> bool:

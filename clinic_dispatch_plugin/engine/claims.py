@@ -96,7 +96,6 @@ class Claims:
             return False
 
         def work(connection: Connection) -> list[int]:
-            store.bound_idleness(connection)
             if not store.renew(connection, run.run_id, run.lease.seconds):
                 run.lease.lost()
                 return []

@@ -11,9 +11,6 @@ from sqlalchemy.exc import IntegrityError
 from clinic_dispatch_plugin.database.base import db_now
 from clinic_dispatch_plugin.engine.tables import Lock, Run, Worker
 
-#: Seconds after which a transaction that does nothing is given up by the database.
-FROZEN_SECONDS = 30
-
 
 def start_run(connection: Connection, *, worker: str, host: str, boot_id: str, lease: float) -> int:
     """A new run with a fresh lease; returns its id."""
@@ -29,14 +26,6 @@ def start_run(connection: Connection, *, worker: str, host: str, boot_id: str, l
     )
     assert done.inserted_primary_key is not None
     return int(done.inserted_primary_key[0])
-
-
-def bound_idleness(connection: Connection) -> None:
-    """Let PostgreSQL end this transaction, should its process freeze inside it: it holds locks others wait for."""
-    if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql(
-            f"SET LOCAL idle_in_transaction_session_timeout = '{FROZEN_SECONDS}s'"
-        )
 
 
 def renew(connection: Connection, run_id: int, lease: float) -> bool:

@@ -196,7 +196,6 @@ class Windows:
     def _window(
         self, connection: Connection, results: list[SendResult], prepared: Prepared | None
     ) -> _Committed:
-        store.bound_idleness(connection)
         alive = store.renew(connection, self._run.run_id, self._run.lease.seconds)
         runs = prepared is not None and messages.runs_still(connection, self._text.mailing_id)
         now = database_now(connection)

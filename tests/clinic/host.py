@@ -11,11 +11,11 @@ from flask import Flask, has_request_context, request
 from flask_sqlalchemy import SQLAlchemy
 
 from clinic_dispatch_plugin.database.migrate import upgrade
-from clinic_dispatch_plugin.error_reference.packs import install_packs
 from clinic_dispatch_plugin.extension import ClinicDispatch
 from clinic_dispatch_plugin.host.adapter import HostAdapter
 from clinic_dispatch_plugin.host.types import Action, Actor, Audience, Layout, Recipient
 from clinic_dispatch_plugin.registry import Dispatch
+from tests.servers.filled import fill
 
 EVERYTHING = frozenset(Action)
 RECEPTION = frozenset({Action.VIEW, Action.COMPOSE, Action.SEND, Action.VIEW_CONTENTS})
@@ -31,10 +31,6 @@ ACTORS: Mapping[str, tuple[Actor, frozenset[Action]]] = {
     ),
     "nobody": (Actor(ref="nobody", name="C. Ohne"), frozenset()),
 }
-
-
-#: A database with tables and reference, made by the first test that wants one and copied for the others.
-_READY: list[bytes] = []
 
 
 class TinyHost(HostAdapter):
@@ -125,9 +121,6 @@ def make_clinic(
     :param tables: False: an empty database.
     :param protect_forms: True: the host has Flask-WTF's CSRF protection.
     """
-    ready = tables and packs and not plugins and "SQLALCHEMY_DATABASE_URI" not in (config or {})
-    if ready and _READY:
-        (folder / "clinic.db").write_bytes(_READY[0])
     app = Flask("tiny_clinic", template_folder=str(Path(__file__).parent / "templates"))
     app.config.update(
         SECRET_KEY="not a secret, for tests only",
@@ -147,12 +140,9 @@ def make_clinic(
         app, db=db, host=adapter if with_host else None, plugins=plugins
     )
     app.add_url_rule("/", "home", lambda: "home")
-    if tables and not (ready and _READY):
+    if tables and packs:
+        fill(dispatch)
+    elif tables:
         upgrade(dispatch.database)
-        if packs:
-            install_packs(dispatch)
-        if ready:
-            dispatch.database.dispose()
-            _READY.append((folder / "clinic.db").read_bytes())
     tiny = adapter if isinstance(adapter, TinyHost) else TinyHost()
     return Clinic(app=app, host=tiny, dispatch=dispatch)

@@ -14,7 +14,9 @@ from clinic_dispatch_plugin.error_reference.packs import install_packs
 from clinic_dispatch_plugin.simulators.smtp import RelaySettings, SmtpSimulator
 from clinic_dispatch_plugin.testing import FakeChannel, FakeHost
 from tests.conftest import DATABASES
+from tests.crash import warm as warm_process
 from tests.crash.clinic import PEOPLE, create_app
+from tests.crash.warm import Warm
 from tests.crash.workers import CONNECTIONS, Clinic
 from tests.engine.dispatching import Desk
 
@@ -29,9 +31,16 @@ def crash_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
         yield url
 
 
+@pytest.fixture(scope="session")
+def warm() -> Iterator[Warm]:
+    """Give one process for the whole run that forks into each worker."""
+    with warm_process.running() as process:
+        yield process
+
+
 @pytest.fixture
 def make_clinic(
-    crash_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    crash_url: str, warm: Warm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[..., Clinic]]:
     """Make a clinic; everything it starts is ended after the test."""
     with ExitStack() as stack:
@@ -57,7 +66,11 @@ def make_clinic(
             desk = Desk(dispatch=dispatch, channel=FakeChannel(key="email"), host=FakeHost())
             stack.callback(dispatch.database.dispose)
             clinic = Clinic(
-                desk=desk, environment=dict(os.environ), ledger_file=ledger, folder=tmp_path
+                desk=desk,
+                environment=dict(os.environ),
+                ledger_file=ledger,
+                folder=tmp_path,
+                warm=warm,
             )
             stack.callback(clinic.end_all)
             return clinic

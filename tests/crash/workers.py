@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -18,9 +16,9 @@ from sqlalchemy import select
 from clinic_dispatch_plugin.channels.faults import ALLOWED, FAIL_AT
 from clinic_dispatch_plugin.messages.tables import Attempt, Message
 from clinic_dispatch_plugin.simulators.smtp import LedgerLine, read_ledger
+from tests.crash.warm import Started, Warm
 from tests.engine.dispatching import Desk
 
-ROOT = Path(__file__).parents[2]
 #: Seconds after which something is badly wrong; never reached by what works.
 PATIENCE = 120.0
 CONNECTIONS = 3
@@ -36,9 +34,10 @@ class Clinic:
     environment: dict[str, str]
     ledger_file: Path
     folder: Path
-    started: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    warm: Warm
+    started: list[Started] = field(default_factory=list)
 
-    def command(self, *words: str, fail_at: str = "") -> subprocess.Popen[bytes]:
+    def command(self, *words: str, fail_at: str = "") -> Started:
         """Begin ``flask dispatch …``.
 
         :param fail_at: ``point:kill[:nth]``.
@@ -46,17 +45,14 @@ class Clinic:
         environment = dict(self.environment)
         if fail_at:
             environment |= {FAIL_AT: fail_at, ALLOWED: "1"}
-        log = self.folder / f"worker{len(self.started)}.log"
-        with log.open("wb") as output:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "flask", "--app", "tests.crash.clinic", "dispatch", *words],
-                cwd=ROOT,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+        process = self.warm.start(
+            "--app",
+            "tests.crash.clinic",
+            "dispatch",
+            *words,
+            environment=environment,
+            log=self.folder / f"worker{len(self.started)}.log",
+        )
         self.started.append(process)
         return process
 

@@ -14,11 +14,9 @@ from sqlalchemy import Connection, func, insert, select, update
 from clinic_dispatch_plugin.accounts.service import account_id
 from clinic_dispatch_plugin.accounts.tables import AccountRow
 from clinic_dispatch_plugin.database.base import db_now
-from clinic_dispatch_plugin.database.migrate import upgrade
 from clinic_dispatch_plugin.engine.pump import pump
 from clinic_dispatch_plugin.engine.tables import Run
 from clinic_dispatch_plugin.engine.tender import tend
-from clinic_dispatch_plugin.error_reference.packs import install_packs
 from clinic_dispatch_plugin.error_reference.tables import AnswerRow
 from clinic_dispatch_plugin.extension import ClinicDispatch
 from clinic_dispatch_plugin.messages.mailing_tables import Mailing, Revision
@@ -26,6 +24,7 @@ from clinic_dispatch_plugin.messages.rules import new_key
 from clinic_dispatch_plugin.messages.tables import Attempt, Message
 from clinic_dispatch_plugin.registry import Dispatch
 from clinic_dispatch_plugin.testing import FakeChannel, FakeHost, FakePlugin
+from tests.servers.filled import fill
 
 
 def make_dispatch(
@@ -54,8 +53,7 @@ def make_dispatch(
         app, host=host or FakeHost(), plugins=[FakePlugin(channel)]
     )
     if tables:
-        upgrade(dispatch.database)
-        install_packs(dispatch)
+        fill(dispatch)
     return dispatch
 
 

@@ -11,8 +11,6 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, RowMapping, insert, select, text, update
 
-from clinic_dispatch_plugin.database.migrate import upgrade
-from clinic_dispatch_plugin.error_reference.packs import install_packs
 from clinic_dispatch_plugin.messages.rules import new_key
 from clinic_dispatch_plugin.messages.tables import Attempt, Audit, Block, Message
 from clinic_dispatch_plugin.registry import Dispatch
@@ -120,9 +118,7 @@ def post(database_url: str, tmp_path: Path) -> Iterator[Post]:
         clinic = make_clinic(tmp_path, config=EMAIL)
     else:
         config = {**EMAIL, "SQLALCHEMY_DATABASE_URI": database_url}
-        clinic = make_clinic(tmp_path, config=config, tables=False)
-        upgrade(clinic.dispatch.database)
-        install_packs(clinic.dispatch)
+        clinic = make_clinic(tmp_path, config=config)
     yield Post(clinic=clinic, bag=Mailbag(clinic.dispatch))
     clinic.dispatch.database.dispose()
 
