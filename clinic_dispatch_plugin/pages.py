@@ -11,6 +11,7 @@ from clinic_dispatch_plugin.host.adapter import HostAdapter
 from clinic_dispatch_plugin.mailings import views as mailing_views
 from clinic_dispatch_plugin.messages import views as message_views
 from clinic_dispatch_plugin.messages.lists_store import count_by_answer
+from clinic_dispatch_plugin.messages.occurrences_store import count_occurrences
 from clinic_dispatch_plugin.registry import EXTENSION, Dispatch
 from clinic_dispatch_plugin.reports import views as report_views
 from clinic_dispatch_plugin.reports.service import of_message
@@ -41,3 +42,4 @@ def _lend_counters(state: BlueprintSetupState) -> None:
     dispatch.cache["workers_seen"] = lambda: worker_is_seen(dispatch)
     if type(dispatch.host).may_see is HostAdapter.may_see:
         dispatch.cache["count_by_answer"] = count_by_answer
+        dispatch.cache["count_occurrences"] = count_occurrences

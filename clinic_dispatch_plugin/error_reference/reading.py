@@ -1,17 +1,15 @@
-"""What the pages of the reference show: entries under their headings, drafts on top, what follows a change."""
+"""What the pages of the reference show of one entry and of one draft, and what follows a change."""
 
 from __future__ import annotations
 
 import hashlib
-import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, RowMapping
 
-from clinic_dispatch_plugin.channels.reference import GROUPS
 from clinic_dispatch_plugin.channels.types import Answer
 from clinic_dispatch_plugin.error_reference import reading_store, store
 from clinic_dispatch_plugin.error_reference.likeness import literal, piece_of, similar
@@ -30,8 +28,6 @@ from clinic_dispatch_plugin.registry import Dispatch
 CountByAnswer = Callable[[Connection, Sequence[int] | None], Mapping[int, int]]
 #: Drafts shown before somebody asks for all of them.
 FIRST_DRAFTS = 5
-
-_NATURAL = re.compile(r"\d+|\D+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,38 +49,6 @@ class Draft:
     def code(self) -> str:
         """The code an entry for it would have."""
         return codes_of(self.answer)[0]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Listed:
-    """An entry in the list."""
-
-    entry: KnownEntry
-    messages: int | None
-    last_seen_at: datetime | None
-
-    @property
-    def occurred(self) -> bool:
-        """Whether an answer ever led to it."""
-        return self.last_seen_at is not None
-
-    @property
-    def stands_out(self) -> bool:
-        """Whether the list shows it before the many that never happened here."""
-        return self.occurred or self.entry.changed
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Overview:
-    """The list page."""
-
-    groups: Mapping[str, Sequence[Listed]]
-    drafts: Sequence[Draft]
-    draft_total: int
-    total: int
-    changed: int
-    found: int
-    systems: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,98 +86,6 @@ def count_drafts(dispatch: Dispatch) -> int:
         return store.draft_count(connection)
 
 
-def overview(
-    dispatch: Dispatch,
-    *,
-    query: str = "",
-    system: str = "",
-    show: str = "all",
-    all_drafts: bool = False,
-) -> Overview:
-    """The list: entries by heading, the most frequent first, and the drafts.
-
-    :param query: words that all have to occur in code, pattern or texts.
-    :param show: ``all``, ``occurred`` or ``changed``.
-    """
-    with dispatch.database.begin() as connection:
-        known = reference(dispatch, connection)
-        rows = [
-            row
-            for row in store.drafts(connection)
-            if (not system or row["system"] == system)
-            and _has_words(query, row["system"], row["code"], row["sample"])
-        ]
-        shown = rows if all_drafts else rows[:FIRST_DRAFTS]
-        listed = _listed(dispatch, connection, known)
-        drafts = _drafts(dispatch, connection, known, shown)
-    found = [item for item in listed if _wanted(item, query=query, system=system, show=show)]
-    here = {item.entry.system for item in listed if item.occurred}
-    found.sort(key=lambda item: _by_frequency(item, here))
-    return Overview(
-        groups={group: [item for item in found if item.entry.group == group] for group in GROUPS},
-        drafts=drafts,
-        draft_total=len(rows),
-        total=len(listed),
-        changed=sum(item.entry.changed for item in listed),
-        found=len(found),
-        systems=sorted({item.entry.system for item in listed}),
-    )
-
-
-def _listed(dispatch: Dispatch, connection: Connection, known: Reference) -> list[Listed]:
-    seen: dict[int, datetime] = {}
-    counted = _count(dispatch, connection, None)
-    messages: dict[int, int] = {}
-    for row in reading_store.explained(connection):
-        seen[row.entry_id] = max(row.last_seen_at, seen.get(row.entry_id, row.last_seen_at))
-        if counted is not None:
-            messages[row.entry_id] = messages.get(row.entry_id, 0) + counted.get(row.id, 0)
-    return [
-        Listed(
-            entry=entry,
-            messages=None if counted is None else messages.get(entry.id, 0),
-            last_seen_at=seen.get(entry.id),
-        )
-        for entry in known.entries.values()
-    ]
-
-
-def _wanted(item: Listed, *, query: str, system: str, show: str) -> bool:
-    entry = item.entry
-    if system and entry.system != system:
-        return False
-    if (show == "occurred" and not item.occurred) or (show == "changed" and not entry.changed):
-        return False
-    said = (str(value) for value in entry.content.values())
-    return _has_words(query, entry.key, entry.code, entry.pattern, *said)
-
-
-def _has_words(query: str, *texts: str) -> bool:
-    if not query:
-        return True
-    text = " ".join(texts).casefold()
-    return all(word in text for word in query.casefold().split())
-
-
-def _by_frequency(item: Listed, here: Collection[str]) -> tuple[Any, ...]:
-    """What occurred first, then the services that are in use here, our own program, and all others."""
-    entry = item.entry
-    return (
-        -(item.messages or 0),
-        not item.occurred,
-        entry.system not in here,
-        entry.system != "dispatch",
-        entry.system,
-        bool(entry.pattern),
-        _natural(entry.code),
-    )
-
-
-def _natural(code: str) -> list[tuple[bool, int, str]]:
-    parts = _NATURAL.findall(code)
-    return [(not part.isdecimal(), int(part) if part.isdecimal() else 0, part) for part in parts]
-
-
 def _count(
     dispatch: Dispatch, connection: Connection, ids: Sequence[int] | None
 ) -> Mapping[int, int] | None:
@@ -221,9 +93,10 @@ def _count(
     return counter(connection, ids) if counter is not None else None
 
 
-def _drafts(
+def drafts_of(
     dispatch: Dispatch, connection: Connection, known: Reference, rows: Sequence[RowMapping]
 ) -> list[Draft]:
+    """Rows of answers as the drafts pages show."""
     counted = _count(dispatch, connection, [row["id"] for row in rows]) if rows else None
     return [_draft(dispatch, known, row, counted) for row in rows]
 
@@ -250,7 +123,7 @@ def draft(dispatch: Dispatch, answer_id: int) -> Draft | None:
         row = reading_store.answer(connection, answer_id)
         if row is None or not row["draft"]:
             return None
-        return _drafts(dispatch, connection, reference(dispatch, connection), [row])[0]
+        return drafts_of(dispatch, connection, reference(dispatch, connection), [row])[0]
 
 
 def detail(dispatch: Dispatch, entry_id: int) -> Detail | None:

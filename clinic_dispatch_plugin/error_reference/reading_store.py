@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, select
+from sqlalchemy import Connection, RowMapping, or_, select
 
-from clinic_dispatch_plugin.error_reference.tables import AnswerRow
+from clinic_dispatch_plugin.error_reference.tables import AnswerRow, Entry
 
 
 def answer(connection: Connection, answer_id: int) -> RowMapping | None:
@@ -26,3 +26,11 @@ def answers_of(connection: Connection, entry_id: int) -> Sequence[RowMapping]:
     """The answers one entry explains, the latest first."""
     query = select(AnswerRow.__table__).where(AnswerRow.entry_id == entry_id)
     return connection.execute(query.order_by(AnswerRow.last_seen_at.desc())).mappings().all()
+
+
+def out_of_use(connection: Connection) -> Sequence[RowMapping]:
+    """Entries that the clinic retired or that their pack no longer brings."""
+    query = select(Entry.__table__).where(
+        or_(Entry.withdrawn.is_(True), Entry.retired_at.is_not(None))
+    )
+    return connection.execute(query).mappings().all()

@@ -12,7 +12,7 @@ from clinic_dispatch_plugin.channels.reference import LANGUAGES
 from clinic_dispatch_plugin.error_reference import (
     draft_views,
     editing,
-    history,
+    list_views,
     reading,
     trying,
     wording,
@@ -22,9 +22,10 @@ from clinic_dispatch_plugin.error_reference.checking import (
     SYSTEM_LIMIT,
     ReferenceProblem,
 )
-from clinic_dispatch_plugin.error_reference.form_pages import FOLDER, form_context, who_acts
+from clinic_dispatch_plugin.error_reference.entry_pages import entry_page
+from clinic_dispatch_plugin.error_reference.form_pages import FOLDER, who_acts
 from clinic_dispatch_plugin.error_reference.forms import EntryForm, values_of
-from clinic_dispatch_plugin.error_reference.likeness import plain_words
+from clinic_dispatch_plugin.error_reference.list_address import wanted_in_address
 from clinic_dispatch_plugin.error_reference.normalising import TEXT_LIMIT
 from clinic_dispatch_plugin.error_reference.rules import TEXT_FIELDS
 from clinic_dispatch_plugin.host.types import Action
@@ -33,37 +34,31 @@ from clinic_dispatch_plugin.web.auth import requires
 from clinic_dispatch_plugin.web.i18n import N_, _
 from clinic_dispatch_plugin.web.layout import render_page, said, url
 from clinic_dispatch_plugin.web.menu import forget_badge
-from clinic_dispatch_plugin.web.params import Form, choice_arg, text_arg
+from clinic_dispatch_plugin.web.params import Form
 
-SHOW: Mapping[str, str] = {
-    "all": N_("All entries"),
-    "occurred": N_("Only those that occurred"),
-    "changed": N_("Only those we changed"),
-}
 SAID: Mapping[str, str] = {
     "saved": N_("Saved. Earlier messages with this error show the new text too."),
     "restored": N_("The shipped text holds again."),
     "kept": N_("Your text stays. The new shipped text is noted as seen."),
     "taken": N_("The new shipped text holds now."),
     "removed": N_(
-        "The entry was removed. Its messages explain themselves from the other entries again."
+        "The entry is out of use now. Its messages explain themselves from the other entries again."
     ),
     "undone": N_("Taken back. Everything is as it was before that change."),
     "same": N_("Saved: this answer has the same words and does the same from now on."),
-    "settled": N_("Done: the general description stays for this answer."),
 }
 
 
 def register(blueprint: Blueprint) -> None:
     """Add the pages of the reference to the blueprint."""
     add = blueprint.add_url_rule
-    add("/errors", "reference", show_list)
     add("/errors/<int:entry_id>", "reference_entry", show_entry)
     add("/errors/<int:entry_id>", "save_entry", save_entry, methods=["POST"])
     add("/errors/<int:entry_id>/restore", "restore_entry", restore_entry, methods=["POST"])
     add("/errors/<int:entry_id>/conflict", "settle_conflict", settle_conflict, methods=["POST"])
     add("/errors/changes/<int:change_id>/undo", "undo_change", undo_change, methods=["POST"])
     add("/errors/try", "try_answer", try_answer, methods=["GET", "POST"])
+    list_views.register(blueprint)
     draft_views.register(blueprint)
     blueprint.record(_count_drafts_in_menus)
 
@@ -71,34 +66,6 @@ def register(blueprint: Blueprint) -> None:
 def _count_drafts_in_menus(state: BlueprintSetupState) -> None:
     dispatch: Dispatch = state.app.extensions[EXTENSION]
     dispatch.cache["count_drafts"] = lambda: reading.count_drafts(dispatch)
-
-
-@requires(Action.VIEW)
-def show_list() -> Response:
-    """All entries under their three headings, with what nobody described on top."""
-    query = text_arg("q")
-    show = choice_arg("show", SHOW, default="all")
-    system = text_arg("system", limit=32)
-    all_drafts = choice_arg("drafts", ("all",)) == "all"
-    found = reading.overview(
-        current_dispatch(), query=query, system=system, show=show, all_drafts=all_drafts
-    )
-    return render_page(
-        f"{FOLDER}/list.html",
-        active="reference",
-        found=found,
-        query=query,
-        system=system,
-        show=show,
-        filtered=bool(query or system or show != "all"),
-        show_choices=[(key, _(label)) for key, label in SHOW.items()],
-        system_choices=[
-            ("", _("All services")),
-            *((key, wording.system(key)) for key in found.systems),
-        ],
-        wording=wording,
-        notice=said(SAID, request.args.get("said")),
-    )
 
 
 @requires(Action.VIEW)
@@ -126,7 +93,7 @@ def save_entry(entry_id: int) -> AnyResponse:
             abort(404)
         else:
             forget_badge()
-            return redirect(url("reference_entry", entry_id=entry_id, said="saved"), 303)
+            return redirect(_back_to(entry_id, "saved"), 303)
     return _entry_page(found, values=form.values, errors=form.errors, status=422)
 
 
@@ -138,25 +105,9 @@ def _entry_page(
     status: int = 200,
     overtaken: bool = False,
 ) -> Response:
-    stored = values_of(found.entry.content)
-    return render_page(
-        f"{FOLDER}/entry.html",
-        status,
-        active="reference",
-        detail=found,
-        entry=found.entry,
-        shipped=values_of(found.shipped) if found.shipped else {},
-        overtaken=overtaken,
-        differing={name for name in stored if overtaken and stored[name] != values.get(name, "")},
-        stored=stored,
-        plain_pattern=plain_words(found.entry.pattern),
-        notice=said(SAID, request.args.get("said")),
-        restorable={
-            code: any(f"{name}.{code}" in found.entry.own for name in TEXT_FIELDS)
-            for code in LANGUAGES
-        },
-        history=history.history(current_dispatch(), found.entry.id),
-        **form_context(values, errors),
+    notice = said(SAID, request.args.get("said"))
+    return entry_page(
+        found, values=values, errors=errors, notice=notice, status=status, overtaken=overtaken
     )
 
 
@@ -173,9 +124,7 @@ def restore_entry(entry_id: int) -> AnyResponse:
     except LookupError:
         abort(404)
     forget_badge()
-    return redirect(
-        url("reference_entry", entry_id=entry_id, said="restored" if stays else "removed"), 303
-    )
+    return redirect(_back_to(entry_id, "restored" if stays else "removed"), 303)
 
 
 @requires(Action.EDIT_REFERENCE)
@@ -188,7 +137,7 @@ def undo_change(change_id: int) -> AnyResponse:
     except ReferenceProblem as problem:
         abort(409, _(problem.message, **problem.fields))
     forget_badge()
-    return redirect(url("reference_entry", entry_id=entry_id, said="undone"), 303)
+    return redirect(_back_to(entry_id, "undone"), 303)
 
 
 @requires(Action.VIEW)
@@ -229,8 +178,12 @@ def settle_conflict(entry_id: int) -> AnyResponse:
             editing.change_entry(current_dispatch(), entry_id, content=content, by=who_acts())
         except (ReferenceProblem, LookupError):
             abort(409)
-    done = "taken" if take else "kept"
-    return redirect(url("reference_entry", entry_id=entry_id, said=done), 303)
+    return redirect(_back_to(entry_id, "taken" if take else "kept"), 303)
+
+
+def _back_to(entry_id: int, done: str) -> str:
+    """The entry's page after a deed; what somebody looked for in the list stays in the address."""
+    return url("reference_entry", entry_id=entry_id, said=done, **wanted_in_address().address())
 
 
 def _detail(entry_id: int) -> reading.Detail:

@@ -1,16 +1,12 @@
-// Counts the characters of a field while somebody writes; without it the form works the same.
+// The pages of the reference work without this script; with it the list filters while somebody types, an entry is edited
+// beside it, and languages stand side by side as tabs.
+import { dressFields } from "./reference-fields.js";
+import { keepUnsaved } from "./reference-unsaved.js";
+import { startList } from "./reference-list.js";
+import { startKeys } from "./reference-keys.js";
 
-for (const field of document.querySelectorAll(".cd [data-count]")) {
-  const most = Number(field.dataset.count);
-  const shown = document.createElement("p");
-  shown.className = "cd-count";
-  shown.setAttribute("aria-hidden", "true");
-  field.after(shown);
-  const count = () => {
-    const length = [...field.value.trim()].length;
-    shown.textContent = length > most * 0.7 ? `${length} / ${most}` : "";
-    shown.classList.toggle("over", length > most);
-  };
-  field.addEventListener("input", count);
-  count();
-}
+dressFields(document);
+const unsaved = keepUnsaved(document);
+const list = startList(document, unsaved);
+startKeys(document, list);
+document.querySelector("#cd-faults")?.focus();

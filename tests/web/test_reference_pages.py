@@ -33,6 +33,9 @@ NAMELESS = Answer(system="smtp", code="", text="Quixotic zebra department")
 @pytest.fixture
 def clinic(clinic: Clinic) -> Clinic:
     clinic.dispatch.cache["count_by_answer"] = _Counter()
+    clinic.dispatch.cache["count_occurrences"] = lambda connection, days: dict.fromkeys(
+        range(1, 1000), (7, 2)
+    )
     return clinic
 
 
@@ -123,7 +126,7 @@ def test_a_draft_names_entries_with_similar_words(client: FlaskClient, clinic: C
 def test_search_finds_by_code_and_by_word(client: FlaskClient, clinic: Clinic) -> None:
     for query in ("5.1.1", "smtp:5.1.1"):
         page = client.get("/dispatch/errors", query_string={"q": query}).text
-        assert f'/dispatch/errors/{entry_of(clinic, "5.1.1").id}"' in page
+        assert f'data-open="{entry_of(clinic, "5.1.1").id}"' in page
     short = entry_of(clinic, "5.1.1").text("short", "de")
     page = client.get("/dispatch/errors", query_string={"q": short.upper()}).text
     assert short in page
@@ -145,6 +148,7 @@ def test_what_occurred_comes_first_and_can_be_shown_alone(
     page = client.get("/dispatch/errors?show=occurred").text
     assert page.count("cd-note") == 1
     assert "7 ×" in page
+    assert "2 in 30 Tagen" in page
     assert "1 Eintrag gefunden" in page
 
 
@@ -441,17 +445,17 @@ def test_the_same_entry_twice_is_refused_in_german(client: FlaskClient, clinic: 
 def test_an_own_entry_can_be_removed(client: FlaskClient, clinic: Clinic) -> None:
     address = _new(client).location.partition("?")[0]
     page = client.get(address).text
-    assert "Diesen Eintrag entfernen" in page
+    assert "Eintrag außer Gebrauch nehmen" in page
     done = client.post(f"{address}/restore", data={"csrf_token": token_in(page)})
-    assert "Der Eintrag ist entfernt" in client.get(done.location).text
+    assert "Der Eintrag ist jetzt außer Gebrauch" in client.get(done.location).text
     page = client.get(address).text
     assert "außer Gebrauch" in page
-    assert "Diesen Eintrag entfernen" not in page
+    assert "Eintrag außer Gebrauch nehmen" not in page
     undo = re.search(r'action="([^"]*/changes/\d+/undo)"', page)
     assert undo is not None
     again = client.post(undo[1], data={"csrf_token": token_in(page)})
     assert "Zurückgenommen." in client.get(again.location).text
-    assert "Diesen Eintrag entfernen" in client.get(address).text
+    assert "Eintrag außer Gebrauch nehmen" in client.get(address).text
 
 
 # Drafts
