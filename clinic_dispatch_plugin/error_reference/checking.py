@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any
 
 from clinic_dispatch_plugin.channels.reference import GROUPS, LANGUAGES, WHO
-from clinic_dispatch_plugin.error_reference.policy import LIMITS, SWITCHES, PolicyAction
+from clinic_dispatch_plugin.error_reference.policy import LIMITS, SWITCHES, Policy, PolicyAction
 from clinic_dispatch_plugin.error_reference.rules import (
     PATTERN_LIMIT,
     TEXT_FIELDS,
     compile_pattern,
 )
 
-SHORT_LIMIT = 120
+#: A note of sixty characters stands in one line of a list on every screen.
+SHORT_LIMIT = 60
 LONG_LIMIT = 2_000
+#: Provider, source and the like, which packs bring.
+PLAIN_LIMIT = 500
 SYSTEM_LIMIT = 32
 CODE_LIMIT = 64
+
+#: Words beside the texts and choices.
+_PLAIN = ("provider", "source", "cause", "symbol")
+#: Kinds are words of packs; a third party's may bring its own.
+_CATEGORY = re.compile(r"[a-z][a-z0-9_]{0,39}")
+_POLICY = frozenset(item.name for item in fields(Policy))
+_YES_OR_NO: Mapping[object, bool] = {True: True, False: False, "yes": True, "no": False}
 
 
 class ReferenceProblem(ValueError):
@@ -69,11 +81,7 @@ def checked_content(content: Mapping[str, Any], *, complete: bool) -> dict[str, 
     """
     done = {name: value for name, value in content.items() if value is not None}
     for name, value in done.items():
-        head, _, tail = name.partition(".")
-        if head in TEXT_FIELDS and tail in LANGUAGES:
-            done[name] = _text(name, str(value))
-        elif head == "policy":
-            done[name] = _policy_value(name, tail, value)
+        done[name] = _checked(name, value)
     for name, allowed in (
         ("group", GROUPS),
         ("who", WHO),
@@ -94,8 +102,27 @@ def checked_content(content: Mapping[str, Any], *, complete: bool) -> dict[str, 
     return done
 
 
-def _text(name: str, value: str) -> str:
-    limit = SHORT_LIMIT if name.startswith("short") else LONG_LIMIT
+def _checked(name: str, value: Any) -> Any:
+    head, _, tail = name.partition(".")
+    if head in TEXT_FIELDS:
+        if tail not in LANGUAGES:
+            languages = ", ".join(LANGUAGES)
+            raise ReferenceProblem(name, "Texts are in one of: {languages}.", languages=languages)
+        return _text(name, str(value), SHORT_LIMIT if head == "short" else LONG_LIMIT)
+    if head == "policy":
+        return _policy_value(name, tail, value)
+    if name in _PLAIN:
+        return _text(name, str(value), PLAIN_LIMIT)
+    if name == "category":
+        if not _CATEGORY.fullmatch(str(value)):
+            raise ReferenceProblem(name, "Name the kind by one word, such as recipient_full.")
+        return str(value)
+    if name not in ("group", "who", "permanence"):
+        raise ReferenceProblem(name, "An entry has no field of this name.")
+    return value
+
+
+def _text(name: str, value: str, limit: int) -> str:
     cleaned = "".join(c for c in value if c == "\n" or c >= " ").strip()
     cleaned = cleaned.encode("utf-8", "replace").decode()
     if len(cleaned) > limit:
@@ -109,12 +136,16 @@ def _policy_value(name: str, field: str, value: Any) -> Any:
             raise ReferenceProblem(name, "Choose what the program does.")
         return str(value)
     if field in SWITCHES:
-        return bool(value)
+        if not isinstance(value, bool | str) or value not in _YES_OR_NO:
+            raise ReferenceProblem(name, "Choose yes or no.")
+        return _YES_OR_NO[value]
+    if field not in _POLICY:
+        raise ReferenceProblem(name, "An entry has no field of this name.")
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise ReferenceProblem(name, "Give a number.") from None
-    lowest, highest, whole = LIMITS.get(field, (0, 30 * 86_400, False))
+    lowest, highest, whole = LIMITS[field]
     if not lowest <= number <= highest:
         raise ReferenceProblem(
             name, "Give a number from {lowest} to {highest}.", lowest=lowest, highest=highest

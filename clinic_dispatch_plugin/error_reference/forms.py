@@ -88,6 +88,8 @@ class EntryForm:
 
     def _read_texts(self) -> None:
         for name in text_names():
+            if self.form.raw(name) == self._shown[name]:
+                continue  # what stands there already is no fault of this change
             short = name.startswith("short")
             limit = SHORT_LIMIT if short else LONG_LIMIT
             value = self.form.text(name, limit=limit, multiline=not short)

@@ -271,7 +271,7 @@ def test_what_the_program_does_can_be_changed_and_set_back(
 @pytest.mark.parametrize(
     ("name", "value", "words"),
     [
-        ("short.de", "x" * 121, "1 Zeichen zu viel; höchstens 120"),
+        ("short.de", "x" * 61, "1 Zeichen zu viel; höchstens 60"),
         ("what_helps.ru", "x" * 2001, "1 Zeichen zu viel; höchstens 2000"),
         ("who", "the king", "wählen Sie eine der Möglichkeiten"),
         ("category", "<b>", "wählen Sie eine der Möglichkeiten"),
