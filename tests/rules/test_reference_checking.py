@@ -36,12 +36,8 @@ BOUNDS: list[tuple[str, Any, Any]] = [
         )
     ),
     *((name, "x" * PLAIN_LIMIT, "x" * (PLAIN_LIMIT + 1)) for name in ("provider", "source")),
-    *(
-        (f"policy.{name}", highest, highest + 1) for name, (_lowest, highest, _) in LIMITS.items()
-    ),
-    *(
-        (f"policy.{name}", lowest, lowest - 0.01) for name, (lowest, _highest, _) in LIMITS.items()
-    ),
+    *((f"policy.{name}", highest, highest + 1) for name, (_lowest, highest, _) in LIMITS.items()),
+    *((f"policy.{name}", lowest, lowest - 0.01) for name, (lowest, _highest, _) in LIMITS.items()),
 ]
 #: Field and a value that is none.
 RUBBISH: list[tuple[str, Any]] = [

@@ -22,6 +22,8 @@ FILTERS = (
     "/dispatch/mailings/{mailing}?cause=smtp:5.1.1&state=undelivered&q=berger",
     "/dispatch/templates?archived=1",
     "/dispatch/errors?q=5.1.1",
+    "/dispatch/errors?whose=retired",
+    "/dispatch/errors?show=occurred&missing=any&heading=sending&page=2",
 )
 
 

@@ -36,9 +36,7 @@ def trouble(page: Page) -> list[Any]:
     return [*said, *([f"{wider} px too wide"] if wider > 0 else [])]
 
 
-def test_by_keyboard_alone_from_the_search_to_a_saved_entry_and_back(
-    page: Page, site: str
-) -> None:
+def test_by_keyboard_alone_from_the_search_to_a_saved_entry_and_back(page: Page, site: str) -> None:
     page.goto(site)
     page.keyboard.press("/")
     expect(page.get_by_role("searchbox")).to_be_focused()
