@@ -57,7 +57,7 @@ def entry_page(
         return part_response(
             f"{FOLDER}/entry_part.html",
             status,
-            row=row,
+            own_row=row,
             level=2,
             close_url=url("reference", **wanted.address()),
             **context,
@@ -66,7 +66,7 @@ def entry_page(
         f"{FOLDER}/entry.html",
         status,
         active="reference",
-        row=None,
+        own_row=None,
         level=1,
         close_url="",
         back=wanted.address(),

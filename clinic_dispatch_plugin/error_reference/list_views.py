@@ -17,6 +17,7 @@ from clinic_dispatch_plugin.error_reference.entry_pages import (
 from clinic_dispatch_plugin.error_reference.form_pages import FOLDER
 from clinic_dispatch_plugin.error_reference.forms import values_of
 from clinic_dispatch_plugin.error_reference.list_address import suffix, wanted_in_address
+from clinic_dispatch_plugin.error_reference.list_rows import row_maker
 from clinic_dispatch_plugin.host.types import Action
 from clinic_dispatch_plugin.registry import current_dispatch
 from clinic_dispatch_plugin.web import words
@@ -58,8 +59,7 @@ def show_list() -> Response:
     context: dict[str, Any] = {
         "found": found,
         "wanted": wanted,
-        "suffix": suffix(wanted),
-        "chosen": chosen,
+        "row": row_maker(found.index, suffix(wanted), chosen),
         "wording": wording,
     }
     if asks_for("list"):
@@ -69,6 +69,7 @@ def show_list() -> Response:
         active="reference",
         notice=said(SAID, request.args.get("said")),
         **{**_choices(found), **_panel(chosen), **context},
+        suffix=suffix(wanted),
         close_url=url("reference", **wanted.address()),
     )
 
@@ -81,7 +82,7 @@ def _choices(found: listing.Overview) -> dict[str, Any]:
         ],
         "system_choices": [
             ("", _("All services")),
-            *((key, wording.system(key)) for key in found.systems),
+            *((key, wording.system(key)) for key in found.index.systems),
         ],
         "heading_choices": [("", _("All headings")), *((g, words.group(g)) for g in GROUPS)],
         "show_choices": [(key, _(text)) for key, text in SHOW.items()],
@@ -100,4 +101,11 @@ def _panel(chosen: int | None) -> dict[str, Any]:
     if detail is None:
         return {"panel": False, "gone": chosen is not None}
     context = entry_context(detail, values_of(detail.entry.content), {})
-    return {"panel": True, "gone": False, "row": None, "level": 2, "entry_notice": "", **context}
+    return {
+        "panel": True,
+        "gone": False,
+        "own_row": None,
+        "level": 2,
+        "entry_notice": "",
+        **context,
+    }

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from typing import Any
 
+from markupsafe import Markup
 from sqlalchemy import Connection, RowMapping
 
 from clinic_dispatch_plugin.channels.reference import GROUPS, LANGUAGES
@@ -71,12 +72,16 @@ _NOTHING = Wanted()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Occurred:
-    """How often an entry explained something."""
+    """How often an entry explained something, or, where nobody counts, when it did last."""
 
-    last_seen_at: datetime
-    #: None: nobody counts.
     ever: int | None = None
     lately: int | None = None
+    last_seen_at: datetime | None = None
+
+    @property
+    def frequency(self) -> tuple[int, int]:
+        """What the list is sorted by."""
+        return self.lately or 0, self.ever or 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,25 +116,28 @@ class Overview:
     changed: int
     found: int
     pages: int
-    systems: Sequence[str]
+    index: Index
 
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    """What an entry is searched and put in order by; made once for each revision of the reference."""
+    """What an entry is searched by; made once for each revision of the reference, ordered by service and code."""
 
     entry: KnownEntry
     words: str
     missing: frozenset[str]
-    place: tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class _Index:
+class Index:
+    """One revision of the reference, ready for the list."""
+
     reference: Reference
     lines: Sequence[_Line]
     systems: Sequence[str]
     changed: int
+    #: Rows as they were rendered, by what is seen of them.
+    rows: dict[tuple[Any, ...], Markup] = field(default_factory=dict)
 
 
 def overview(dispatch: Dispatch, wanted: Wanted, *, all_drafts: bool = False) -> Overview:
@@ -137,51 +145,96 @@ def overview(dispatch: Dispatch, wanted: Wanted, *, all_drafts: bool = False) ->
     with dispatch.database.begin() as connection:
         known = reference(dispatch, connection)
         index = _index(dispatch, known)
-        retired = wanted.whose == "retired"
-        lines = _retired(connection) if retired else index.lines
         occurred = _occurrences(dispatch, connection)
-        fresh = store.drafts(connection)
-        fitting = [row for row in fresh if _draft_fits(wanted, row)] if wanted.q else []
-        shown = fresh if all_drafts else fresh[: reading.FIRST_DRAFTS]
-        drafts = reading.drafts_of(dispatch, connection, known, shown)
-        fits = reading.drafts_of(dispatch, connection, known, fitting[: reading.FIRST_DRAFTS])
-    found = [line for line in lines if _fits(line, wanted, occurred)]
-    here = {line.entry.system for line in lines if line.entry.id in occurred}
-    found.sort(key=lambda line: _order(line, occurred.get(line.entry.id), here))
-    by_group: dict[str, list[_Line]] = {group: [] for group in GROUPS}
-    for line in found:
-        by_group.setdefault(line.entry.group, []).append(line)
-    return Overview(
-        sections=[
-            _section(group, lines, wanted, occurred, retired=retired)
-            for group, lines in by_group.items()
+        found = _found(connection, index, wanted, occurred)
+        sections = [
+            _section(connection, group, lines, wanted, occurred)
+            for group, lines in _by_group(found).items()
             if lines
-        ],
-        drafts=drafts,
-        draft_total=len(fresh),
-        fitting=fits,
-        total=len(index.lines),
-        changed=index.changed,
-        found=len(found),
-        pages=-(-len(found) // PAGE) if wanted.heading else 1,
-        systems=index.systems,
-    )
+        ]
+        latest = store.drafts(connection, None if all_drafts else reading.FIRST_DRAFTS)
+        fitting = _fitting_drafts(connection, wanted)
+        return Overview(
+            sections=sections,
+            drafts=reading.drafts_of(dispatch, connection, known, latest),
+            draft_total=store.draft_count(connection),
+            fitting=reading.drafts_of(dispatch, connection, known, fitting),
+            total=len(index.lines),
+            changed=index.changed,
+            found=len(found),
+            pages=-(-len(found) // PAGE) if wanted.heading else 1,
+            index=index,
+        )
+
+
+def _found(
+    connection: Connection, index: Index, wanted: Wanted, occurred: Mapping[int, Occurred]
+) -> list[_Line]:
+    lines = _retired(connection) if wanted.whose == "retired" else index.lines
+    if wanted.filtered:
+        lines = [line for line in lines if _fits(line, wanted, occurred)]
+    return _in_order(lines, index, occurred)
+
+
+def _in_order(
+    lines: Sequence[_Line], index: Index, occurred: Mapping[int, Occurred]
+) -> list[_Line]:
+    """The most frequent first, then what the clinic changed, then services in use here, our program, all others."""
+    here = {entry.system for number in occurred if (entry := index.reference.entries.get(number))}
+    frequent: list[_Line] = []
+    changed: list[_Line] = []
+    near: list[_Line] = []
+    others: list[_Line] = []
+    for line in lines:
+        entry = line.entry
+        if entry.id in occurred:
+            frequent.append(line)
+        elif entry.changed:
+            changed.append(line)
+        else:
+            (near if entry.system in here else others).append(line)
+    frequent.sort(key=lambda line: occurred[line.entry.id].frequency, reverse=True)
+    return [*frequent, *changed, *near, *others]
+
+
+def _by_group(lines: Sequence[_Line]) -> dict[str, list[_Line]]:
+    found: dict[str, list[_Line]] = {group: [] for group in GROUPS}
+    for line in lines:
+        found.setdefault(line.entry.group, []).append(line)
+    return found
 
 
 def listed(dispatch: Dispatch, entry: KnownEntry, *, retired: bool = False) -> Listed:
     """One entry as the list shows it."""
     with dispatch.database.begin() as connection:
-        occurred = _occurrences(dispatch, connection).get(entry.id)
-    return Listed(entry=entry, occurred=occurred, retired=retired)
+        occurred = _occurrences(dispatch, connection)
+        return _listed(connection, [entry], occurred, retired=retired)[0]
+
+
+def _listed(
+    connection: Connection,
+    entries: Sequence[KnownEntry],
+    occurred: Mapping[int, Occurred],
+    *,
+    retired: bool,
+) -> list[Listed]:
+    uncounted = [e.id for e in entries if (said := occurred.get(e.id)) and said.ever is None]
+    last = reading_store.last_seen(connection, uncounted) if uncounted else {}
+    found = []
+    for entry in entries:
+        said = occurred.get(entry.id)
+        if entry.id in last:
+            said = Occurred(last_seen_at=last[entry.id])
+        found.append(Listed(entry=entry, occurred=said, retired=retired))
+    return found
 
 
 def _section(
+    connection: Connection,
     group: str,
     lines: Sequence[_Line],
     wanted: Wanted,
     occurred: Mapping[int, Occurred],
-    *,
-    retired: bool,
 ) -> Section:
     if wanted.heading:
         first, last = (wanted.page - 1) * PAGE, wanted.page * PAGE
@@ -189,42 +242,41 @@ def _section(
         # What occurred or was changed stands in front: the many that never happened here are one click away.
         standing_out = sum(line.entry.id in occurred or line.entry.changed for line in lines)
         first, last = 0, PORTION if wanted.filtered else min(PORTION, max(FIRST, standing_out))
-    rows = [
-        Listed(entry=line.entry, occurred=occurred.get(line.entry.id), retired=retired)
-        for line in lines[first:last]
-    ]
+    shown = [line.entry for line in lines[first:last]]
+    rows = _listed(connection, shown, occurred, retired=wanted.whose == "retired")
     return Section(group=group, rows=rows, total=len(lines))
 
 
-def _index(dispatch: Dispatch, known: Reference) -> _Index:
+def _index(dispatch: Dispatch, known: Reference) -> Index:
     kept = dispatch.cache.get(_CACHE)
-    if isinstance(kept, _Index) and kept.reference is known:
+    if isinstance(kept, Index) and kept.reference is known:
         return kept
-    made = _Index(
+    entries = sorted(known.entries.values(), key=_place)
+    made = Index(
         reference=known,
-        lines=[_line(entry) for entry in known.entries.values()],
-        systems=sorted({entry.system for entry in known.entries.values()}),
-        changed=sum(entry.changed for entry in known.entries.values()),
+        lines=[_line(entry) for entry in entries],
+        systems=sorted({entry.system for entry in entries}),
+        changed=sum(entry.changed for entry in entries),
     )
     dispatch.cache[_CACHE] = made
     return made
 
 
-def _line(entry: KnownEntry) -> _Line:
-    said = (str(v) for name, v in entry.content.items() if not name.startswith("policy."))
+def _place(entry: KnownEntry) -> tuple[Any, ...]:
     parts = _NATURAL.findall(entry.code)
     natural = tuple((not p.isdecimal(), int(p) if p.isdecimal() else 0, p) for p in parts)
+    return (entry.system != "dispatch", entry.system, bool(entry.pattern), natural, entry.id)
+
+
+def _line(entry: KnownEntry) -> _Line:
+    said = (str(v) for name, v in entry.content.items() if not name.startswith("policy."))
     lacking = (
         code
         for code in LANGUAGES
         if not all(entry.content.get(f"{name}.{code}") for name in MAIN_TEXTS)
     )
-    return _Line(
-        entry=entry,
-        words=" ".join((entry.key, entry.code, entry.pattern, *said)).casefold(),
-        missing=frozenset(lacking),
-        place=(entry.system != "dispatch", entry.system, bool(entry.pattern), natural, entry.id),
-    )
+    words = " ".join((entry.key, entry.code, entry.pattern, *said)).casefold()
+    return _Line(entry, words, frozenset(lacking))
 
 
 #: Texts without which an entry says too little in a language.
@@ -233,11 +285,11 @@ MAIN_TEXTS = ("short", "what_happened", "what_helps")
 
 def _retired(connection: Connection) -> list[_Line]:
     """Entries out of use: they explain nothing, and are kept."""
-    rows = reading_store.out_of_use(connection)
-    return [
-        _line(store.known(row, store.entry(connection, row["same_as"]) if row["same_as"] else None))
-        for row in rows
+    entries = [
+        store.known(row, store.entry(connection, row["same_as"]) if row["same_as"] else None)
+        for row in reading_store.out_of_use(connection)
     ]
+    return [_line(entry) for entry in sorted(entries, key=_place)]
 
 
 def _fits(line: _Line, wanted: Wanted, occurred: Mapping[int, Occurred]) -> bool:
@@ -287,49 +339,30 @@ def has_words(query: str, text: str) -> bool:
     return all(word in text for word in query.casefold().split())
 
 
+def _fitting_drafts(connection: Connection, wanted: Wanted) -> Sequence[RowMapping]:
+    if not wanted.q:
+        return []
+    fitting = [row for row in store.drafts(connection) if _draft_fits(wanted, row)]
+    return fitting[: reading.FIRST_DRAFTS]
+
+
 def _draft_fits(wanted: Wanted, row: RowMapping) -> bool:
     said = f"{row['system']}:{row['code']} {row['code']} {row['sample']}".casefold()
     return has_words(wanted.q, said) and wanted.system in ("", row["system"])
 
 
-def _order(line: _Line, occurred: Occurred | None, here: Collection[str]) -> tuple[Any, ...]:
-    """The most frequent first, then what the clinic changed, then services in use here, our program, all others."""
-    lately = (occurred.lately or 0) if occurred else 0
-    ever = (occurred.ever or 0) if occurred else 0
-    entry = line.entry
-    return (
-        -lately,
-        -ever,
-        occurred is None,
-        not entry.changed,
-        entry.system not in here,
-        line.place,
-    )
-
-
 def _occurrences(dispatch: Dispatch, connection: Connection) -> dict[int, Occurred]:
+    """What occurred, by entry."""
     count: CountOccurrences | None = dispatch.cache.get("count_occurrences")
-    counted = count(connection, LATELY_DAYS) if count is not None else None
-    found: dict[int, Occurred] = {}
-    for row in reading_store.explained(connection):
-        ever, lately = (counted or {}).get(row.id, (0, 0))
-        before = found.get(row.entry_id)
-        one = Occurred(
-            last_seen_at=row.last_seen_at,
-            ever=None if counted is None else ever,
-            lately=None if counted is None else lately,
-        )
-        found[row.entry_id] = _together([one] if before is None else [before, one])
-    return found
-
-
-def _together(several: Iterable[Occurred]) -> Occurred:
-    each = list(several)
-    if len(each) == 1:
-        return each[0]
-    counted = each[0].ever is not None
-    return Occurred(
-        last_seen_at=max(one.last_seen_at for one in each),
-        ever=sum(one.ever or 0 for one in each) if counted else None,
-        lately=sum(one.lately or 0 for one in each) if counted else None,
-    )
+    if count is None:
+        return dict.fromkeys(reading_store.entries_seen(connection), Occurred())
+    counted = count(connection, LATELY_DAYS)
+    ever: dict[int, int] = {}
+    lately: dict[int, int] = {}
+    for answer_id, entry_id in reading_store.explained(connection):
+        each, late = counted.get(answer_id, (0, 0))
+        ever[entry_id] = ever.get(entry_id, 0) + each
+        lately[entry_id] = lately.get(entry_id, 0) + late
+    return {
+        entry_id: Occurred(ever=each, lately=lately[entry_id]) for entry_id, each in ever.items()
+    }

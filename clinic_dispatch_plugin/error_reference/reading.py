@@ -28,6 +28,10 @@ from clinic_dispatch_plugin.registry import Dispatch
 CountByAnswer = Callable[[Connection, Sequence[int] | None], Mapping[int, int]]
 #: Drafts shown before somebody asks for all of them.
 FIRST_DRAFTS = 5
+#: Answers of which one process remembers what is similar.
+COMPARED = 500
+
+_SIMILAR = "reference.similar"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,8 +117,21 @@ def _draft(
         last_seen_at=row["last_seen_at"],
         messages=None if counted is None else counted.get(row["id"], 0),
         shown=known.explain(answer).entry,
-        similar=similar(dispatch, known, answer),
+        similar=_similar(dispatch, known, answer),
     )
+
+
+def _similar(dispatch: Dispatch, known: Reference, answer: Answer) -> Sequence[KnownEntry]:
+    """Entries with similar words, compared once for each revision of the reference."""
+    kept = dispatch.cache.get(_SIMILAR)
+    if kept is None or kept[0] is not known:
+        kept = dispatch.cache[_SIMILAR] = (known, {})
+    compared: dict[Answer, Sequence[KnownEntry]] = kept[1]
+    if answer not in compared:
+        if len(compared) >= COMPARED:
+            compared.clear()
+        compared[answer] = similar(dispatch, known, answer)
+    return compared[answer]
 
 
 def draft(dispatch: Dispatch, answer_id: int) -> Draft | None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, or_, select
+from sqlalchemy import Connection, RowMapping, func, or_, select
 
+from clinic_dispatch_plugin.database.base import UtcDateTime
 from clinic_dispatch_plugin.error_reference.tables import AnswerRow, Entry
 
 
@@ -17,9 +19,23 @@ def answer(connection: Connection, answer_id: int) -> RowMapping | None:
 
 
 def explained(connection: Connection) -> Sequence[Any]:
-    """Every answer that has an entry: its id, the entry's, and when it was last seen."""
-    query = select(AnswerRow.id, AnswerRow.entry_id, AnswerRow.last_seen_at)
+    """Every answer that has an entry: its id and the entry's."""
+    query = select(AnswerRow.id, AnswerRow.entry_id)
     return connection.execute(query.where(AnswerRow.entry_id.is_not(None))).all()
+
+
+def entries_seen(connection: Connection) -> list[int]:
+    """Every entry that explains an answer which came."""
+    query = select(AnswerRow.entry_id).where(AnswerRow.entry_id.is_not(None)).distinct()
+    return [found for found in connection.scalars(query) if found is not None]
+
+
+def last_seen(connection: Connection, entry_ids: Sequence[int]) -> dict[int, datetime]:
+    """When each of these entries explained an answer last."""
+    latest = func.max(AnswerRow.last_seen_at, type_=UtcDateTime)
+    query = select(AnswerRow.entry_id, latest).where(AnswerRow.entry_id.in_(entry_ids))
+    found = connection.execute(query.group_by(AnswerRow.entry_id))
+    return {row[0]: row[1] for row in found if row[0] is not None}
 
 
 def answers_of(connection: Connection, entry_id: int) -> Sequence[RowMapping]:

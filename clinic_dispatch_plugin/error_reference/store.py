@@ -255,7 +255,8 @@ def draft_count(connection: Connection) -> int:
     return int(connection.execute(query).scalar_one())
 
 
-def drafts(connection: Connection) -> Sequence[RowMapping]:
-    """The answers that wait for a description, the latest first."""
+def drafts(connection: Connection, limit: int | None = None) -> Sequence[RowMapping]:
+    """The answers that wait for a description, the latest first; all of them, or so many."""
     query = select(AnswerRow.__table__).where(AnswerRow.draft.is_(True))
-    return connection.execute(query.order_by(AnswerRow.last_seen_at.desc())).mappings().all()
+    query = query.order_by(AnswerRow.last_seen_at.desc(), AnswerRow.id.desc()).limit(limit)
+    return connection.execute(query).mappings().all()
