@@ -8,8 +8,9 @@ from flask import Blueprint, Response, abort, jsonify, redirect, request, stream
 from flask.typing import ResponseReturnValue
 
 from clinic_dispatch_plugin.host.types import Action
-from clinic_dispatch_plugin.mailings import drafts, forms, texts, trial, uploads
+from clinic_dispatch_plugin.mailings import draft_files, drafts, forms, texts, trial, uploads
 from clinic_dispatch_plugin.mailings.bad_rows import bad_rows_of, csv_of_bad_rows
+from clinic_dispatch_plugin.mailings.draft_checks import checked_draft, names_of
 from clinic_dispatch_plugin.mailings.drafts import Draft
 from clinic_dispatch_plugin.mailings.problems import MailingProblem, NotYours, Problem
 from clinic_dispatch_plugin.mailings.sources import FileSurvey, audiences, survey_file
@@ -116,10 +117,10 @@ def _choose(draft: Draft) -> ResponseReturnValue:
     file = request.files.get("file")
     if file is None or not file.filename:
         if draft.source == forms.FILE and draft.selection.get("upload"):
-            drafts.keep_file(dispatch, draft, purpose=purpose)
+            draft_files.keep_file(dispatch, draft, purpose=purpose)
             return on
         raise MailingProblem(Problem(field="file", message="Choose a file with the recipients."))
-    survey = drafts.choose_file(
+    survey = draft_files.choose_file(
         dispatch,
         draft,
         stream=file.stream,
@@ -218,7 +219,7 @@ def what(mailing_id: int) -> ResponseReturnValue:
     if go == "keep":
         return redirect(url("mailing_what", mailing_id=draft.id, said="kept"), 303)
     try:
-        drafts.checked_draft(current_dispatch(), draft)
+        checked_draft(current_dispatch(), draft)
     except MailingProblem as error:
         return what_page(draft, error)
     return redirect(url("mailing_check", mailing_id=draft.id), 303)
@@ -229,7 +230,7 @@ def without_recipients(draft: Draft) -> ResponseReturnValue | None:
     if not draft.has_recipients:
         return redirect(url("mailing_who", mailing_id=draft.id), 303)
     try:
-        drafts.names_of(current_dispatch(), draft)
+        names_of(current_dispatch(), draft)
     except NotYours:
         return redirect(url("mailing_who", mailing_id=draft.id, said="list_gone"), 303)
     return None
@@ -269,7 +270,7 @@ def what_page(draft: Draft, error: MailingProblem | None = None) -> Response:
         422 if error else 200,
         active="new_mailing",
         draft=draft,
-        names=drafts.names_of(dispatch, draft),
+        names=names_of(dispatch, draft),
         templates=[(each.id, each.name) for each in found],
         has_html=forms.has_html(draft.channel),
         has_subject=forms.has_subject(draft.channel),
@@ -301,7 +302,7 @@ def preview_of(draft: Draft, position: int) -> trial.Preview | None:
         candidate,
         position=at,
         has_next=has_next,
-        known=drafts.names_of(dispatch, draft),
+        known=names_of(dispatch, draft),
     )
 
 
@@ -314,7 +315,7 @@ def keep(mailing_id: int) -> ResponseReturnValue:
     draft = write(draft)
     errors: dict[str, str] = {}
     try:
-        drafts.checked_draft(current_dispatch(), draft)
+        checked_draft(current_dispatch(), draft)
     except MailingProblem as error:
         errors = forms.faults(error)
     position = number_in(request.form.get("n", ""), most=trial.MOST_SHOWN) or 0

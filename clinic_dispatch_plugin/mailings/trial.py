@@ -24,7 +24,8 @@ from clinic_dispatch_plugin.channels.types import Purpose
 from clinic_dispatch_plugin.host.types import Actor, Recipient
 from clinic_dispatch_plugin.mailings import store
 from clinic_dispatch_plugin.mailings.content import LONGEST_SUBJECT, MailingContent
-from clinic_dispatch_plugin.mailings.drafts import LONGEST_NAME, Draft, checked_draft, names_of
+from clinic_dispatch_plugin.mailings.draft_checks import checked_draft, names_of
+from clinic_dispatch_plugin.mailings.drafts import LONGEST_NAME, Draft
 from clinic_dispatch_plugin.mailings.planning import candidates_of
 from clinic_dispatch_plugin.mailings.problems import MailingProblem, Problem
 from clinic_dispatch_plugin.mailings.sending import TRIAL, send
@@ -194,7 +195,7 @@ def send_trial(
     :param name: of the mailing of one that is made for it.
     :raises MailingProblem: the draft has a fault, the actor has no address, or there were too many trials.
     """
-    content = checked_draft(dispatch, draft)
+    content = checked_draft(dispatch, draft)[draft.channel]
     address = actor.addresses.get(draft.channel, "")
     channel = dispatch.channels[draft.channel]
     try:
