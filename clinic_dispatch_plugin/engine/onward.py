@@ -27,6 +27,8 @@ class Stuck:
     order: Sequence[str]
     purpose: str
     addresses: Mapping[str, str] = field(repr=False)
+    #: What it knows of its channels so far.
+    route: Route = field(default_factory=Route)
     #: What the card says now; None: it was not asked, and will be before anything goes out.
     consent: Mapping[str, Consent | str] | None = None
     #: The recipient unsubscribed on the channel they leave: another needs a yes that names it.
@@ -54,6 +56,7 @@ def stuck(
         order=order,
         purpose=purpose,
         addresses=known.addresses,
+        route=known,
     )
 
 

@@ -15,6 +15,7 @@ from clinic_dispatch_plugin.engine.rules import Facts, Outcome, decide, spared, 
 from clinic_dispatch_plugin.error_reference.service import Met, Noted, note_answer, note_answers
 from clinic_dispatch_plugin.messages import store as messages
 from clinic_dispatch_plugin.messages.onward_store import go_on_refused
+from clinic_dispatch_plugin.messages.routes import Onward, Route
 from clinic_dispatch_plugin.messages.rules import (
     AttemptState,
     MessageState,
@@ -146,10 +147,7 @@ def write(
         if outcome.onward is None:
             settled.append(_message_row(outcome, reason_id))
         else:
-            facts = outcome.facts
-            going_on.append(
-                (facts.message_id, facts.attempt_id, facts.attempts, outcome.onward, answer_id)
-            )
+            going_on.append(_going_on(result, outcome, outcome.onward, answer_id))
         if outcome.block:
             messages.block(
                 connection,
@@ -218,6 +216,15 @@ def _consequences(done: Recorded, outcome: Outcome, sample: str) -> None:
                 answer=answer,
             )
         )
+
+
+def _going_on(
+    result: Result, outcome: Outcome, onward: Onward, answer_id: int | None
+) -> tuple[int, int, int, Onward, Route, int | None]:
+    facts, route = outcome.facts, result.stuck.route if result.stuck else Route()
+    if answer_id is not None:
+        route = route.passing(result.channel, answer_id)
+    return facts.message_id, facts.attempt_id, facts.attempts, onward, route, answer_id
 
 
 def _attempt_row(outcome: Outcome, answer_id: int | None) -> dict[str, Any]:

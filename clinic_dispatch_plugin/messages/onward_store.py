@@ -38,26 +38,31 @@ def _bound(**more: Any) -> dict[str, Any]:
         account_id=bindparam("b_account"),
         address=bindparam("b_address"),
         answer_id=bindparam("b_answer"),
+        route=bindparam("b_route", type_=Json),
         **more,
     )
 
 
-def _row(message_id: int, onward: Onward, answer_id: int | None) -> dict[str, Any]:
+def _row(message_id: int, onward: Onward, route: Route, answer_id: int | None) -> dict[str, Any]:
     return {
         "b_message": message_id,
         "b_channel": onward.channel,
         "b_account": onward.account_id,
         "b_address": onward.address,
         "b_answer": answer_id,
+        "b_route": route.stored(),
     }
 
 
 def go_on_refused(
     connection: Connection,
-    rows: Sequence[tuple[int, int, int, Onward, int | None]],
+    rows: Sequence[tuple[int, int, int, Onward, Route, int | None]],
     mover: Mover,
 ) -> None:
-    """Messages whose current attempt was refused for good: ``(message, attempt, attempts made, where to, answer)``."""
+    """Messages whose current attempt was refused for good.
+
+    :param rows: ``(message, attempt, attempts made, where to, route so far, answer)``.
+    """
     in_flight = [
         source
         for source in sources(MessageState.QUEUED, mover)
@@ -74,8 +79,12 @@ def go_on_refused(
         )
         .values(**_bound(attempts=bindparam("b_attempts"))),
         [
-            {**_row(message_id, onward, answer_id), "b_attempt": attempt_id, "b_attempts": made}
-            for message_id, attempt_id, made, onward, answer_id in rows
+            {
+                **_row(message_id, onward, route, answer_id),
+                "b_attempt": attempt_id,
+                "b_attempts": made,
+            }
+            for message_id, attempt_id, made, onward, route, answer_id in rows
         ],
     )
 
@@ -96,16 +105,21 @@ def go_on_untried(
             Message.run_id == run_id,
             Message.state == MessageState.LEASED.value,
         )
-        .values(**_bound(route=bindparam("b_route", type_=Json))),
+        .values(**_bound()),
         [
-            {**_row(message_id, onward, answer_id), "b_route": route.stored()}
+            _row(message_id, onward, route, answer_id)
             for message_id, onward, route, answer_id in rows
         ],
     )
 
 
 def go_on_reported(
-    connection: Connection, message_id: int, attempt_id: int, onward: Onward, answer_id: int
+    connection: Connection,
+    message_id: int,
+    attempt_id: int,
+    onward: Onward,
+    route: Route,
+    answer_id: int,
 ) -> bool:
     """A report says no of the message's current attempt; False: it is not current, or the message moved on."""
     mine = (Message.id == message_id, Message.attempt_id == attempt_id)
@@ -120,6 +134,7 @@ def go_on_reported(
         account_id=onward.account_id,
         address=onward.address,
         answer_id=answer_id,
+        route=route.stored(),
     )
     done = connection.execute(
         update(Message).where(*mine, Message.state == MessageState.SENT.value).values(**values)
@@ -129,8 +144,11 @@ def go_on_reported(
 
 def arrived_before(connection: Connection, message_id: int, attempt_id: int) -> bool:
     """A message that waits for its next channel arrived through the one before: it waits no longer."""
-    said = select(Attempt.channel, Attempt.address, Attempt.account_id, Attempt.opened_at)
+    said = select(
+        Attempt.channel, Attempt.address, Attempt.account_id, Attempt.opened_at, Message.route
+    ).join(Message, Message.id == Attempt.message_id)
     attempt = connection.execute(said.where(Attempt.id == attempt_id)).one()
+    route = Route.read(attempt.route).back_on(attempt.channel)
     done = connection.execute(
         update(Message)
         .where(
@@ -143,6 +161,7 @@ def arrived_before(connection: Connection, message_id: int, attempt_id: int) -> 
             channel=attempt.channel,
             address=attempt.address,
             account_id=attempt.account_id,
+            route=route.stored() if attempt.route else None,
             answer_id=None,
             due_at=None,
             sent_at=func.coalesce(Message.sent_at, attempt.opened_at),

@@ -40,7 +40,7 @@ def after(order: Sequence[str], channel: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Passed:
-    """A channel a message did not even try, and the answer that says why."""
+    """A channel a message left behind, tried or not, and the answer that says why."""
 
     channel: str
     answer_id: int
@@ -72,12 +72,18 @@ class Route:
         return {"addresses": dict(self.addresses), "passed": passed}
 
     def passing(self, channel: str, answer_id: int) -> Route:
-        """The same after one channel was passed over."""
+        """The same after the message left one channel behind."""
         one = Passed(channel=channel, answer_id=answer_id)
         return Route(addresses=self.addresses, passed=(*self.passed, one))
 
+    def back_on(self, channel: str) -> Route:
+        """The same as it was on a channel that did carry the message after all."""
+        places = [place for place, each in enumerate(self.passed) if each.channel == channel]
+        kept = self.passed[: places[-1]] if places else self.passed
+        return Route(addresses=self.addresses, passed=kept)
+
     def anew(self, addresses: Mapping[str, str]) -> Route:
-        """The same before anything was passed over, with these addresses as they are now."""
+        """The same before anything was left behind, with these addresses as they are now."""
         return Route(addresses={**self.addresses, **addresses})
 
 

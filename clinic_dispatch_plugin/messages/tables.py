@@ -67,7 +67,7 @@ class Message(Base):
     locale: Mapped[str] = mapped_column(String(16), default="")
     address: Mapped[str] = mapped_column(String(320), default="")
     #: Where several channels may follow each other: ``addresses`` by channel as they were planned, and ``passed``,
-    #: the channels passed over without a try, each with its ``answer``.
+    #: the channels left behind, each with the ``answer`` that says why.
     route: Mapped[dict[str, Any] | None] = mapped_column(Json)
     #: Values of the placeholders.
     data: Mapped[dict[str, Any]] = mapped_column(Json, default=dict)

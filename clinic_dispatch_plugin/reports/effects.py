@@ -176,7 +176,12 @@ def _went_on(dispatch: Dispatch, connection: Connection, tie: Tie, answer_id: in
     )
     onward = ways_on(dispatch, connection, [one]).get(tie.message_id)
     return onward is not None and onward_store.go_on_reported(
-        connection, tie.message_id, tie.attempt["id"], onward, answer_id
+        connection,
+        tie.message_id,
+        tie.attempt["id"],
+        onward,
+        one.route.passing(tie.attempt["channel"], answer_id),
+        answer_id,
     )
 
 
