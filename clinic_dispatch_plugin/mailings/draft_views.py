@@ -153,7 +153,7 @@ def _who_page(draft: Draft | None, error: MailingProblem | None = None) -> Respo
         purposes=forms.purposes(),
         purpose=request.form.get("purpose", "") if sent else draft.purpose if draft else "",
         channels=forms.channel_choices(drafts.channels_to_choose(dispatch)),
-        further=(forms.fallbacks_sent() or []) if sent else [*draft.further] if draft else [],
+        further=forms.fallbacks_shown(draft, sent=sent),
         channel=request.form.get("channel", "") if sent else draft.channel if draft else "",
         errors=forms.faults(error) if error else {},
         survey=survey,

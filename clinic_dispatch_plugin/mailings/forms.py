@@ -125,6 +125,12 @@ def _typed(name: str) -> str:
     return request.form.get(name, "").replace("\r\n", "\n")[:LONGEST_TEXT]
 
 
+def fallbacks_shown(draft: Draft | None, *, sent: bool) -> list[str]:
+    """What the fields of the channels after the first hold; empty ones: none."""
+    chosen = (fallbacks_sent() if sent else None) or (list(draft.further) if draft else [])
+    return [*chosen, *[""] * MOST_CHANNELS]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FurtherText:
     """The fields of one channel after the first, as step two shows them."""

@@ -119,8 +119,9 @@ def apply(dispatch: Dispatch, connection: Connection, read: ReadMail, tie: Tie) 
         reported_store.went_out(connection, tie.attempt["id"])
         reported_store.note_report(connection, tie.attempt["id"], "delivered")
         here = (tie.message_id, tie.attempt["id"])
-        if not reported_store.deliver(connection, *here):
-            onward_store.arrived_before(connection, *here)
+        # What waits for its next channel goes back to the one that carried it.
+        if not onward_store.arrived_before(connection, *here):
+            reported_store.deliver(connection, *here)
     elif said.action is ReportedAction.COMPLAINED:
         answer_id = _complained(dispatch, connection, tie)
     return Effect(state=BounceState.TIED, action=said.action.value, answer_id=answer_id)
