@@ -41,6 +41,16 @@ def own_or_first(own: MailingContent | None, first: MailingContent) -> MailingCo
     return own if own.subject.strip() else replace(own, subject=first.subject)
 
 
+def suiting(dispatch: Dispatch, channel: str, content: MailingContent) -> MailingContent:
+    """The parts of a text that a channel has, unchecked."""
+    fields = _fields(dispatch, channel)
+    return MailingContent(
+        subject=content.subject if fields.subject else "",
+        text=content.text,
+        html=content.html if fields.html else "",
+    )
+
+
 def checked_texts(
     dispatch: Dispatch,
     order: Sequence[str],

@@ -26,7 +26,7 @@ from clinic_dispatch_plugin.mailings import store
 from clinic_dispatch_plugin.mailings.content import LONGEST_SUBJECT, MailingContent
 from clinic_dispatch_plugin.mailings.draft_checks import checked_draft, names_of
 from clinic_dispatch_plugin.mailings.drafts import LONGEST_NAME, Draft
-from clinic_dispatch_plugin.mailings.order import own_or_first
+from clinic_dispatch_plugin.mailings.order import own_or_first, suiting
 from clinic_dispatch_plugin.mailings.planning import candidates_of
 from clinic_dispatch_plugin.mailings.problems import MailingProblem, Problem
 from clinic_dispatch_plugin.mailings.sending import TRIAL, send
@@ -153,10 +153,10 @@ def preview_all(
     first = preview(
         dispatch, draft.content, candidate, position=position, has_next=has_next, known=known
     )
-    others = [
-        (key, preview(dispatch, own_or_first(own, draft.content), candidate, known=known))
-        for key, own in draft.further.items()
-    ]
+    others = []
+    for key, own in draft.further.items():
+        words = suiting(dispatch, key, own_or_first(own, draft.content))
+        others.append((key, preview(dispatch, words, candidate, known=known)))
     return replace(first, further=others)
 
 
