@@ -16,6 +16,7 @@ from clinic_dispatch_plugin.channels.types import (
 from clinic_dispatch_plugin.error_reference.normalising import TEXT_LIMIT
 from clinic_dispatch_plugin.error_reference.policy import Policy, PolicyAction, policy_of
 from clinic_dispatch_plugin.error_reference.rules import Explanation, permanence_said
+from clinic_dispatch_plugin.messages.routes import Onward
 from clinic_dispatch_plugin.messages.rules import AttemptState, MessageState
 
 EXPIRED = Answer(system="dispatch", code="expired")
@@ -70,6 +71,10 @@ class Outcome:
     pause_share: float = 0.0
     #: Results of the mailing before that share counts.
     pause_least: int = 20
+    #: Given up on this channel: it goes to the next one, where there is one.
+    falls: bool = False
+    #: Where it goes on.
+    onward: Onward | None = None
 
 
 def storable(answer: Answer) -> Answer:
@@ -142,6 +147,21 @@ def spared(outcome: Outcome, now: datetime) -> Outcome:
         due_at=now,
         reason=None,
         block=False,
+        falls=False,
+        onward=None,
+    )
+
+
+def went_on(outcome: Outcome, onward: Onward, now: datetime) -> Outcome:
+    """The same refusal where the message goes to its next channel: all tries anew, no harm to its mailing."""
+    return replace(
+        outcome,
+        message=MessageState.QUEUED,
+        tries=0,
+        due_at=now,
+        onward=onward,
+        category="",
+        pause_share=0.0,
     )
 
 
@@ -196,6 +216,7 @@ def _refused(
         category=explanation.entry.category if explanation.entry else "",
         pause_share=policy.pause_share,
         pause_least=policy.pause_least,
+        falls=policy.next_channel and not waits and not expired,
     )
 
 

@@ -61,6 +61,8 @@ def values_of(content: Mapping[str, Any]) -> dict[str, str]:
         values[name] = _shown(content.get(name), 1 / unit)
     block = content.get("policy.block")
     values["policy.block"] = "" if block is None else "yes" if block else "no"
+    onward = content.get("policy.next_channel")
+    values["policy.next_channel"] = "" if onward is None else "yes" if onward else "no"
     return values
 
 
@@ -117,8 +119,9 @@ class EntryForm:
         fallback = usual(self.values["category"], self.values["permanence"])
         action = self.form.choice("policy.action", _USUAL, default="")
         self._change("policy.action", action, action or fallback.action.value)
-        block = self.form.choice("policy.block", _BLOCK, default="")
-        self._change("policy.block", block, block == "yes" if block else fallback.block)
+        for name, usually in (("block", fallback.block), ("next_channel", fallback.next_channel)):
+            chosen = self.form.choice(f"policy.{name}", _BLOCK, default="")
+            self._change(f"policy.{name}", chosen, chosen == "yes" if chosen else usually)
         for name, unit in NUMBERS.items():
             field = name.partition(".")[2]
             lowest, highest, whole = LIMITS[field]

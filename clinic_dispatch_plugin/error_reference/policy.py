@@ -37,7 +37,7 @@ LIMITS: Mapping[str, tuple[float, float, bool]] = {
     "pause_least": (1, 100, True),
 }
 #: Fields that are yes or no.
-SWITCHES = frozenset({"block"})
+SWITCHES = frozenset({"block", "next_channel"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +58,8 @@ class Policy:
     block: bool = False
     #: Days after which the block ends; 0: when somebody changes the address or lifts it.
     block_days: int = 0
+    #: Given up on this channel, the message goes to the next one its mailing names.
+    next_channel: bool = False
     #: Share of a mailing's last messages with this cause at which it is paused; 0: never.
     pause_share: float = 0.0
     #: Results of the mailing before that share counts; of the last hundred, so at most so many.
@@ -80,6 +82,8 @@ _RETRY = Policy(action=PolicyAction.RETRY)
 _FAIL = Policy(action=PolicyAction.FAIL)
 _SUSPECT = Policy(action=PolicyAction.SUSPECT_ACCOUNT, base=60.0, cap=900.0, tries=4)
 _STOP = Policy(action=PolicyAction.STOP_ACCOUNT)
+#: This address, or this way to it, is at fault: another one may work.
+_ONWARD = replace(_FAIL, next_channel=True)
 
 _TEMPORARY: Mapping[str, Policy] = {
     # Postfix's usual "Relay access denied" is a 454: temporary by its number, and still the account's matter.
@@ -87,10 +91,12 @@ _TEMPORARY: Mapping[str, Policy] = {
     "sender_identity": _SUSPECT,
     "balance": _STOP,
     "quota_or_rate": replace(_RETRY, floor=300.0, base=60.0, cap=14_400.0, tries=6),
-    "recipient_full": replace(_RETRY, base=3_600.0, cap=43_200.0, tries=5),
+    "recipient_full": replace(_RETRY, base=3_600.0, cap=43_200.0, tries=5, next_channel=True),
     "network_fault": replace(_RETRY, base=30.0, cap=900.0, tries=8),
-    "busy": replace(_RETRY, base=600.0, cap=7_200.0, tries=3),
-    "no_answer": replace(_RETRY, base=600.0, cap=7_200.0, tries=3),
+    "busy": replace(_RETRY, base=600.0, cap=7_200.0, tries=3, next_channel=True),
+    "no_answer": replace(_RETRY, base=600.0, cap=7_200.0, tries=3, next_channel=True),
+    "unreachable": replace(_RETRY, next_channel=True),
+    "unknown_recipient": replace(_RETRY, next_channel=True),
     "sender_reputation": replace(_RETRY, floor=300.0, base=600.0, cap=14_400.0, tries=6),
 }
 _PERMANENT: Mapping[str, Policy] = {
@@ -100,9 +106,15 @@ _PERMANENT: Mapping[str, Policy] = {
     "sender_identity": _SUSPECT,
     "sender_reputation": _SUSPECT,
     "spam_content": replace(_FAIL, pause_share=0.10),
-    "unknown_recipient": replace(_FAIL, block=True, pause_share=0.30),
-    "recipient_disabled": replace(_FAIL, block=True),
-    "recipient_moved": replace(_FAIL, block=True),
+    "unknown_recipient": replace(_ONWARD, block=True, pause_share=0.30),
+    "recipient_disabled": replace(_ONWARD, block=True),
+    "recipient_moved": replace(_ONWARD, block=True),
+    "recipient_full": _ONWARD,
+    "bad_address": _ONWARD,
+    "unreachable": _ONWARD,
+    "busy": _ONWARD,
+    "no_answer": _ONWARD,
+    "unsupported_destination": _ONWARD,
 }
 
 

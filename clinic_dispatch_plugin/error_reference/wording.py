@@ -97,6 +97,7 @@ FIELDS: Mapping[str, str] = {
     "policy.floor": N_("Shortest wait"),
     "policy.block": N_("Block the address?"),
     "policy.block_days": N_("End of the block"),
+    "policy.next_channel": N_("Then by the next way?"),
     "policy.deadline": N_("Give up after"),
     "policy.pause_share": N_("Put the mailing list on hold"),
     "policy.pause_least": N_("But only from"),
@@ -160,6 +161,8 @@ def policy(found: Policy) -> str:
         )
     elif found.block:
         said.append(_("Blocks the address until it is changed."))
+    if found.next_channel:
+        said.append(_("Then goes the mailing list's next way, where it names one."))
     if found.pause_share:
         share = format_number(round(found.pause_share * 100, 1))
         said.append(

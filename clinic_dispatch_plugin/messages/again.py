@@ -7,10 +7,13 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from clinic_dispatch_plugin.accounts import service as accounts
 from clinic_dispatch_plugin.host.types import Actor
-from clinic_dispatch_plugin.messages import moves_store, store
+from clinic_dispatch_plugin.messages import moves_store, onward_store, store
 from clinic_dispatch_plugin.messages.afresh import Fresh, fresh_facts
 from clinic_dispatch_plugin.messages.repeats import goes_there_already
+from clinic_dispatch_plugin.messages.restart import from_the_first, places_of
+from clinic_dispatch_plugin.messages.routes import Onward, Route
 from clinic_dispatch_plugin.messages.rules import address_digest
 from clinic_dispatch_plugin.messages.selection import Chosen, batches
 from clinic_dispatch_plugin.messages.service import (
@@ -33,6 +36,9 @@ def resend(
 ) -> Outcome:
     """Send undelivered or skipped messages again; a finished mailing runs again, what failed stays on the attempts.
 
+    A message of several channels begins with the first one again: whatever was put right, on the card or at the
+    service, gets its chance, and what still does not work there goes on as before.
+
     An address that was mended on the patient's card is used. A block made by the program is lifted, as a person
     ordered it. What the recipient asked for themselves stays, and consent is asked of the host once more before
     anything goes out.
@@ -42,7 +48,7 @@ def resend(
     """
     outcome = Outcome()
     for ids in batches(dispatch, actor, chosen, RESENDABLE):
-        facts = fresh_facts(dispatch, ids)
+        facts = from_the_first(dispatch, ids, fresh_facts(dispatch, ids))
 
         def work(
             connection: Connection, ids: list[int] = ids, facts: Mapping[int, Fresh] = facts
@@ -75,8 +81,8 @@ def _resend(
             outcome.refused[Refusal.DUPLICATE] += 1
         else:
             going.append(row)
-    _take_over(connection, going, facts)
-    unblock_addresses(connection, going)
+    _take_over(dispatch, connection, going, facts)
+    unblock_addresses(connection, [place for row in going for place in places_of(dispatch, row)])
     _subscribe_again(connection, actor, [row for row in going if row["id"] in unsubscribed])
     gone = {row["id"] for row in going}
     return queue_again(
@@ -92,19 +98,37 @@ def _resend(
 
 def _with(row: Row, fresh: Fresh) -> Row:
     address = row["address"] if fresh.address is None else fresh.address
-    return {**row, "address": address, "data": row["data"] if fresh.data is None else fresh.data}
+    channel = fresh.channel or row["channel"]
+    return {
+        **row,
+        "channel": channel,
+        "address": address,
+        "data": row["data"] if fresh.data is None else fresh.data,
+    }
 
 
 def _moved(facts: Mapping[int, Fresh], row: Row) -> bool:
     return facts.get(row["id"], Fresh()).address is not None
 
 
-def _take_over(connection: Connection, rows: Iterable[Row], facts: Mapping[int, Fresh]) -> None:
+def _take_over(
+    dispatch: Dispatch, connection: Connection, rows: Iterable[Row], facts: Mapping[int, Fresh]
+) -> None:
     for row in rows:
         fresh = facts.get(row["id"], Fresh())
         if fresh.data is not None:
             moves_store.set_data(connection, row["id"], fresh.data)
-        if fresh.address is not None:
+        if fresh.channel is not None and fresh.address is not None:
+            account = dispatch.account(fresh.channel)
+            assert account is not None
+            start = Onward(
+                channel=fresh.channel,
+                account_id=accounts.account_id(connection, account.channel, account.key),
+                address=fresh.address,
+            )
+            route = Route.read(row["route"]).anew({fresh.channel: fresh.address})
+            onward_store.start_over(connection, row["id"], start, route)
+        elif fresh.address is not None:
             moves_store.set_address(connection, row["id"], fresh.address)
 
 

@@ -11,10 +11,11 @@ from clinic_dispatch_plugin.channels.types import Answer
 from clinic_dispatch_plugin.error_reference.service import explain
 from clinic_dispatch_plugin.host.adapter import HostAdapter
 from clinic_dispatch_plugin.host.types import Action, Actor
-from clinic_dispatch_plugin.messages import lists_store, moves_store
+from clinic_dispatch_plugin.messages import lists_store, moves_store, onward_store
 from clinic_dispatch_plugin.messages.access import Sight
 from clinic_dispatch_plugin.messages.afresh import LONGEST_ADDRESS, Fresh
 from clinic_dispatch_plugin.messages.repeats import goes_there_already
+from clinic_dispatch_plugin.messages.routes import Route
 from clinic_dispatch_plugin.messages.rules import masked
 from clinic_dispatch_plugin.messages.service import (
     RESENDABLE,
@@ -85,6 +86,9 @@ def correct_address(dispatch: Dispatch, actor: Actor, message_id: int, value: st
         if not rows:
             return next(iter(outcome.refused), Refusal.MOVED_ON)
         moves_store.set_address(connection, message_id, address)
+        if rows[0]["route"]:
+            route = Route.read(rows[0]["route"]).anew({rows[0]["channel"]: address})
+            onward_store.set_route(connection, message_id, route)
         now = [{**rows[0], "address": address}]
         unblock_addresses(connection, now)
         details = {
