@@ -12,6 +12,7 @@ from clinic_dispatch_plugin.database.base import db_now
 from clinic_dispatch_plugin.error_reference import store
 from clinic_dispatch_plugin.error_reference.checking import (
     ReferenceProblem,
+    check_block,
     check_key,
     check_pattern,
     checked_content,
@@ -21,6 +22,7 @@ from clinic_dispatch_plugin.error_reference.rules import (
     KnownEntry,
     Matched,
     Reference,
+    merge,
     pattern_digest,
 )
 from clinic_dispatch_plugin.error_reference.service import read
@@ -197,6 +199,7 @@ def change_entry(
             raise ReferenceProblem("entry", "This entry is out of use and cannot be changed.")
         shipped = row["shipped"] or {}
         own = {**(row["own"] or {}), **wanted}
+        check_block(merge(shipped, own))
         if row["origin"] == "shipped":
             own = {name: value for name, value in own.items() if shipped.get(name) != value}
         # What the pack said when the clinic last looked at a field: only fields of this change were looked at now.

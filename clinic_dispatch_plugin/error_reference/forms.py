@@ -9,10 +9,16 @@ from clinic_dispatch_plugin.channels.reference import GROUPS, LANGUAGES, WHO
 from clinic_dispatch_plugin.error_reference.checking import (
     CODE_LIMIT,
     LONG_LIMIT,
+    NEVER_BLOCKS,
     SHORT_LIMIT,
     SYSTEM_LIMIT,
 )
-from clinic_dispatch_plugin.error_reference.policy import LIMITS, PolicyAction, usual
+from clinic_dispatch_plugin.error_reference.policy import (
+    LIMITS,
+    NOT_THE_ADDRESS,
+    PolicyAction,
+    usual,
+)
 from clinic_dispatch_plugin.error_reference.rules import (
     PATTERN_LIMIT,
     TEXT_FIELDS,
@@ -32,6 +38,7 @@ _BLOCK = ("", "yes", "no")
 NUMBERS: Mapping[str, float] = {
     "policy.tries": 1,
     "policy.base": 60,
+    "policy.factor": 1,
     "policy.cap": 60,
     "policy.floor": 60,
     "policy.deadline": 3_600,
@@ -118,6 +125,8 @@ class EntryForm:
         action = self.form.choice("policy.action", _USUAL, default="")
         self._change("policy.action", action, action or fallback.action.value)
         block = self.form.choice("policy.block", _BLOCK, default="")
+        if block == "yes" and self.values["category"] in NOT_THE_ADDRESS:
+            self.form.fault("policy.block", _(NEVER_BLOCKS))
         self._change("policy.block", block, block == "yes" if block else fallback.block)
         for name, unit in NUMBERS.items():
             field = name.partition(".")[2]

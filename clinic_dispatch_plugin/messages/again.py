@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from clinic_dispatch_plugin.host.types import Actor
 from clinic_dispatch_plugin.messages import moves_store, store
 from clinic_dispatch_plugin.messages.afresh import Fresh, fresh_facts
+from clinic_dispatch_plugin.messages.blocks import blocked_by_hand
 from clinic_dispatch_plugin.messages.repeats import goes_there_already
 from clinic_dispatch_plugin.messages.rules import address_digest
 from clinic_dispatch_plugin.messages.selection import Chosen, batches
@@ -34,8 +35,8 @@ def resend(
     """Send undelivered or skipped messages again; a finished mailing runs again, what failed stays on the attempts.
 
     An address that was mended on the patient's card is used. A block made by the program is lifted, as a person
-    ordered it. What the recipient asked for themselves stays, and consent is asked of the host once more before
-    anything goes out.
+    ordered it; what a colleague blocked stays blocked until somebody lifts it. What the recipient asked for
+    themselves stays, and consent is asked of the host once more before anything goes out.
 
     :param asked_again: a person says that these recipients want again what they had unsubscribed from. The host's
         word alone does not do: nobody knows whether the card's *yes* is older than the unsubscribing.
@@ -67,10 +68,13 @@ def _resend(
     rows, outcome = movable(dispatch, connection, ids, RESENDABLE, facts)
     as_now = [_with(row, facts.get(row["id"], Fresh())) for row in rows]
     unsubscribed = _unsubscribed(connection, as_now)
+    by_hand = blocked_by_hand(dispatch, connection, as_now)
     going: list[Row] = []
     for row in as_now:
         if row["id"] in unsubscribed and not asked_again:
             outcome.refused[Refusal.UNSUBSCRIBED] += 1
+        elif row["id"] in by_hand:
+            outcome.refused[Refusal.BLOCKED] += 1
         elif _moved(facts, row) and goes_there_already(dispatch, connection, row, going):
             outcome.refused[Refusal.DUPLICATE] += 1
         else:
