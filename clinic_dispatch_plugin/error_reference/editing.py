@@ -185,12 +185,13 @@ def change_entry(
     by: str,
     action: str = "changed",
 ) -> KnownEntry:
-    """Change fields of an entry; a field equal to the pack's is the pack's again.
+    """Change fields of an entry; a field equal to the pack's is the pack's again, one that is None says nothing more.
 
     :raises ReferenceProblem: a field is wrong.
     :raises LookupError: there is no such entry.
     """
     wanted = checked_content(content, complete=False)
+    gone = [name for name, value in content.items() if value is None]
 
     def work(connection: Connection) -> KnownEntry:
         store.bump(connection)
@@ -198,7 +199,8 @@ def change_entry(
         if row["withdrawn"] or row["retired_at"] is not None:
             raise ReferenceProblem("entry", "This entry is out of use and cannot be changed.")
         shipped = row["shipped"] or {}
-        own = {**(row["own"] or {}), **wanted}
+        kept = _without(row["own"], gone) or {}
+        own = {**kept, **wanted}
         check_block(merge(shipped, own))
         if row["origin"] == "shipped":
             own = {name: value for name, value in own.items() if shipped.get(name) != value}

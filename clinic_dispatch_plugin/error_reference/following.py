@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from clinic_dispatch_plugin.channels.types import Answer
 from clinic_dispatch_plugin.error_reference import store
-from clinic_dispatch_plugin.error_reference.policy import Policy, PolicyAction, policy_of
+from clinic_dispatch_plugin.error_reference.policy import Policy, PolicyAction
 from clinic_dispatch_plugin.error_reference.rules import KnownEntry, Reference
 from clinic_dispatch_plugin.error_reference.service import reference
 from clinic_dispatch_plugin.host.types import Actor
@@ -111,11 +111,6 @@ def with_content(known: Reference, entry_id: int, changed: Mapping[str, Any]) ->
                 each, content=_shared(each, old, new), own=each.own | new.own
             )
     return Reference(entries.values())
-
-
-def policy_after(entry: KnownEntry, changed: Mapping[str, Any]) -> Policy:
-    """What the program does, as far as the entry alone says, with these fields changed."""
-    return policy_of({**entry.content, **changed})
 
 
 def _shared(entry: KnownEntry, old: KnownEntry, new: KnownEntry) -> dict[str, Any]:

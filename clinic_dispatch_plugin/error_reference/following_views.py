@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from flask import Response, request
 
@@ -29,9 +28,7 @@ def wants_back() -> bool:
     return request.form.get("follow") == BACK
 
 
-def question(
-    found: Detail, content: Mapping[str, Any], changes: Sequence[PolicyChange]
-) -> Response | None:
+def question(found: Detail, changes: Sequence[PolicyChange]) -> Response | None:
     """The page that asks; None: nothing waits for which anything would change, or it was answered."""
     lent = following.follower(current_dispatch())
     if lent is None or not changes or request.form.get("follow") in (APPLY, LEAVE):
@@ -39,17 +36,14 @@ def question(
     foreseen = lent.foresee(acting(), changes)
     if not foreseen.act:
         return None
-    entry_id = found.entry.id
-    with_new = following.policy_after(found.entry, content)
     return render_page(
         f"{FOLDER}/follow.html",
         active="reference",
         entry=found.entry,
-        was=wording.policy(found.entry.policy),
-        becomes=wording.policy(with_new),
+        pairs=_pairs(changes),
         foreseen=foreseen,
         sentences=sentences(foreseen),
-        standing=following.standing_of(current_dispatch(), [entry_id]),
+        standing=following.standing_of(current_dispatch(), [found.entry.id]),
         kept=[
             (name, value) for name, value in request.form.items(multi=True) if name not in _ASKED
         ],
@@ -57,6 +51,12 @@ def question(
         asking=True,
         wording=wording,
     )
+
+
+def _pairs(changes: Sequence[PolicyChange]) -> list[tuple[str, str]]:
+    """What the program did and does, in words; one entry may do several things, as services say it passes or stays."""
+    pairs = ((wording.policy(each.before), wording.policy(each.after)) for each in changes)
+    return list(dict.fromkeys(pairs))
 
 
 def follow(changes: Sequence[PolicyChange]) -> dict[str, str]:

@@ -76,14 +76,21 @@ def _shown(value: Any, factor: float) -> str:
 
 
 class EntryForm:
-    """A submitted form of an entry; ``content`` holds only what differs from what was shown."""
+    """A submitted form of an entry; ``content`` holds only what differs from what was shown, None for what goes."""
 
-    def __init__(self, shown: Mapping[str, Any], *, entry: KnownEntry | None = None) -> None:
+    def __init__(
+        self,
+        shown: Mapping[str, Any],
+        *,
+        entry: KnownEntry | None = None,
+        shipped: Mapping[str, Any] | None = None,
+    ) -> None:
         self.form = Form()
         self.values = values_of(shown)
         self.content: dict[str, Any] = {}
         self._shown = values_of(shown)
         self._entry = entry
+        self._shipped = shipped or {}
         self._read_texts()
         self._read_choices()
         self._read_policy()
@@ -142,8 +149,12 @@ class EntryForm:
 
     def _change(self, name: str, typed: str, meant: Any) -> None:
         self.values[name] = typed
-        if typed.replace(",", ".") != self._shown[name]:
-            self.content[name] = meant
+        if typed.replace(",", ".") == self._shown[name]:
+            return
+        own = self._entry is not None and name in self._entry.own
+        # Emptied where the pack says nothing: the kind's usual way holds again, whatever an answer says of itself.
+        back = not typed and own and self._shipped.get(name) is None
+        self.content[name] = None if back else meant
 
 
 class NewEntryForm(EntryForm):

@@ -114,7 +114,7 @@ def show_entry(entry_id: int) -> Response:
 def save_entry(entry_id: int) -> AnyResponse:
     """Save what was changed, unless somebody else changed the entry meanwhile."""
     found = _detail(entry_id)
-    form = EntryForm(found.entry.content, entry=found.entry)
+    form = EntryForm(found.entry.content, entry=found.entry, shipped=found.shipped)
     if found.withdrawn or found.retired:
         abort(409, _("This entry is out of use and cannot be changed."))
     if request.form.get("version") != found.version:
@@ -123,7 +123,7 @@ def save_entry(entry_id: int) -> AnyResponse:
         return _entry_page(found, values=form.values, errors=form.errors)
     if not form.errors:
         changes = following.policy_changes(current_dispatch(), entry_id, form.content)
-        if (asked := following_views.question(found, form.content, changes)) is not None:
+        if (asked := following_views.question(found, changes)) is not None:
             return asked
         try:
             editing.change_entry(current_dispatch(), entry_id, content=form.content, by=who_acts())

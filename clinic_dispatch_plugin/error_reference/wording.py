@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
+from clinic_dispatch_plugin.channels.reference import Permanence
 from clinic_dispatch_plugin.error_reference.policy import Policy, PolicyAction
 from clinic_dispatch_plugin.error_reference.rules import ANY_CODE, KnownEntry, Matched, Step
 from clinic_dispatch_plugin.web.i18n import N_, _, format_number, format_time, n_
@@ -151,6 +152,19 @@ def policy(found: Policy) -> str:
             )
         )
     return " ".join(said)
+
+
+def policies(entry: KnownEntry) -> list[str]:
+    """What the program does about an entry's answers; two sentences where it depends on what they say of themselves."""
+    if entry.system != "smtp" or entry.permanence is not Permanence.UNKNOWN:
+        return [policy(entry.policy)]
+    passes, stays = (policy(entry.policy_if(said)) for said in ("temporary", "permanent"))
+    if passes == stays:
+        return [stays]
+    return [
+        _("Where the service says that it passes: {policy}", policy=passes),
+        _("Where the service says that it stays: {policy}", policy=stays),
+    ]
 
 
 def policy_brief(found: Policy) -> str:
