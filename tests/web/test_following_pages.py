@@ -134,6 +134,23 @@ def test_who_may_not_send_and_who_may_not_see_is_told_less(
     assert {bag.row(each)["state"] for each in (first, second)} == {"queued"}
 
 
+def test_what_stands_still_is_named_where_the_entry_is_and_before_a_change(
+    clinic: Clinic, client: FlaskClient, bag: Mailbag
+) -> None:
+    waits(bag, 1)
+    account = bag.stop_account(MAILBOX_FULL)
+    mailing = bag.mailing(
+        "Angebote", state="paused", pause_reason="spam", pause_text=f"smtp:{MAILBOX_FULL.code}"
+    )
+    entry = entry_of(clinic)
+    page = client.get(f"/dispatch/errors/{entry}").text
+    check = f"/dispatch/accounts/{account}/check"
+    assert f'href="/dispatch/mailings/{mailing}">Angebote' in page and check in page
+    asked = save(client, entry, GIVE_UP).text
+    assert "Angebote" in asked and "Versandkonto angehalten" in asked
+    assert check not in asked, "nothing starts in passing"
+
+
 def test_somebody_elses_saving_between_question_and_answer_is_seen(
     clinic: Clinic, client: FlaskClient, bag: Mailbag
 ) -> None:
