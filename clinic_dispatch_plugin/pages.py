@@ -5,8 +5,10 @@ from __future__ import annotations
 from flask import Blueprint
 from flask.blueprints import BlueprintSetupState
 
+from clinic_dispatch_plugin.engine.following import Following
 from clinic_dispatch_plugin.engine.presence import worker_is_seen
 from clinic_dispatch_plugin.error_reference import views as error_reference_views
+from clinic_dispatch_plugin.error_reference.following import LENT
 from clinic_dispatch_plugin.host.adapter import HostAdapter
 from clinic_dispatch_plugin.mailings import views as mailing_views
 from clinic_dispatch_plugin.messages import views as message_views
@@ -38,6 +40,7 @@ def _lend_counters(state: BlueprintSetupState) -> None:
     """
     dispatch: Dispatch = state.app.extensions[EXTENSION]
     dispatch.cache["heard_of_message"] = of_message
+    dispatch.cache[LENT] = Following(dispatch)
     dispatch.cache["workers_seen"] = lambda: worker_is_seen(dispatch)
     if type(dispatch.host).may_see is HostAdapter.may_see:
         dispatch.cache["count_by_answer"] = count_by_answer

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from clinic_dispatch_plugin.cli import (
+    blocks,
     bounces,
     database,
     describing,
@@ -26,5 +27,6 @@ describing.register(dispatch)
 exchange.register(dispatch)
 doctor.register(dispatch)
 bounces.register(dispatch)
+blocks.register(dispatch)
 
 __all__ = ["dispatch"]

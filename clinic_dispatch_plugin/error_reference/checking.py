@@ -6,17 +6,26 @@ from collections.abc import Mapping
 from typing import Any
 
 from clinic_dispatch_plugin.channels.reference import GROUPS, LANGUAGES, WHO
-from clinic_dispatch_plugin.error_reference.policy import LIMITS, SWITCHES, PolicyAction
+from clinic_dispatch_plugin.error_reference.policy import (
+    LIMITS,
+    NOT_THE_ADDRESS,
+    SWITCHES,
+    PolicyAction,
+)
 from clinic_dispatch_plugin.error_reference.rules import (
     PATTERN_LIMIT,
     TEXT_FIELDS,
     compile_pattern,
 )
+from clinic_dispatch_plugin.web.i18n import N_
 
 SHORT_LIMIT = 120
 LONG_LIMIT = 2_000
 SYSTEM_LIMIT = 32
 CODE_LIMIT = 64
+NEVER_BLOCKS = N_(
+    "This kind is about us as the sender: it never blocks a patient's address. Choose no, or another kind."
+)
 
 
 class ReferenceProblem(ValueError):
@@ -91,7 +100,17 @@ def checked_content(content: Mapping[str, Any], *, complete: bool) -> dict[str, 
             "who": "administration",
             **done,
         }
+    check_block(done)
     return done
+
+
+def check_block(content: Mapping[str, Any]) -> None:
+    """See that nobody's address is blocked for what is our own fault.
+
+    :raises ReferenceProblem: it would be.
+    """
+    if content.get("category") in NOT_THE_ADDRESS and content.get("policy.block"):
+        raise ReferenceProblem("policy.block", NEVER_BLOCKS)
 
 
 def _text(name: str, value: str) -> str:

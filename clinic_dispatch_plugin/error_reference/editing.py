@@ -12,6 +12,7 @@ from clinic_dispatch_plugin.database.base import db_now
 from clinic_dispatch_plugin.error_reference import store
 from clinic_dispatch_plugin.error_reference.checking import (
     ReferenceProblem,
+    check_block,
     check_key,
     check_pattern,
     checked_content,
@@ -21,6 +22,7 @@ from clinic_dispatch_plugin.error_reference.rules import (
     KnownEntry,
     Matched,
     Reference,
+    merge,
     pattern_digest,
 )
 from clinic_dispatch_plugin.error_reference.service import read
@@ -183,12 +185,13 @@ def change_entry(
     by: str,
     action: str = "changed",
 ) -> KnownEntry:
-    """Change fields of an entry; a field equal to the pack's is the pack's again.
+    """Change fields of an entry; a field equal to the pack's is the pack's again, one that is None says nothing more.
 
     :raises ReferenceProblem: a field is wrong.
     :raises LookupError: there is no such entry.
     """
     wanted = checked_content(content, complete=False)
+    gone = [name for name, value in content.items() if value is None]
 
     def work(connection: Connection) -> KnownEntry:
         store.bump(connection)
@@ -196,7 +199,9 @@ def change_entry(
         if row["withdrawn"] or row["retired_at"] is not None:
             raise ReferenceProblem("entry", "This entry is out of use and cannot be changed.")
         shipped = row["shipped"] or {}
-        own = {**(row["own"] or {}), **wanted}
+        kept = _without(row["own"], gone) or {}
+        own = {**kept, **wanted}
+        check_block(merge(shipped, own))
         if row["origin"] == "shipped":
             own = {name: value for name, value in own.items() if shipped.get(name) != value}
         # What the pack said when the clinic last looked at a field: only fields of this change were looked at now.

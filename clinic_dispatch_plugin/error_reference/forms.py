@@ -9,10 +9,16 @@ from clinic_dispatch_plugin.channels.reference import GROUPS, LANGUAGES, WHO
 from clinic_dispatch_plugin.error_reference.checking import (
     CODE_LIMIT,
     LONG_LIMIT,
+    NEVER_BLOCKS,
     SHORT_LIMIT,
     SYSTEM_LIMIT,
 )
-from clinic_dispatch_plugin.error_reference.policy import LIMITS, PolicyAction, usual
+from clinic_dispatch_plugin.error_reference.policy import (
+    LIMITS,
+    NOT_THE_ADDRESS,
+    PolicyAction,
+    usual,
+)
 from clinic_dispatch_plugin.error_reference.rules import (
     PATTERN_LIMIT,
     TEXT_FIELDS,
@@ -32,6 +38,7 @@ _BLOCK = ("", "yes", "no")
 NUMBERS: Mapping[str, float] = {
     "policy.tries": 1,
     "policy.base": 60,
+    "policy.factor": 1,
     "policy.cap": 60,
     "policy.floor": 60,
     "policy.deadline": 3_600,
@@ -71,14 +78,21 @@ def _shown(value: Any, factor: float) -> str:
 
 
 class EntryForm:
-    """A submitted form of an entry; ``content`` holds only what differs from what was shown."""
+    """A submitted form of an entry; ``content`` holds only what differs from what was shown, None for what goes."""
 
-    def __init__(self, shown: Mapping[str, Any], *, entry: KnownEntry | None = None) -> None:
+    def __init__(
+        self,
+        shown: Mapping[str, Any],
+        *,
+        entry: KnownEntry | None = None,
+        shipped: Mapping[str, Any] | None = None,
+    ) -> None:
         self.form = Form()
         self.values = values_of(shown)
         self.content: dict[str, Any] = {}
         self._shown = values_of(shown)
         self._entry = entry
+        self._shipped = shipped or {}
         self._read_texts()
         self._read_choices()
         self._read_policy()
@@ -119,9 +133,14 @@ class EntryForm:
         fallback = usual(self.values["category"], self.values["permanence"])
         action = self.form.choice("policy.action", _USUAL, default="")
         self._change("policy.action", action, action or fallback.action.value)
-        for name, usually in (("block", fallback.block), ("next_channel", fallback.next_channel)):
-            chosen = self.form.choice(f"policy.{name}", _BLOCK, default="")
-            self._change(f"policy.{name}", chosen, chosen == "yes" if chosen else usually)
+        block = self.form.choice("policy.block", _BLOCK, default="")
+        if block == "yes" and self.values["category"] in NOT_THE_ADDRESS:
+            self.form.fault("policy.block", _(NEVER_BLOCKS))
+        self._change("policy.block", block, block == "yes" if block else fallback.block)
+        onward = self.form.choice("policy.next_channel", _BLOCK, default="")
+        self._change(
+            "policy.next_channel", onward, onward == "yes" if onward else fallback.next_channel
+        )
         for name, unit in NUMBERS.items():
             field = name.partition(".")[2]
             lowest, highest, whole = LIMITS[field]
@@ -136,8 +155,12 @@ class EntryForm:
 
     def _change(self, name: str, typed: str, meant: Any) -> None:
         self.values[name] = typed
-        if typed.replace(",", ".") != self._shown[name]:
-            self.content[name] = meant
+        if typed.replace(",", ".") == self._shown[name]:
+            return
+        own = self._entry is not None and name in self._entry.own
+        # Emptied where the pack says nothing: the kind's usual way holds again, whatever an answer says of itself.
+        back = not typed and own and self._shipped.get(name) is None
+        self.content[name] = None if back else meant
 
 
 class NewEntryForm(EntryForm):

@@ -38,6 +38,8 @@ LIMITS: Mapping[str, tuple[float, float, bool]] = {
 }
 #: Fields that are yes or no.
 SWITCHES = frozenset({"block", "next_channel"})
+#: Kinds of trouble that are ours: an address is never blocked for them, whatever an entry says.
+NOT_THE_ADDRESS = frozenset({"sender_reputation"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,11 +67,21 @@ class Policy:
     #: Results of the mailing before that share counts; of the last hundred, so at most so many.
     pause_least: int = 20
 
+    def bounds(self, tries: int, *, scale: float) -> tuple[float, float]:
+        """Shortest and longest wait after ``tries`` of them, in seconds."""
+        spread = min(self.cap, self.base * self.factor ** max(0, min(tries, 30) - 1))
+        return self.floor * scale, (self.floor + spread) * scale
+
     def delay(self, tries: int, *, retry_after: float | None, scale: float) -> float:
         """Seconds to the next try after ``tries`` of them: at least floor and ``retry_after``, with full jitter."""
-        spread = min(self.cap, self.base * self.factor ** max(0, min(tries, 30) - 1))
+        least, most = self.bounds(tries, scale=scale)
         asked = min(retry_after or 0.0, LONGEST_PAUSE) if (retry_after or 0.0) > 0 else 0.0
-        return max(asked, self.floor * scale) + random.uniform(0, spread) * scale
+        return max(asked, least) + random.uniform(0, most - least)
+
+    def waits_like(self, other: Policy) -> bool:
+        """Whether another policy has the same waiting times."""
+        mine, theirs = ((each.base, each.factor, each.cap, each.floor) for each in (self, other))
+        return mine == theirs
 
     def next_try(
         self, tries: int, *, now: datetime, retry_after: float | None, scale: float
@@ -134,4 +146,6 @@ def policy_of(content: Mapping[str, Any], *, permanence: str | None = None) -> P
         value = content.get(f"policy.{item.name}")
         if value is not None:
             changes[item.name] = PolicyAction(value) if item.name == "action" else value
+    if category in NOT_THE_ADDRESS:
+        changes["block"] = False
     return replace(policy, **changes) if changes else policy

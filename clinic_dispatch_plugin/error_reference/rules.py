@@ -125,13 +125,14 @@ class KnownEntry:
         an SMTP reply (RFC 5321 4.2.1: 4 is temporary, whatever words follow), then the pack.
         """
         if retryable is not None:
-            return self._policy_if("temporary" if retryable else "permanent")
+            return self.policy_if("temporary" if retryable else "permanent")
         if "permanence" in self.own and self.permanence is not Permanence.UNKNOWN:
             return self.policy
         said = permanence_said(answer)
-        return self.policy if said is None else self._policy_if(said)
+        return self.policy if said is None else self.policy_if(said)
 
-    def _policy_if(self, permanence: str) -> Policy:
+    def policy_if(self, permanence: str) -> Policy:
+        """What the program does where an answer passes (``temporary``) or stays (``permanent``)."""
         return policy_of(self.content, permanence=permanence)
 
 

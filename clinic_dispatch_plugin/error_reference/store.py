@@ -259,3 +259,9 @@ def drafts(connection: Connection) -> Sequence[RowMapping]:
     """The answers that wait for a description, the latest first."""
     query = select(AnswerRow.__table__).where(AnswerRow.draft.is_(True))
     return connection.execute(query.order_by(AnswerRow.last_seen_at.desc())).mappings().all()
+
+
+def answers_of_entries(connection: Connection, entry_ids: Iterable[int]) -> Sequence[RowMapping]:
+    """The answers that these entries explain."""
+    query = select(AnswerRow.__table__).where(AnswerRow.entry_id.in_(list(entry_ids)))
+    return connection.execute(query.order_by(AnswerRow.id)).mappings().all()

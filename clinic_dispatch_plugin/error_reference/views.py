@@ -12,6 +12,8 @@ from clinic_dispatch_plugin.channels.reference import LANGUAGES
 from clinic_dispatch_plugin.error_reference import (
     draft_views,
     editing,
+    following,
+    following_views,
     history,
     reading,
     trying,
@@ -112,12 +114,17 @@ def show_entry(entry_id: int) -> Response:
 def save_entry(entry_id: int) -> AnyResponse:
     """Save what was changed, unless somebody else changed the entry meanwhile."""
     found = _detail(entry_id)
-    form = EntryForm(found.entry.content, entry=found.entry)
+    form = EntryForm(found.entry.content, entry=found.entry, shipped=found.shipped)
     if found.withdrawn or found.retired:
         abort(409, _("This entry is out of use and cannot be changed."))
     if request.form.get("version") != found.version:
         return _entry_page(found, values=form.values, errors={}, status=409, overtaken=True)
+    if following_views.wants_back():
+        return _entry_page(found, values=form.values, errors=form.errors)
     if not form.errors:
+        changes = following.policy_changes(current_dispatch(), entry_id, form.content)
+        if (asked := following_views.question(found, changes)) is not None:
+            return asked
         try:
             editing.change_entry(current_dispatch(), entry_id, content=form.content, by=who_acts())
         except ReferenceProblem as problem:
@@ -126,7 +133,8 @@ def save_entry(entry_id: int) -> AnyResponse:
             abort(404)
         else:
             forget_badge()
-            return redirect(url("reference_entry", entry_id=entry_id, said="saved"), 303)
+            done = following_views.follow(changes)
+            return redirect(url("reference_entry", entry_id=entry_id, said="saved", **done), 303)
     return _entry_page(found, values=form.values, errors=form.errors, status=422)
 
 
@@ -150,7 +158,12 @@ def _entry_page(
         differing={name for name in stored if overtaken and stored[name] != values.get(name, "")},
         stored=stored,
         plain_pattern=plain_words(found.entry.pattern),
-        notice=said(SAID, request.args.get("said")),
+        notice=" ".join(
+            each
+            for each in (said(SAID, request.args.get("said")), following_views.notice())
+            if each
+        ),
+        standing=following.standing_of(current_dispatch(), [found.entry.id]),
         restorable={
             code: any(f"{name}.{code}" in found.entry.own for name in TEXT_FIELDS)
             for code in LANGUAGES

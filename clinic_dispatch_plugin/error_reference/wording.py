@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 
+from clinic_dispatch_plugin.channels.reference import Permanence
 from clinic_dispatch_plugin.error_reference.policy import Policy, PolicyAction
 from clinic_dispatch_plugin.error_reference.rules import ANY_CODE, KnownEntry, Matched, Step
-from clinic_dispatch_plugin.web.i18n import N_, _, format_number, n_
+from clinic_dispatch_plugin.web.i18n import N_, _, format_number, format_time, n_
 
 SYSTEMS: Mapping[str, str] = {
     "smtp": N_("E-mail (SMTP)"),
@@ -93,6 +95,7 @@ FIELDS: Mapping[str, str] = {
     "policy.action": N_("What does the program do?"),
     "policy.tries": N_("Tries in all"),
     "policy.base": N_("First wait"),
+    "policy.factor": N_("Each further wait"),
     "policy.cap": N_("Longest wait"),
     "policy.floor": N_("Shortest wait"),
     "policy.block": N_("Block the address?"),
@@ -136,33 +139,38 @@ def code(entry: KnownEntry) -> str:
 
 
 def policy(found: Policy) -> str:
-    """What the program does, in sentences."""
-    said = []
-    match found.action:
-        case PolicyAction.RETRY:
-            said.append(_retries(found))
-        case PolicyAction.STOP_ACCOUNT:
-            said.append(
-                _("Stops the sending account; its messages wait until somebody has mended it.")
-            )
-        case PolicyAction.SUSPECT_ACCOUNT:
-            said.append(
-                _("The message waits; after three such answers in a row the sending account stops.")
-            )
-        case PolicyAction.FAIL:
-            said.append(_("No further try."))
-    if found.block and found.block_days:
+    """What the program does, in sentences that name every number the policy has."""
+    said = [*_tries(found), *_blocks(found), *_goes_on(found)]
+    if found.pause_share:
         said.append(
             n_(
-                "Blocks the address for {n} day.",
-                "Blocks the address for {n} days.",
-                found.block_days,
+                "Puts the mailing list on hold when more than {share} % of its messages fail so, as soon as "
+                "{n} message has been answered.",
+                "Puts the mailing list on hold when more than {share} % of its messages fail so, as soon as "
+                "{n} messages have been answered.",
+                found.pause_least,
+                share=format_number(round(found.pause_share * 100, 1)),
             )
         )
-    elif found.block:
-        said.append(_("Blocks the address until it is changed."))
-    if found.next_channel:
-        said.append(_("Then goes the mailing list's next way, where it names one."))
+    return " ".join(said)
+
+
+def policies(entry: KnownEntry) -> list[str]:
+    """What the program does about an entry's answers; two sentences where it depends on what they say of themselves."""
+    if entry.system != "smtp" or entry.permanence is not Permanence.UNKNOWN:
+        return [policy(entry.policy)]
+    passes, stays = (policy(entry.policy_if(said)) for said in ("temporary", "permanent"))
+    if passes == stays:
+        return [stays]
+    return [
+        _("Where the service says that it passes: {policy}", policy=passes),
+        _("Where the service says that it stays: {policy}", policy=stays),
+    ]
+
+
+def policy_brief(found: Policy) -> str:
+    """The same in a line of a list: what it does, without every number."""
+    said = [*_tries(found)[:1], *_blocks(found), *_goes_on(found)]
     if found.pause_share:
         share = format_number(round(found.pause_share * 100, 1))
         said.append(
@@ -171,30 +179,97 @@ def policy(found: Policy) -> str:
     return " ".join(said)
 
 
-def _retries(found: Policy) -> str:
-    """When and how often it tries again."""
+def _tries(found: Policy) -> list[str]:
+    match found.action:
+        case PolicyAction.RETRY:
+            return _retries(found)
+        case PolicyAction.STOP_ACCOUNT:
+            return [_("Stops the sending account; its messages wait until somebody has mended it.")]
+        case PolicyAction.SUSPECT_ACCOUNT:
+            waits = _(
+                "The message waits; after three such answers in a row the sending account stops."
+            )
+            return [waits, *_retries(found)]
+        case PolicyAction.FAIL:
+            return [_("No further try.")]
+
+
+def _blocks(found: Policy) -> list[str]:
+    if not found.block:
+        return []
+    if not found.block_days:
+        return [_("Blocks the address until it is changed.")]
+    return [
+        n_("Blocks the address for {n} day.", "Blocks the address for {n} days.", found.block_days)
+    ]
+
+
+def _goes_on(found: Policy) -> list[str]:
+    if not found.next_channel:
+        return []
+    return [_("Then goes the mailing list's next way, where it names one.")]
+
+
+def _retries(found: Policy) -> list[str]:
+    """When and how often it tries again, the most important first."""
     if found.tries <= 1:
-        return _("No further try.")
-    said = n_(
-        "Tries again by itself, up to {n} time in all, first within about {first}.",
-        "Tries again by itself, up to {n} times in all, first within about {first}.",
-        found.tries,
-        first=span(found.floor + found.base),
-    )
+        return [_("No further try.")]
+    said = [
+        n_(
+            "Tries again by itself, up to {n} time in all, first {when}, then gives up.",
+            "Tries again by itself, up to {n} times in all, first {when}, then gives up.",
+            found.tries,
+            when=_when(found.bounds(1, scale=1.0)),
+        )
+    ]
+    if found.tries > 2:
+        said.append(_further(found))
     if found.deadline:
-        said += " " + _("Gives up after {time}.", time=span(found.deadline))
+        said.append(_("Gives up {after} at the latest.", after=after(found.deadline)))
     return said
 
 
-def span(seconds: float) -> str:
-    """A waiting time in the largest unit that fits."""
-    minutes = max(1, round(seconds / 60))
-    if minutes < 120:
-        return n_("{n} minute", "{n} minutes", minutes)
-    hours = round(minutes / 60)
-    if hours < 72:
-        return n_("{n} hour", "{n} hours", hours)
-    return n_("{n} day", "{n} days", round(hours / 24))
+def _further(found: Policy) -> str:
+    if found.factor <= 1 or found.base >= found.cap:
+        return _("Each further wait is as long.")
+    return _(
+        "Each further wait is up to {factor} times as long, but it tries again {after} at the latest.",
+        factor=format_number(round(found.factor, 2)),
+        after=after(found.floor + found.cap),
+    )
+
+
+def _when(bounds: tuple[float, float]) -> str:
+    """After a time, or between two: waits are drawn by lot, so that not all come at once."""
+    least, most = bounds
+    if least == most:
+        return after(most)
+    if not least:
+        return _("{after} at the latest", after=after(most))
+    return _(
+        "{least} at the earliest and {most} at the latest", least=after(least), most=after(most)
+    )
+
+
+def after(seconds: float) -> str:
+    """Such as "after 15 minutes": in the largest unit that says it exactly."""
+    whole = round(seconds)
+    if whole <= 0:
+        return _("at once")
+    if whole % 86_400 == 0:
+        return n_("after {n} day", "after {n} days", whole // 86_400)
+    if whole % 3_600 == 0:
+        return n_("after {n} hour", "after {n} hours", whole // 3_600)
+    if whole % 60 == 0 or whole > 600:
+        return n_("after {n} minute", "after {n} minutes", round(whole / 60))
+    return n_("after {n} second", "after {n} seconds", whole)
+
+
+def moment(value: datetime | None) -> str:
+    """A day and time; one that has passed is at once."""
+    if value is None or value <= datetime.now(tz=UTC):
+        return _("now")
+    return format_time(value)
 
 
 def deed(action: str) -> str:

@@ -11,6 +11,7 @@ from clinic_dispatch_plugin.accounts import service as accounts
 from clinic_dispatch_plugin.host.types import Actor
 from clinic_dispatch_plugin.messages import moves_store, onward_store, store
 from clinic_dispatch_plugin.messages.afresh import Fresh, fresh_facts
+from clinic_dispatch_plugin.messages.blocks import blocked_by_hand
 from clinic_dispatch_plugin.messages.repeats import goes_there_already
 from clinic_dispatch_plugin.messages.restart import from_the_first, places_of
 from clinic_dispatch_plugin.messages.routes import Onward, Route
@@ -40,8 +41,8 @@ def resend(
     service, gets its chance, and what still does not work there goes on as before.
 
     An address that was mended on the patient's card is used. A block made by the program is lifted, as a person
-    ordered it. What the recipient asked for themselves stays, and consent is asked of the host once more before
-    anything goes out.
+    ordered it; what a colleague blocked stays blocked until somebody lifts it. What the recipient asked for
+    themselves stays, and consent is asked of the host once more before anything goes out.
 
     :param asked_again: a person says that these recipients want again what they had unsubscribed from. The host's
         word alone does not do: nobody knows whether the card's *yes* is older than the unsubscribing.
@@ -73,10 +74,13 @@ def _resend(
     rows, outcome = movable(dispatch, connection, ids, RESENDABLE, facts)
     as_now = [_with(row, facts.get(row["id"], Fresh())) for row in rows]
     unsubscribed = _unsubscribed(connection, as_now)
+    by_hand = blocked_by_hand(dispatch, connection, as_now)
     going: list[Row] = []
     for row in as_now:
         if row["id"] in unsubscribed and not asked_again:
             outcome.refused[Refusal.UNSUBSCRIBED] += 1
+        elif row["id"] in by_hand:
+            outcome.refused[Refusal.BLOCKED] += 1
         elif _moved(facts, row) and goes_there_already(dispatch, connection, row, going):
             outcome.refused[Refusal.DUPLICATE] += 1
         else:

@@ -56,6 +56,8 @@ class Refusal(StrEnum):
     EXPIRED = "expired"
     #: The recipient unsubscribed from messages for this purpose.
     UNSUBSCRIBED = "unsubscribed"
+    #: A person blocked its address.
+    BLOCKED = "blocked"
     #: No account is configured for its channel.
     NO_ROUTE = "no_route"
     #: It has no address: give it one.

@@ -23,6 +23,13 @@ DEEDS: Mapping[str, str] = {
     "send": N_("Started by {who}"),
     "cancel": N_("Cancelled by {who}"),
     "send_once_more": N_("Sent once more by {who}"),
+    "policy_given_up": N_("Given up by {who}, who changed what the program does about this error"),
+    "policy_moved": N_(
+        "Next try moved by {who}, who changed what the program does about this error"
+    ),
+    "policy_stopped": N_(
+        "Waits for its sending account since {who} changed what the program does about this error"
+    ),
 }
 SETTLED: Mapping[str, str] = {
     "arrived": N_("“It arrived”, says {who}"),
