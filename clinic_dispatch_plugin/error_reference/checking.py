@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from clinic_dispatch_plugin.channels.reference import GROUPS, LANGUAGES, WHO
 from clinic_dispatch_plugin.error_reference.policy import LIMITS, SWITCHES, PolicyAction
 from clinic_dispatch_plugin.error_reference.rules import (
+    APART,
     PATTERN_LIMIT,
     TEXT_FIELDS,
     compile_pattern,
@@ -17,6 +19,9 @@ SHORT_LIMIT = 120
 LONG_LIMIT = 2_000
 SYSTEM_LIMIT = 32
 CODE_LIMIT = 64
+#: Answers that may be taken out of one entry.
+MOST_APART = 200
+_FINGERPRINT = re.compile(r"[0-9a-f]{64}\Z")
 
 
 class ReferenceProblem(ValueError):
@@ -74,6 +79,8 @@ def checked_content(content: Mapping[str, Any], *, complete: bool) -> dict[str, 
             done[name] = _text(name, str(value))
         elif head == "policy":
             done[name] = _policy_value(name, tail, value)
+        elif name == APART:
+            done[name] = _fingerprints(str(value))
     for name, allowed in (
         ("group", GROUPS),
         ("who", WHO),
@@ -101,6 +108,18 @@ def _text(name: str, value: str) -> str:
     if len(cleaned) > limit:
         raise ReferenceProblem(name, "At most {limit} characters.", limit=limit)
     return cleaned
+
+
+def _fingerprints(value: str) -> str:
+    """Answers that were taken out of an entry, each once."""
+    several = sorted(set(value.split()))
+    if not all(_FINGERPRINT.match(each) for each in several):
+        raise ReferenceProblem(APART, "This is no list of answers.")
+    if len(several) > MOST_APART:
+        raise ReferenceProblem(
+            APART, "At most {limit} answers can be taken out of one entry.", limit=MOST_APART
+        )
+    return " ".join(several)
 
 
 def _policy_value(name: str, field: str, value: Any) -> Any:

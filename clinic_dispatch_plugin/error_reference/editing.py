@@ -7,9 +7,9 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping
 
-from clinic_dispatch_plugin.channels.types import Answer
 from clinic_dispatch_plugin.database.base import db_now
 from clinic_dispatch_plugin.error_reference import store
+from clinic_dispatch_plugin.error_reference.again import explain_again
 from clinic_dispatch_plugin.error_reference.checking import (
     ReferenceProblem,
     check_key,
@@ -17,41 +17,18 @@ from clinic_dispatch_plugin.error_reference.checking import (
     checked_content,
 )
 from clinic_dispatch_plugin.error_reference.rules import (
-    Explanation,
+    APART,
     KnownEntry,
-    Matched,
-    Reference,
     pattern_digest,
 )
-from clinic_dispatch_plugin.error_reference.service import read
 from clinic_dispatch_plugin.registry import Dispatch
+from clinic_dispatch_plugin.web.i18n import N_
 
 #: The part of an entry's row that a person may change, and that a history keeps.
-_KEPT = ("own", "base", "same_as")
+_KEPT = ("own", "base", "same_as", "pattern", "unless")
 
-
-def explain_again(connection: Connection, systems: Sequence[str] | None = None) -> Reference:
-    """After a change every answer is looked up again: what was described once explains itself everywhere.
-
-    Messages point to answers, so a hundred thousand messages with one answer follow by one row.
-
-    :param systems: only answers of these can have changed; None: of all.
-    """
-    now = read(connection)
-    for row in store.answers(connection, systems=systems):
-        answer = Answer(system=row["system"], code=row["code"], text=row["sample"])
-        found = now.explain(answer)
-        if found.matched is Matched.NONE:
-            found = Explanation(entry=found.entry, matched=Matched.DRAFT)
-        draft = not found.described and not row["settled"]
-        entry_id = found.entry.id if found.entry else None
-        if (entry_id, found.matched.value, draft) != (
-            row["entry_id"],
-            row["matched"],
-            row["draft"],
-        ):
-            store.explain_answer(connection, row["id"], found, draft=draft)
-    return now
+#: What is said where the clinic's entry for a code and pattern exists.
+THERE_ALREADY = N_("The clinic has an entry for this already: change that one.")
 
 
 def add_entry(
@@ -115,9 +92,7 @@ def _add(
         if checked.get("same_as") is not None:
             checked["same_as"] = _target(connection, int(checked["same_as"]), there)
         if there is not None and there["retired_at"] is None:
-            raise ReferenceProblem(
-                "code", "The clinic has an entry for this already: change that one."
-            )
+            raise ReferenceProblem("code", THERE_ALREADY)
         row = {
             "origin": "clinic",
             "system": system,
@@ -137,8 +112,8 @@ def _add(
             fresh = {"own": None, "base": None, "same_as": None, "retired_at": None, "code": code}
             change = {**fresh, **checked, "system": system, "updated_by": by}
             store.change_entry(connection, entry_id, change)
-        _write_down(connection, entry_id, there, by=by, action=action)
-        return explain_again(connection, [system]).entries[entry_id]
+        write_down(connection, entry_id, there, by=by, action=action)
+        return explain_again(connection, [system], entry_id=entry_id).entries[entry_id]
 
     return dispatch.database.run(work)
 
@@ -175,6 +150,89 @@ def _clinics_entry(
     return None
 
 
+def change_pattern(
+    dispatch: Dispatch, entry_id: int, *, pattern: str, unless: str, by: str
+) -> KnownEntry:
+    """Change which answers an entry of the clinic's is for.
+
+    :raises ReferenceProblem: a pattern cannot be used, or another entry of the clinic's has it.
+    :raises LookupError: there is no such entry in use, or it is a shipped one.
+    """
+    check_pattern("pattern", pattern)
+    check_pattern("unless", unless)
+
+    def work(connection: Connection) -> KnownEntry:
+        store.bump(connection)
+        row = _row(connection, entry_id)
+        if row["origin"] != "clinic" or row["retired_at"] is not None:
+            raise LookupError(entry_id)
+        change = {"pattern": pattern, "unless": unless, "updated_by": by}
+        _check_alone(connection, row, change)
+        store.change_entry(connection, entry_id, change)
+        write_down(connection, entry_id, row, by=by, action="changed")
+        return explain_again(connection, [row["system"]], entry_id=entry_id).entries[entry_id]
+
+    return dispatch.database.run(work)
+
+
+def _check_alone(connection: Connection, row: RowMapping, values: Mapping[str, Any]) -> None:
+    """:raises ReferenceProblem: another entry of the clinic's is for just these answers."""
+    if row["origin"] != "clinic":
+        return
+    digest = pattern_digest(values["pattern"], values["unless"])
+    other = _clinics_entry(connection, row["system"], row["code"], digest)
+    if other is not None and other["id"] != row["id"]:
+        raise ReferenceProblem("pattern", THERE_ALREADY)
+
+
+def merge_entry(dispatch: Dispatch, entry_id: int, *, into: int, by: str) -> KnownEntry:
+    """Say that two entries mean the same: one has the other's words and policy from now on.
+
+    What it said itself stays in its history, and undoing gives it back.
+
+    :raises LookupError: one of them is not in use, or they are one already.
+    """
+
+    def work(connection: Connection) -> KnownEntry:
+        store.bump(connection)
+        row = _row(connection, entry_id)
+        if row["withdrawn"] or row["retired_at"] is not None:
+            raise LookupError(entry_id)
+        target = _target(connection, into, row)
+        apart = {APART: row["own"][APART]} if APART in (row["own"] or {}) else None
+        change = {"own": apart, "base": None, "same_as": target, "updated_by": by}
+        store.change_entry(connection, entry_id, change)
+        write_down(connection, entry_id, row, by=by, action="merged")
+        return explain_again(connection, [row["system"]], entry_id=entry_id).entries[entry_id]
+
+    return dispatch.database.run(work)
+
+
+def take_out(dispatch: Dispatch, entry_id: int, answer_id: int, *, by: str) -> None:
+    """Take one answer out of an entry: it is explained by what fits next, and waits to be described where that is general.
+
+    :raises LookupError: the entry does not explain this answer, or is out of use.
+    :raises ReferenceProblem: too many were taken out of it already.
+    """
+
+    def work(connection: Connection) -> None:
+        store.bump(connection)
+        row = _row(connection, entry_id)
+        answer = store.answers_by_id(connection, [answer_id]).get(answer_id)
+        if answer is None or answer["entry_id"] != entry_id:
+            raise LookupError(answer_id)
+        if row["withdrawn"] or row["retired_at"] is not None:
+            raise LookupError(entry_id)
+        apart = {*str((row["own"] or {}).get(APART, "")).split(), answer["digest"]}
+        own = checked_content({**(row["own"] or {}), APART: " ".join(sorted(apart))}, complete=False)
+        store.change_entry(connection, entry_id, {"own": own, "updated_by": by})
+        write_down(connection, entry_id, row, by=by, action="split")
+        store.wait_again(connection, answer_id)
+        explain_again(connection, [row["system"]], entry_id=entry_id)
+
+    dispatch.database.run(work)
+
+
 def change_entry(
     dispatch: Dispatch,
     entry_id: int,
@@ -197,25 +255,31 @@ def change_entry(
             raise ReferenceProblem("entry", "This entry is out of use and cannot be changed.")
         shipped = row["shipped"] or {}
         own = {**(row["own"] or {}), **wanted}
-        if row["origin"] == "shipped":
+        if row["origin"] == "shipped" and not row["same_as"]:
             own = {name: value for name, value in own.items() if shipped.get(name) != value}
         # What the pack said when the clinic last looked at a field: only fields of this change were looked at now.
         seen = {**{name: shipped.get(name) for name in own}, **(row["base"] or {})}
         base = {name: shipped.get(name) if name in wanted else seen[name] for name in own}
         change = {"own": own or None, "base": base or None, "updated_by": by}
         store.change_entry(connection, entry_id, change)
-        _write_down(connection, entry_id, row, by=by, action=action)
-        return explain_again(connection, [row["system"]]).entries[entry_id]
+        write_down(connection, entry_id, row, by=by, action=action)
+        return explain_again(connection, [row["system"]], entry_id=entry_id).entries[entry_id]
 
     return dispatch.database.run(work)
 
 
 def restore_entry(
-    dispatch: Dispatch, entry_id: int, *, by: str, fields: Sequence[str] | None = None
+    dispatch: Dispatch,
+    entry_id: int,
+    *,
+    by: str,
+    fields: Sequence[str] | None = None,
+    action: str = "restored",
 ) -> bool:
     """Give a shipped entry the pack's words again; an entry of the clinic's own is taken out of use.
 
     :param fields: only these, such as ``short.de``; None: all.
+    :param action: what the history calls it.
     :returns: False where the entry is out of use now.
     :raises LookupError: there is no such entry.
     """
@@ -227,12 +291,13 @@ def restore_entry(
         if stays:
             kept = _without(row["own"], fields), _without(row["base"], fields)
             change: dict[str, Any] = {"own": kept[0], "base": kept[1], "updated_by": by}
+            if fields is None:
+                change["same_as"] = None
         else:
             change = {"retired_at": db_now(), "updated_by": by}
         store.change_entry(connection, entry_id, change)
-        action = "restored" if stays else "retired"
-        _write_down(connection, entry_id, row, by=by, action=action)
-        explain_again(connection, [row["system"]])
+        write_down(connection, entry_id, row, by=by, action=action if stays else "retired")
+        explain_again(connection, [row["system"]], entry_id=entry_id)
         return stays
 
     return dispatch.database.run(work)
@@ -252,19 +317,19 @@ def undo_change(dispatch: Dispatch, change_id: int, *, by: str) -> int:
             raise LookupError(change_id)
         entry_id = int(change["entry_id"])
         row = _row(connection, entry_id)
-        if kept_of(row) != change["after"]:
+        if not still_holds(row, change["after"]):
             raise ReferenceProblem(
                 "change", "The entry was changed again since. Take the later change back first."
             )
-        before = change["before"]
-        values = dict.fromkeys(_KEPT) if before is None else {n: before.get(n) for n in _KEPT}
-        if before is None:  # it did not exist: out of use, for messages may point to it
-            values = {name: row[name] for name in _KEPT}
-        retired = before is None or before.get("retired")
+        before = change["before"] or {}
+        # What did not exist goes out of use as it is, for messages may point to it.
+        values = {name: before.get(name, row[name]) for name in _KEPT}
+        retired = change["before"] is None or before.get("retired")
+        _check_alone(connection, row, values)
         values["retired_at"] = db_now() if retired else None
         store.change_entry(connection, entry_id, {**values, "updated_by": by})
-        _write_down(connection, entry_id, row, by=by, action="undone", undoes=change_id)
-        explain_again(connection, [row["system"]])
+        write_down(connection, entry_id, row, by=by, action="undone", undoes=change_id)
+        explain_again(connection, [row["system"]], entry_id=entry_id)
         return entry_id
 
     return dispatch.database.run(work)
@@ -295,7 +360,13 @@ def kept_of(row: RowMapping) -> dict[str, Any]:
     return {**{name: row[name] for name in _KEPT}, "retired": row["retired_at"] is not None}
 
 
-def _write_down(
+def still_holds(row: RowMapping, after: Mapping[str, Any] | None) -> bool:
+    """Whether an entry is as a change left it; older histories kept fewer fields."""
+    now = kept_of(row)
+    return after is not None and all(now.get(name) == value for name, value in after.items())
+
+
+def write_down(
     connection: Connection,
     entry_id: int,
     before: RowMapping | None,
@@ -304,6 +375,7 @@ def _write_down(
     action: str,
     undoes: int | None = None,
 ) -> None:
+    """Write a change into an entry's history, unless it changed nothing."""
     after = kept_of(_row(connection, entry_id))
     was = None if before is None else kept_of(before)
     if was == after:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -14,7 +14,20 @@ from sqlalchemy import Connection, RowMapping
 from clinic_dispatch_plugin.channels.reference import GROUPS
 from clinic_dispatch_plugin.channels.types import Answer
 from clinic_dispatch_plugin.error_reference import reading_store, store
-from clinic_dispatch_plugin.error_reference.likeness import literal, piece_of, similar
+from clinic_dispatch_plugin.error_reference.counting import (
+    Touched,
+    count_messages,
+    mailings_touched,
+)
+from clinic_dispatch_plugin.error_reference.foresight import could_meet
+from clinic_dispatch_plugin.error_reference.likeness import (
+    Likely,
+    likely,
+    literal,
+    piece_of,
+    share_of_words,
+    similar,
+)
 from clinic_dispatch_plugin.error_reference.rules import (
     ANY_CODE,
     KnownEntry,
@@ -26,12 +39,26 @@ from clinic_dispatch_plugin.error_reference.rules import (
 from clinic_dispatch_plugin.error_reference.service import reference
 from clinic_dispatch_plugin.registry import Dispatch
 
-#: Messages by answer, for all answers or some; brought by the concern that holds messages.
-CountByAnswer = Callable[[Connection, Sequence[int] | None], Mapping[int, int]]
 #: Drafts shown before somebody asks for all of them.
 FIRST_DRAFTS = 5
+#: Mailings a draft's page names.
+MOST_MAILINGS = 8
+#: Other drafts a draft's page offers to describe along with it, and how many it looks at.
+MOST_ALIKE = 8
+_DRAFTS_COMPARED = 500
+#: Share of their words two drafts have in common that are much the same.
+_MUCH = 0.5
 
 _NATURAL = re.compile(r"\d+|\D+")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alike:
+    """A draft with much the same words as another."""
+
+    id: int
+    answer: Answer
+    messages: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +75,11 @@ class Draft:
     #: The general entry that speaks for it until then.
     shown: KnownEntry | None
     similar: Sequence[KnownEntry] = ()
+    #: Entries it may mean, each with why; only on its own page, as what follows.
+    likely: Sequence[Likely] = ()
+    mailings: Sequence[Touched] = ()
+    #: Other drafts with much the same words: describing this one may describe them too.
+    alike: Sequence[Alike] = ()
 
     @property
     def code(self) -> str:
@@ -162,7 +194,7 @@ def overview(
 
 def _listed(dispatch: Dispatch, connection: Connection, known: Reference) -> list[Listed]:
     seen: dict[int, datetime] = {}
-    counted = _count(dispatch, connection, None)
+    counted = count_messages(dispatch, connection, None)
     messages: dict[int, int] = {}
     for row in reading_store.explained(connection):
         seen[row.entry_id] = max(row.last_seen_at, seen.get(row.entry_id, row.last_seen_at))
@@ -214,17 +246,10 @@ def _natural(code: str) -> list[tuple[bool, int, str]]:
     return [(not part.isdecimal(), int(part) if part.isdecimal() else 0, part) for part in parts]
 
 
-def _count(
-    dispatch: Dispatch, connection: Connection, ids: Sequence[int] | None
-) -> Mapping[int, int] | None:
-    counter: CountByAnswer | None = dispatch.cache.get("count_by_answer")
-    return counter(connection, ids) if counter is not None else None
-
-
 def _drafts(
     dispatch: Dispatch, connection: Connection, known: Reference, rows: Sequence[RowMapping]
 ) -> list[Draft]:
-    counted = _count(dispatch, connection, [row["id"] for row in rows]) if rows else None
+    counted = count_messages(dispatch, connection, [row["id"] for row in rows]) if rows else None
     return [_draft(dispatch, known, row, counted) for row in rows]
 
 
@@ -250,7 +275,30 @@ def draft(dispatch: Dispatch, answer_id: int) -> Draft | None:
         row = reading_store.answer(connection, answer_id)
         if row is None or not row["draft"]:
             return None
-        return _drafts(dispatch, connection, reference(dispatch, connection), [row])[0]
+        known = reference(dispatch, connection)
+        found = _drafts(dispatch, connection, known, [row])[0]
+        return replace(
+            found,
+            likely=likely(dispatch, known, found.answer),
+            mailings=mailings_touched(dispatch, connection, answer_id, limit=MOST_MAILINGS),
+            alike=_alike(dispatch, connection, found),
+        )
+
+
+def _alike(dispatch: Dispatch, connection: Connection, draft: Draft) -> list[Alike]:
+    rows = reading_store.other_drafts(connection, draft.id, draft.answer.system, _DRAFTS_COMPARED)
+    shares = {row["id"]: share_of_words(draft.answer.text, row["sample"]) for row in rows}
+    near = [row for row in rows if shares[row["id"]] >= _MUCH]
+    near = sorted(near, key=lambda row: -shares[row["id"]])[:MOST_ALIKE]
+    counted = count_messages(dispatch, connection, [row["id"] for row in near]) if near else {}
+    return [
+        Alike(
+            id=row["id"],
+            answer=Answer(system=row["system"], code=row["code"], text=row["sample"]),
+            messages=None if counted is None else counted.get(row["id"], 0),
+        )
+        for row in near
+    ]
 
 
 def detail(dispatch: Dispatch, entry_id: int) -> Detail | None:
@@ -262,7 +310,7 @@ def detail(dispatch: Dispatch, entry_id: int) -> Detail | None:
         same = store.entry(connection, row["same_as"]) if row["same_as"] else None
         answers = reading_store.answers_of(connection, entry_id)
         ids = [answer["id"] for answer in answers]
-        counted = _count(dispatch, connection, ids) if ids else {}
+        counted = count_messages(dispatch, connection, ids) if ids else {}
         has_counter = "count_by_answer" in dispatch.cache
     return Detail(
         entry=store.known(row, same),
@@ -297,13 +345,16 @@ def followers(
     with dispatch.database.begin() as connection:
         now = reference(dispatch, connection)
         then = Reference([*now.entries.values(), new])
-        ids = {
-            row["id"]
+        answers = {
+            row["id"]: Answer(system=system, code=row["code"], text=row["sample"])
             for row in store.answers(connection, systems=[system])
-            if then.explain(Answer(system=system, code=row["code"], text=row["sample"])).entry
-            is new
         }
-        counted = _count(dispatch, connection, sorted(ids)) if ids else {}
+        ids = {
+            number
+            for number, answer in answers.items()
+            if could_meet(new, answer) and then.explain(answer).entry is new
+        }
+        counted = count_messages(dispatch, connection, sorted(ids)) if ids else {}
         has_counter = "count_by_answer" in dispatch.cache
     messages = sum((counted or {}).values()) if has_counter else None
     return Followers(answers=frozenset(ids), messages=messages)
