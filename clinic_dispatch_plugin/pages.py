@@ -7,6 +7,7 @@ from flask.blueprints import BlueprintSetupState
 
 from clinic_dispatch_plugin.engine.presence import worker_is_seen
 from clinic_dispatch_plugin.error_reference import views as error_reference_views
+from clinic_dispatch_plugin.error_reference.trying import Reported
 from clinic_dispatch_plugin.host.adapter import HostAdapter
 from clinic_dispatch_plugin.mailings import views as mailing_views
 from clinic_dispatch_plugin.messages import views as message_views
@@ -14,7 +15,7 @@ from clinic_dispatch_plugin.messages.answers_store import mailings_of_answer
 from clinic_dispatch_plugin.messages.lists_store import count_by_answer
 from clinic_dispatch_plugin.registry import EXTENSION, Dispatch
 from clinic_dispatch_plugin.reports import views as report_views
-from clinic_dispatch_plugin.reports.service import of_message
+from clinic_dispatch_plugin.reports.service import of_message, recipients_in
 from clinic_dispatch_plugin.web.blueprint import make_blueprint as with_views
 
 
@@ -39,6 +40,9 @@ def _lend_counters(state: BlueprintSetupState) -> None:
     """
     dispatch: Dispatch = state.app.extensions[EXTENSION]
     dispatch.cache["heard_of_message"] = of_message
+    dispatch.cache["read_returned_mail"] = lambda raw: [
+        Reported(*each) for each in recipients_in(raw)
+    ]
     dispatch.cache["workers_seen"] = lambda: worker_is_seen(dispatch)
     if type(dispatch.host).may_see is HostAdapter.may_see:
         dispatch.cache["count_by_answer"] = count_by_answer

@@ -1,4 +1,4 @@
-"""Looking answers up again after a change: the latest at once, the rest of very many by a worker, portion by portion."""
+"""Looking answers up again after a change: the latest at once, the rest of very many by a worker in portions."""
 
 from __future__ import annotations
 

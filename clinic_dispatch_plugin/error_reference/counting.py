@@ -1,4 +1,4 @@
-"""How often answers came, and in which mailings: lent by the concern that holds messages, which stands above this one."""
+"""How often answers came, and in which mailings: lent by the concern that holds messages, for it stands above."""
 
 from __future__ import annotations
 

@@ -17,7 +17,6 @@ from clinic_dispatch_plugin.error_reference.checking import (
     checked_content,
 )
 from clinic_dispatch_plugin.error_reference.rules import (
-    APART,
     KnownEntry,
     pattern_digest,
 )
@@ -41,14 +40,16 @@ def add_entry(
     unless: str = "",
     by: str,
     action: str = "added",
+    also: Sequence[tuple[str, str]] = (),
 ) -> KnownEntry:
     """Add an entry of the clinic's; every earlier message with this answer follows at once.
 
     :param content: flat, checked by :func:`checked_content`.
+    :param also: codes and patterns of other answers that mean the same from now on.
     :raises ReferenceProblem: the clinic has such an entry already, or a field is wrong.
     """
     values = {"own": checked_content(content, complete=True)}
-    return _add(dispatch, system, code, pattern, unless, values, by=by, action=action)
+    return _add(dispatch, system, code, pattern, unless, values, by=by, action=action, also=also)
 
 
 def add_same_as(
@@ -80,6 +81,7 @@ def _add(
     *,
     by: str,
     action: str,
+    also: Sequence[tuple[str, str]] = (),
 ) -> KnownEntry:
     system, code = check_key(system, code)
     check_pattern("pattern", pattern)
@@ -87,12 +89,34 @@ def _add(
 
     def work(connection: Connection) -> KnownEntry:
         store.bump(connection)
-        there = _clinics_entry(connection, system, code, pattern_digest(pattern, unless))
-        checked = dict(values)
-        if checked.get("same_as") is not None:
-            checked["same_as"] = _target(connection, int(checked["same_as"]), there)
-        if there is not None and there["retired_at"] is None:
-            raise ReferenceProblem("code", THERE_ALREADY)
+        entry_id = _put(connection, system, code, pattern, unless, values, by=by, action=action)
+        for other_code, other_pattern in also:
+            alias = {"own": None, "same_as": entry_id}
+            _put(connection, system, other_code, other_pattern, "", alias, by=by, action="same_as")
+        return explain_again(connection, [system], entry_id=entry_id).entries[entry_id]
+
+    return dispatch.database.run(work)
+
+
+def _put(
+    connection: Connection,
+    system: str,
+    code: str,
+    pattern: str,
+    unless: str,
+    values: Mapping[str, Any],
+    *,
+    by: str,
+    action: str,
+) -> int:
+    """Insert an entry of the clinic's, or put one that was out of use in use again; returns its id."""
+    there = clinics_entry(connection, system, code, pattern_digest(pattern, unless))
+    checked = dict(values)
+    if checked.get("same_as") is not None:
+        checked["same_as"] = target_of(connection, int(checked["same_as"]), there)
+    if there is not None and there["retired_at"] is None:
+        raise ReferenceProblem("code", THERE_ALREADY)
+    if there is None:
         row = {
             "origin": "clinic",
             "system": system,
@@ -105,20 +129,17 @@ def _add(
             "updated_by": by,
             **checked,
         }
-        if there is None:
-            entry_id = store.add_entry(connection, row)
-        else:  # it was taken out of use before: the same row works again
-            entry_id = there["id"]
-            fresh = {"own": None, "base": None, "same_as": None, "retired_at": None, "code": code}
-            change = {**fresh, **checked, "system": system, "updated_by": by}
-            store.change_entry(connection, entry_id, change)
-        write_down(connection, entry_id, there, by=by, action=action)
-        return explain_again(connection, [system], entry_id=entry_id).entries[entry_id]
-
-    return dispatch.database.run(work)
+        entry_id = store.add_entry(connection, row)
+    else:  # it was taken out of use before: the same row works again
+        entry_id = there["id"]
+        fresh = {"own": None, "base": None, "same_as": None, "retired_at": None, "code": code}
+        change = {**fresh, **checked, "system": system, "updated_by": by}
+        store.change_entry(connection, entry_id, change)
+    write_down(connection, entry_id, there, by=by, action=action)
+    return entry_id
 
 
-def _target(connection: Connection, same_as: int, there: RowMapping | None) -> int:
+def target_of(connection: Connection, same_as: int, there: RowMapping | None) -> int:
     """The entry whose words are shared in the end: never one that shares another's, never the new one itself.
 
     :raises LookupError: it is out of use.
@@ -135,9 +156,7 @@ def _target(connection: Connection, same_as: int, there: RowMapping | None) -> i
     return int(other["id"])
 
 
-def _clinics_entry(
-    connection: Connection, system: str, code: str, digest: str
-) -> RowMapping | None:
+def clinics_entry(connection: Connection, system: str, code: str, digest: str) -> RowMapping | None:
     """The clinic's row for a key, in use or not; codes that differ in capitals alone are the same to MariaDB."""
     for row in store.entries(connection, all_of_them=True):
         same = (row["origin"], row["system"].casefold(), row["code"].casefold()) == (
@@ -150,87 +169,17 @@ def _clinics_entry(
     return None
 
 
-def change_pattern(
-    dispatch: Dispatch, entry_id: int, *, pattern: str, unless: str, by: str
-) -> KnownEntry:
-    """Change which answers an entry of the clinic's is for.
+def check_alone(connection: Connection, row: RowMapping, values: Mapping[str, Any]) -> None:
+    """See that no other entry of the clinic's is for just these answers.
 
-    :raises ReferenceProblem: a pattern cannot be used, or another entry of the clinic's has it.
-    :raises LookupError: there is no such entry in use, or it is a shipped one.
+    :raises ReferenceProblem: one is.
     """
-    check_pattern("pattern", pattern)
-    check_pattern("unless", unless)
-
-    def work(connection: Connection) -> KnownEntry:
-        store.bump(connection)
-        row = _row(connection, entry_id)
-        if row["origin"] != "clinic" or row["retired_at"] is not None:
-            raise LookupError(entry_id)
-        change = {"pattern": pattern, "unless": unless, "updated_by": by}
-        _check_alone(connection, row, change)
-        store.change_entry(connection, entry_id, change)
-        write_down(connection, entry_id, row, by=by, action="changed")
-        return explain_again(connection, [row["system"]], entry_id=entry_id).entries[entry_id]
-
-    return dispatch.database.run(work)
-
-
-def _check_alone(connection: Connection, row: RowMapping, values: Mapping[str, Any]) -> None:
-    """:raises ReferenceProblem: another entry of the clinic's is for just these answers."""
     if row["origin"] != "clinic":
         return
     digest = pattern_digest(values["pattern"], values["unless"])
-    other = _clinics_entry(connection, row["system"], row["code"], digest)
+    other = clinics_entry(connection, row["system"], row["code"], digest)
     if other is not None and other["id"] != row["id"]:
         raise ReferenceProblem("pattern", THERE_ALREADY)
-
-
-def merge_entry(dispatch: Dispatch, entry_id: int, *, into: int, by: str) -> KnownEntry:
-    """Say that two entries mean the same: one has the other's words and policy from now on.
-
-    What it said itself stays in its history, and undoing gives it back.
-
-    :raises LookupError: one of them is not in use, or they are one already.
-    """
-
-    def work(connection: Connection) -> KnownEntry:
-        store.bump(connection)
-        row = _row(connection, entry_id)
-        if row["withdrawn"] or row["retired_at"] is not None:
-            raise LookupError(entry_id)
-        target = _target(connection, into, row)
-        apart = {APART: row["own"][APART]} if APART in (row["own"] or {}) else None
-        change = {"own": apart, "base": None, "same_as": target, "updated_by": by}
-        store.change_entry(connection, entry_id, change)
-        write_down(connection, entry_id, row, by=by, action="merged")
-        return explain_again(connection, [row["system"]], entry_id=entry_id).entries[entry_id]
-
-    return dispatch.database.run(work)
-
-
-def take_out(dispatch: Dispatch, entry_id: int, answer_id: int, *, by: str) -> None:
-    """Take one answer out of an entry: it is explained by what fits next, and waits to be described where that is general.
-
-    :raises LookupError: the entry does not explain this answer, or is out of use.
-    :raises ReferenceProblem: too many were taken out of it already.
-    """
-
-    def work(connection: Connection) -> None:
-        store.bump(connection)
-        row = _row(connection, entry_id)
-        answer = store.answers_by_id(connection, [answer_id]).get(answer_id)
-        if answer is None or answer["entry_id"] != entry_id:
-            raise LookupError(answer_id)
-        if row["withdrawn"] or row["retired_at"] is not None:
-            raise LookupError(entry_id)
-        apart = {*str((row["own"] or {}).get(APART, "")).split(), answer["digest"]}
-        own = checked_content({**(row["own"] or {}), APART: " ".join(sorted(apart))}, complete=False)
-        store.change_entry(connection, entry_id, {"own": own, "updated_by": by})
-        write_down(connection, entry_id, row, by=by, action="split")
-        store.wait_again(connection, answer_id)
-        explain_again(connection, [row["system"]], entry_id=entry_id)
-
-    dispatch.database.run(work)
 
 
 def change_entry(
@@ -250,7 +199,7 @@ def change_entry(
 
     def work(connection: Connection) -> KnownEntry:
         store.bump(connection)
-        row = _row(connection, entry_id)
+        row = row_of(connection, entry_id)
         if row["withdrawn"] or row["retired_at"] is not None:
             raise ReferenceProblem("entry", "This entry is out of use and cannot be changed.")
         shipped = row["shipped"] or {}
@@ -286,7 +235,7 @@ def restore_entry(
 
     def work(connection: Connection) -> bool:
         store.bump(connection)
-        row = _row(connection, entry_id)
+        row = row_of(connection, entry_id)
         stays = row["origin"] == "shipped" or fields is not None
         if stays:
             kept = _without(row["own"], fields), _without(row["base"], fields)
@@ -316,7 +265,7 @@ def undo_change(dispatch: Dispatch, change_id: int, *, by: str) -> int:
         if change is None:
             raise LookupError(change_id)
         entry_id = int(change["entry_id"])
-        row = _row(connection, entry_id)
+        row = row_of(connection, entry_id)
         if not still_holds(row, change["after"]):
             raise ReferenceProblem(
                 "change", "The entry was changed again since. Take the later change back first."
@@ -325,7 +274,7 @@ def undo_change(dispatch: Dispatch, change_id: int, *, by: str) -> int:
         # What did not exist goes out of use as it is, for messages may point to it.
         values = {name: before.get(name, row[name]) for name in _KEPT}
         retired = change["before"] is None or before.get("retired")
-        _check_alone(connection, row, values)
+        check_alone(connection, row, values)
         values["retired_at"] = db_now() if retired else None
         store.change_entry(connection, entry_id, {**values, "updated_by": by})
         write_down(connection, entry_id, row, by=by, action="undone", undoes=change_id)
@@ -340,7 +289,11 @@ def settle(dispatch: Dispatch, answer_ids: Sequence[int]) -> None:
     dispatch.database.run(lambda connection: store.settle_drafts(connection, answer_ids))
 
 
-def _row(connection: Connection, entry_id: int) -> RowMapping:
+def row_of(connection: Connection, entry_id: int) -> RowMapping:
+    """One entry.
+
+    :raises LookupError: there is none.
+    """
     row = store.entry(connection, entry_id)
     if row is None:
         raise LookupError(entry_id)
@@ -376,7 +329,7 @@ def write_down(
     undoes: int | None = None,
 ) -> None:
     """Write a change into an entry's history, unless it changed nothing."""
-    after = kept_of(_row(connection, entry_id))
+    after = kept_of(row_of(connection, entry_id))
     was = None if before is None else kept_of(before)
     if was == after:
         return

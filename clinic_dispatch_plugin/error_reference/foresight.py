@@ -1,4 +1,4 @@
-"""What a change of the reference would do, before it takes effect: the last thousand answers are looked up as it would be."""
+"""What a change would do before it takes effect: the last thousand answers are looked up as it would be."""
 
 from __future__ import annotations
 

@@ -69,9 +69,7 @@ class Likely:
     words: tuple[str, ...] = ()
 
 
-def likely(
-    dispatch: Dispatch, known: Reference, answer: Answer, *, limit: int = 4
-) -> list[Likely]:
+def likely(dispatch: Dispatch, known: Reference, answer: Answer, *, limit: int = 4) -> list[Likely]:
     """The entries an answer may mean: the nearest by words, then others of its code's family."""
     by_words = similar(dispatch, known, answer, limit=limit)
     said = set(_words(answer.text))

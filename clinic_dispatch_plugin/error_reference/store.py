@@ -78,6 +78,18 @@ def entries(connection: Connection, *, all_of_them: bool = False) -> Sequence[Ro
     return connection.execute(query).mappings().all()
 
 
+def shipped_and_changed(connection: Connection) -> list[RowMapping]:
+    """Rows of shipped entries in use in which the clinic has fields of its own."""
+    query = select(Entry.__table__).where(
+        Entry.origin == "shipped",
+        Entry.withdrawn.is_(False),
+        Entry.retired_at.is_(None),
+        Entry.own.is_not(None),
+    )
+    rows = connection.execute(query.order_by(Entry.system, Entry.position, Entry.id)).mappings()
+    return [row for row in rows if row["own"]]
+
+
 def entries_of_pack(connection: Connection, pack: str) -> Sequence[RowMapping]:
     """All rows of entries that a pack brought, also those it no longer brings."""
     query = select(Entry.__table__).where(Entry.origin == "shipped", Entry.pack == pack)

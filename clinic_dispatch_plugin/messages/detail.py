@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlalchemy import Connection, RowMapping
 
 from clinic_dispatch_plugin.accounts import service as accounts
-from clinic_dispatch_plugin.error_reference.answers import Explained, explained
+from clinic_dispatch_plugin.error_reference.answers import Explained, describers, explained
 from clinic_dispatch_plugin.host.types import Actor
 from clinic_dispatch_plugin.messages import blocks_store
 from clinic_dispatch_plugin.messages import lists_store as store
@@ -81,6 +81,8 @@ class Detail:
     held_account: RowMapping | None
     #: Since when the recipient wants no messages of this kind at this address; None: they did not say so.
     unsubscribed_at: datetime | None = None
+    #: Who described answers that were explained only after they came, by the answer's id.
+    described_by: Mapping[int, str] = field(default_factory=dict)
 
 
 def message_detail(dispatch: Dispatch, actor: Actor, message_id: int) -> Detail:
@@ -98,6 +100,7 @@ def message_detail(dispatch: Dispatch, actor: Actor, message_id: int) -> Detail:
         said = _heard_of(dispatch, connection, message_id)
         wanted = [each["answer_id"] for each in (*tried, *said)]
         answers = explained(dispatch, connection, wanted)
+        named = describers(connection, answers.values())
         trail = blocks_store.audit_of_message(connection, message_id)
         unsubscribed_at = _unsubscribed_at(connection, row, mailing)
         known = {account["id"]: account for account in accounts.accounts(connection)}
@@ -116,6 +119,7 @@ def message_detail(dispatch: Dispatch, actor: Actor, message_id: int) -> Detail:
         card_url=card_url(dispatch, row["ref"]),
         held_account=known.get(row["account_id"] or 0) if line.held_by == "account" else None,
         unsubscribed_at=unsubscribed_at,
+        described_by=named,
     )
 
 
