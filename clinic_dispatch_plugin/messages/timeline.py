@@ -104,7 +104,7 @@ def _tried(each: Try) -> Event:
 
 def _explained_later(detail: Detail) -> Iterator[Event]:
     """Since when an answer nobody had foreseen explains itself, and who described it; each once."""
-    told = [each.answer for each in (*detail.tries, *detail.heard)]
+    told = [*(each.answer for each in detail.tries), *(each.answer for each in detail.heard)]
     for answer in {each.id: each for each in told if each is not None}.values():
         if not answer.explained_later or answer.since is None:
             continue
