@@ -28,7 +28,7 @@ from clinic_dispatch_plugin.registry import Dispatch
 LOOKED_AT = 1_000
 #: Answers a pattern has to find before its share says anything.
 FEWEST = 4
-#: Steps of a compiled pattern above which every look-up takes long: usual ones have less than two hundred.
+#: Steps of a compiled pattern above which every look-up takes long: usual ones have a few hundred at most.
 MOST_STEPS = 1_000
 
 
