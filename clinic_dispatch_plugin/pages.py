@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from flask import Blueprint
 from flask.blueprints import BlueprintSetupState
 
@@ -44,6 +46,7 @@ def _lend_counters(state: BlueprintSetupState) -> None:
         Reported(*each) for each in recipients_in(raw)
     ]
     dispatch.cache["workers_seen"] = lambda: worker_is_seen(dispatch)
-    if type(dispatch.host).may_see is HostAdapter.may_see:
+    open_to_all = type(dispatch.host).may_see is HostAdapter.may_see
+    dispatch.cache["mailings_of_answer"] = partial(mailings_of_answer, counted=open_to_all)
+    if open_to_all:
         dispatch.cache["count_by_answer"] = count_by_answer
-        dispatch.cache["mailings_of_answer"] = mailings_of_answer

@@ -20,7 +20,8 @@ class Touched(NamedTuple):
     id: int
     name: str
     created_at: datetime
-    messages: int
+    #: None: a count would tell of messages the reader may not see.
+    messages: int | None
 
 
 #: The mailings with messages of an answer, the newest first, at most so many.
