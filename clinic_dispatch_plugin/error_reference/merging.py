@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from clinic_dispatch_plugin.channels.types import Answer
 from clinic_dispatch_plugin.error_reference.likeness import similar
 from clinic_dispatch_plugin.error_reference.reading import Detail, has_words
-from clinic_dispatch_plugin.error_reference.rules import KnownEntry
+from clinic_dispatch_plugin.error_reference.rules import KnownEntry, Reference
 from clinic_dispatch_plugin.error_reference.service import reference
 from clinic_dispatch_plugin.registry import Dispatch
 
 #: Entries offered at once.
-MOST = 20
+MOST = 12
 
 
 def candidates(dispatch: Dispatch, found: Detail, query: str) -> Sequence[KnownEntry]:
@@ -34,4 +34,17 @@ def candidates(dispatch: Dispatch, found: Detail, query: str) -> Sequence[KnownE
         near = similar(
             dispatch, known, Answer(system=mine.system, code=mine.code, text=said), limit=6
         )
-    return [entry for entry in near if entry.id != mine.id and entry.same_as is None][:MOST]
+        near = [*near, *_of_its_kind(known, mine)]
+    others = {entry.id: entry for entry in near if entry.id != mine.id and entry.same_as is None}
+    return list(others.values())[:MOST]
+
+
+def _of_its_kind(known: Reference, mine: KnownEntry) -> list[KnownEntry]:
+    """Entries of the same service with the same kind of trouble, each note once."""
+    by_note = {
+        entry.text("short", "en"): entry
+        for entry in known.entries.values()
+        if (entry.system, entry.category) == (mine.system, mine.category)
+        and entry.text("short", "en") != mine.text("short", "en")
+    }
+    return list(by_note.values())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
 from functools import partial
 from typing import Any
@@ -213,6 +214,20 @@ def test_alike_drafts_are_described_along_and_each_can_be_taken_back(
     assert stranger.status_code == 409, "it is described by now"
 
 
+def test_a_messages_history_says_since_when_and_by_whom(
+    client: FlaskClient, clinic: Clinic
+) -> None:
+    bag = Mailbag(clinic.dispatch)
+    answer = Answer(system="smtp", code="5.9.35", text="550 5.9.35 delta")
+    number = bag.message(bag.mailing(), "undelivered", answer=answer, attempt="refused")
+    page = f"/dispatch/messages/{number}"
+    assert "Seitdem erklärt" not in client.get(page).text
+    time.sleep(0.01)  # two moments of a clock of milliseconds
+    own(clinic, "5.9.35", "Flussmündung")
+    said = text_of(client.get(page).text)
+    assert "Seitdem erklärt durch „Flussmündung“, beschrieben von A. Kern" in said
+
+
 # Two people
 
 
@@ -258,6 +273,9 @@ def test_two_entries_are_made_one_after_a_question_and_undone(
     failed(clinic, "5.9.50", "550 5.9.50 moor")
     one, two = own(clinic, "5.9.50", "Moor"), own(clinic, "5.9.51", "Sumpf und Morast")
     address = f"/dispatch/errors/{one}/merge"
+    assert (
+        'name="entry"' in client.get(f"/dispatch/errors/{entry_of(clinic, '5.1.1').id}/merge").text
+    )
     page = client.get(address, query_string={"q": "morast"}).text
     assert f'name="entry" value="{two}"' in page
     assert "Kein Eintrag passt" in client.get(address, query_string={"q": "xyzzy"}).text
