@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +14,7 @@ from clinic_dispatch_plugin.error_reference.policy import (
     PolicyAction,
 )
 from clinic_dispatch_plugin.error_reference.rules import (
+    APART,
     PATTERN_LIMIT,
     TEXT_FIELDS,
     compile_pattern,
@@ -26,6 +28,9 @@ CODE_LIMIT = 64
 NEVER_BLOCKS = N_(
     "This kind is about us as the sender: it never blocks a patient's address. Choose no, or another kind."
 )
+#: Answers that may be taken out of one entry.
+MOST_APART = 200
+_FINGERPRINT = re.compile(r"[0-9a-f]{64}\Z")
 
 
 class ReferenceProblem(ValueError):
@@ -83,6 +88,8 @@ def checked_content(content: Mapping[str, Any], *, complete: bool) -> dict[str, 
             done[name] = _text(name, str(value))
         elif head == "policy":
             done[name] = _policy_value(name, tail, value)
+        elif name == APART:
+            done[name] = _fingerprints(str(value))
     for name, allowed in (
         ("group", GROUPS),
         ("who", WHO),
@@ -120,6 +127,18 @@ def _text(name: str, value: str) -> str:
     if len(cleaned) > limit:
         raise ReferenceProblem(name, "At most {limit} characters.", limit=limit)
     return cleaned
+
+
+def _fingerprints(value: str) -> str:
+    """Answers that were taken out of an entry, each once."""
+    several = sorted(set(value.split()))
+    if not all(_FINGERPRINT.match(each) for each in several):
+        raise ReferenceProblem(APART, "This is no list of answers.")
+    if len(several) > MOST_APART:
+        raise ReferenceProblem(
+            APART, "At most {limit} answers can be taken out of one entry.", limit=MOST_APART
+        )
+    return " ".join(several)
 
 
 def _policy_value(name: str, field: str, value: Any) -> Any:

@@ -170,8 +170,8 @@ class NewEntryForm(EntryForm):
         super().__init__(shown)
         self.system = self._key("system", system, SYSTEM_LIMIT)
         self.code = self._key("code", code, CODE_LIMIT)
-        self.pattern = self._pattern("pattern")
-        self.unless = self._pattern("unless")
+        self.pattern = self.values["pattern"] = pattern_field(self.form, "pattern")
+        self.unless = self.values["unless"] = pattern_field(self.form, "unless")
         # An entry of its own holds everything it says, not only what differs.
         self.content = {
             **{name: value for name, value in shown.items() if name.startswith("policy.")},
@@ -185,11 +185,12 @@ class NewEntryForm(EntryForm):
         self.values[name] = value
         return value
 
-    def _pattern(self, name: str) -> str:
-        value = self.form.text(name, limit=PATTERN_LIMIT)
-        self.values[name] = value
-        try:
-            compile_pattern(value)
-        except ValueError as error:
-            self.form.fault(name, _("This pattern cannot be used: {reason}", reason=str(error)))
-        return value
+
+def pattern_field(form: Form, name: str) -> str:
+    """A typed pattern; what is wrong with it stands beside its field."""
+    value = form.text(name, limit=PATTERN_LIMIT)
+    try:
+        compile_pattern(value)
+    except ValueError as error:
+        form.fault(name, _("This pattern cannot be used: {reason}", reason=str(error)))
+    return value

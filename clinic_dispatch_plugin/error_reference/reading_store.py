@@ -26,3 +26,14 @@ def answers_of(connection: Connection, entry_id: int) -> Sequence[RowMapping]:
     """The answers one entry explains, the latest first."""
     query = select(AnswerRow.__table__).where(AnswerRow.entry_id == entry_id)
     return connection.execute(query.order_by(AnswerRow.last_seen_at.desc())).mappings().all()
+
+
+def other_drafts(
+    connection: Connection, answer_id: int, system: str, limit: int
+) -> Sequence[RowMapping]:
+    """Drafts of a system beside one, the latest first."""
+    query = select(AnswerRow.__table__).where(
+        AnswerRow.draft.is_(True), AnswerRow.system == system, AnswerRow.id != answer_id
+    )
+    query = query.order_by(AnswerRow.last_seen_at.desc()).limit(limit)
+    return connection.execute(query).mappings().all()

@@ -10,13 +10,17 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from clinic_dispatch_plugin.channels.reference import LANGUAGES
 from clinic_dispatch_plugin.error_reference import (
+    again,
     draft_views,
     editing,
     following,
     following_views,
-    history,
+    overtaking,
     reading,
+    regroup_views,
     trying,
+    update_views,
+    updates,
     wording,
 )
 from clinic_dispatch_plugin.error_reference.checking import (
@@ -24,9 +28,9 @@ from clinic_dispatch_plugin.error_reference.checking import (
     SYSTEM_LIMIT,
     ReferenceProblem,
 )
-from clinic_dispatch_plugin.error_reference.form_pages import FOLDER, form_context, who_acts
+from clinic_dispatch_plugin.error_reference.entry_page import SAID, detail_of, entry_page
+from clinic_dispatch_plugin.error_reference.form_pages import FOLDER, who_acts
 from clinic_dispatch_plugin.error_reference.forms import EntryForm, values_of
-from clinic_dispatch_plugin.error_reference.likeness import plain_words
 from clinic_dispatch_plugin.error_reference.normalising import TEXT_LIMIT
 from clinic_dispatch_plugin.error_reference.rules import TEXT_FIELDS
 from clinic_dispatch_plugin.host.types import Action
@@ -42,18 +46,10 @@ SHOW: Mapping[str, str] = {
     "occurred": N_("Only those that occurred"),
     "changed": N_("Only those we changed"),
 }
-SAID: Mapping[str, str] = {
-    "saved": N_("Saved. Earlier messages with this error show the new text too."),
-    "restored": N_("The shipped text holds again."),
-    "kept": N_("Your text stays. The new shipped text is noted as seen."),
-    "taken": N_("The new shipped text holds now."),
-    "removed": N_(
-        "The entry was removed. Its messages explain themselves from the other entries again."
-    ),
-    "undone": N_("Taken back. Everything is as it was before that change."),
-    "same": N_("Saved: this answer has the same words and does the same from now on."),
-    "settled": N_("Done: the general description stays for this answer."),
-}
+
+
+#: Characters of a pasted mail; a report stands at its beginning.
+MAIL_LIMIT = 100_000
 
 
 def register(blueprint: Blueprint) -> None:
@@ -63,16 +59,19 @@ def register(blueprint: Blueprint) -> None:
     add("/errors/<int:entry_id>", "reference_entry", show_entry)
     add("/errors/<int:entry_id>", "save_entry", save_entry, methods=["POST"])
     add("/errors/<int:entry_id>/restore", "restore_entry", restore_entry, methods=["POST"])
-    add("/errors/<int:entry_id>/conflict", "settle_conflict", settle_conflict, methods=["POST"])
     add("/errors/changes/<int:change_id>/undo", "undo_change", undo_change, methods=["POST"])
     add("/errors/try", "try_answer", try_answer, methods=["GET", "POST"])
     draft_views.register(blueprint)
+    regroup_views.register(blueprint)
+    update_views.register(blueprint)
     blueprint.record(_count_drafts_in_menus)
 
 
 def _count_drafts_in_menus(state: BlueprintSetupState) -> None:
     dispatch: Dispatch = state.app.extensions[EXTENSION]
-    dispatch.cache["count_drafts"] = lambda: reading.count_drafts(dispatch)
+    dispatch.cache["count_drafts"] = lambda: (
+        reading.count_drafts(dispatch) + updates.count(dispatch)
+    )
 
 
 @requires(Action.VIEW)
@@ -100,27 +99,29 @@ def show_list() -> Response:
         ],
         wording=wording,
         notice=said(SAID, request.args.get("said")),
+        updates_waiting=updates.count(current_dispatch()),
+        again=again.progress(current_dispatch()),
     )
 
 
 @requires(Action.VIEW)
 def show_entry(entry_id: int) -> Response:
     """One entry; whoever may edit gets its form."""
-    found = _detail(entry_id)
-    return _entry_page(found, values=values_of(found.entry.content), errors={})
+    found = detail_of(entry_id)
+    return entry_page(found, values=values_of(found.entry.content), errors={})
 
 
 @requires(Action.EDIT_REFERENCE)
 def save_entry(entry_id: int) -> AnyResponse:
     """Save what was changed, unless somebody else changed the entry meanwhile."""
-    found = _detail(entry_id)
+    found = detail_of(entry_id)
     form = EntryForm(found.entry.content, entry=found.entry, shipped=found.shipped)
     if found.withdrawn or found.retired:
         abort(409, _("This entry is out of use and cannot be changed."))
-    if request.form.get("version") != found.version:
-        return _entry_page(found, values=form.values, errors={}, status=409, overtaken=True)
+    if overtaking.is_overtaken(found):
+        return overtaking.page(found, form.values)
     if following_views.wants_back():
-        return _entry_page(found, values=form.values, errors=form.errors)
+        return entry_page(found, values=form.values, errors=form.errors)
     if not form.errors:
         changes = following.policy_changes(current_dispatch(), entry_id, form.content)
         if (asked := following_views.question(found, changes)) is not None:
@@ -135,48 +136,13 @@ def save_entry(entry_id: int) -> AnyResponse:
             forget_badge()
             done = following_views.follow(changes)
             return redirect(url("reference_entry", entry_id=entry_id, said="saved", **done), 303)
-    return _entry_page(found, values=form.values, errors=form.errors, status=422)
-
-
-def _entry_page(
-    found: reading.Detail,
-    *,
-    values: Mapping[str, str],
-    errors: Mapping[str, str],
-    status: int = 200,
-    overtaken: bool = False,
-) -> Response:
-    stored = values_of(found.entry.content)
-    return render_page(
-        f"{FOLDER}/entry.html",
-        status,
-        active="reference",
-        detail=found,
-        entry=found.entry,
-        shipped=values_of(found.shipped) if found.shipped else {},
-        overtaken=overtaken,
-        differing={name for name in stored if overtaken and stored[name] != values.get(name, "")},
-        stored=stored,
-        plain_pattern=plain_words(found.entry.pattern),
-        notice=" ".join(
-            each
-            for each in (said(SAID, request.args.get("said")), following_views.notice())
-            if each
-        ),
-        standing=following.standing_of(current_dispatch(), [found.entry.id]),
-        restorable={
-            code: any(f"{name}.{code}" in found.entry.own for name in TEXT_FIELDS)
-            for code in LANGUAGES
-        },
-        history=history.history(current_dispatch(), found.entry.id),
-        **form_context(values, errors),
-    )
+    return entry_page(found, values=form.values, errors=form.errors, status=422)
 
 
 @requires(Action.EDIT_REFERENCE)
 def restore_entry(entry_id: int) -> AnyResponse:
     """Give a shipped entry its shipped words again, in one language or in all; take one of the clinic's out of use."""
-    _detail(entry_id)
+    detail_of(entry_id)
     chosen = request.form.get("language")
     if chosen and chosen not in LANGUAGES:
         abort(400)
@@ -206,7 +172,7 @@ def undo_change(change_id: int) -> AnyResponse:
 
 @requires(Action.VIEW)
 def try_answer() -> Response:
-    """Type what a service wrote, and see which entry matches, by which step, and what else came close.
+    """Type what a service wrote or paste a whole returned mail: which entry matches, by which step, what came close.
 
     By POST, so that what may name a patient stands in no log of addresses; nothing is stored.
     """
@@ -214,9 +180,13 @@ def try_answer() -> Response:
     form = Form()
     system = form.text("system", limit=SYSTEM_LIMIT) or "smtp"
     code = form.text("code", limit=CODE_LIMIT)
-    text = form.text("text", limit=TEXT_LIMIT, multiline=True)
+    mail = trying.is_mail(form.raw("text"))
+    text = form.text("text", limit=MAIL_LIMIT if mail else TEXT_LIMIT, multiline=True)
     asked = not form.errors and bool(code or text)
-    found = trying.tried(dispatch, system=system, code=code, text=text) if asked else None
+    mails = trying.tried_mail(dispatch, text) if asked and mail else []
+    found = (
+        trying.tried(dispatch, system=system, code=code, text=text) if asked and not mail else None
+    )
     return render_page(
         f"{FOLDER}/try.html",
         422 if form.errors else 200,
@@ -226,28 +196,8 @@ def try_answer() -> Response:
         text=text,
         errors=form.errors,
         found=found,
+        is_mail=asked and mail,
+        mails=mails,
         wording=wording,
         system_choices=[(key, wording.system(key)) for key in trying.systems(dispatch)],
     )
-
-
-@requires(Action.EDIT_REFERENCE)
-def settle_conflict(entry_id: int) -> AnyResponse:
-    """After an update: keep the clinic's words, or take the new shipped ones, for the fields that differ."""
-    found = _detail(entry_id)
-    take = request.form.get("take") == "shipped"
-    content = {name: theirs if take else ours for name, (ours, theirs) in found.conflicts.items()}
-    if content:
-        try:
-            editing.change_entry(current_dispatch(), entry_id, content=content, by=who_acts())
-        except (ReferenceProblem, LookupError):
-            abort(409)
-    done = "taken" if take else "kept"
-    return redirect(url("reference_entry", entry_id=entry_id, said=done), 303)
-
-
-def _detail(entry_id: int) -> reading.Detail:
-    found = reading.detail(current_dispatch(), entry_id)
-    if found is None:
-        abort(404, _("This entry does not exist any more. Perhaps somebody removed it."))
-    return found

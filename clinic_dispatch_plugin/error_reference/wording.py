@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 from clinic_dispatch_plugin.channels.reference import Permanence
+from clinic_dispatch_plugin.error_reference.likeness import Likely
 from clinic_dispatch_plugin.error_reference.policy import Policy, PolicyAction
-from clinic_dispatch_plugin.error_reference.rules import ANY_CODE, KnownEntry, Matched, Step
+from clinic_dispatch_plugin.error_reference.rules import (
+    ANY_CODE,
+    TEXT_FIELDS,
+    KnownEntry,
+    Matched,
+    Step,
+)
+from clinic_dispatch_plugin.web import words
 from clinic_dispatch_plugin.web.i18n import N_, _, format_number, format_time, n_
 
 SYSTEMS: Mapping[str, str] = {
@@ -82,6 +91,10 @@ DEEDS: Mapping[str, str] = {
     "same_as": N_("made the same as another entry"),
     "undone": N_("a change taken back"),
     "imported": N_("read from a file"),
+    "merged": N_("made one with another entry"),
+    "split": N_("an answer taken out"),
+    "taken": N_("new shipped text taken"),
+    "kept": N_("own text kept beside the new shipped one"),
 }
 FIELDS: Mapping[str, str] = {
     "short": N_("Short (stands in the note)"),
@@ -104,6 +117,9 @@ FIELDS: Mapping[str, str] = {
     "policy.deadline": N_("Give up after"),
     "policy.pause_share": N_("Put the mailing list on hold"),
     "policy.pause_least": N_("But only from"),
+    "pattern": N_("Piece of the answer's text"),
+    "unless": N_("But not when this occurs"),
+    "apart": N_("Answers taken out"),
     "provider": N_("Provider"),
     "source": N_("Source"),
 }
@@ -265,6 +281,17 @@ def after(seconds: float) -> str:
     return n_("after {n} second", "after {n} seconds", whole)
 
 
+def span(seconds: float) -> str:
+    """A waiting time in the largest unit that fits."""
+    minutes = max(1, round(seconds / 60))
+    if minutes < 120:
+        return n_("{n} minute", "{n} minutes", minutes)
+    hours = round(minutes / 60)
+    if hours < 72:
+        return n_("{n} hour", "{n} hours", hours)
+    return n_("{n} day", "{n} days", round(hours / 24))
+
+
 def moment(value: datetime | None) -> str:
     """A day and time; one that has passed is at once."""
     if value is None or value <= datetime.now(tz=UTC):
@@ -275,6 +302,50 @@ def moment(value: datetime | None) -> str:
 def deed(action: str) -> str:
     """What somebody did to an entry."""
     return _(DEEDS.get(action, action))
+
+
+def why(found: Likely) -> str:
+    """Why an entry is likely to mean the same as an answer."""
+    said = []
+    if found.family:
+        said.append(_("Same code family {family}.", family=found.family))
+    if found.words:
+        said.append(_("Same words: {words}.", words=", ".join(found.words[:4])))
+    return " ".join(said)
+
+
+def value(name: str, held: Any) -> str:
+    """What a field holds, in words; a dash for nothing."""
+    if held is None or held == "":
+        return "–"
+    if name.partition(".")[0] in TEXT_FIELDS:
+        return str(held)
+    if isinstance(held, bool):
+        return _("Yes") if held else _("No")
+    if name in ("policy.base", "policy.cap", "policy.floor", "policy.deadline"):
+        return span(float(held)) if held else "0"
+    if name == "policy.pause_share":
+        return f"{format_number(round(float(held) * 100, 1))} %"
+    return typed(name, str(held))
+
+
+def typed(name: str, held: str) -> str:
+    """What a form's field holds, in words where it is a choice."""
+    match name:
+        case "who":
+            return words.who(held)
+        case "group":
+            return words.group(held)
+        case "category":
+            return category(held)
+        case "permanence" if held in PERMANENCES:
+            return _(PERMANENCES[held])
+        case "policy.action" if held in ACTIONS:
+            return _(ACTIONS[held])
+        case "policy.block" if held in ("yes", "no"):
+            return _("Yes") if held == "yes" else _("No")
+        case _other:
+            return held
 
 
 def named(name: str) -> str:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlalchemy import Connection, RowMapping
 
 from clinic_dispatch_plugin.accounts import service as accounts
-from clinic_dispatch_plugin.error_reference.answers import Explained, explained
+from clinic_dispatch_plugin.error_reference.answers import Explained, describers, explained
 from clinic_dispatch_plugin.host.types import Actor
 from clinic_dispatch_plugin.messages import blocks_store
 from clinic_dispatch_plugin.messages import lists_store as store
@@ -84,6 +84,8 @@ class Detail:
     unsubscribed_at: datetime | None = None
     #: The block that holds for its address; None: there is none.
     block: Blocked | None = None
+    #: Who described answers that were explained only after they came, by the answer's id.
+    described_by: Mapping[int, str] = field(default_factory=dict)
 
 
 def message_detail(dispatch: Dispatch, actor: Actor, message_id: int) -> Detail:
@@ -101,6 +103,7 @@ def message_detail(dispatch: Dispatch, actor: Actor, message_id: int) -> Detail:
         said = _heard_of(dispatch, connection, message_id)
         wanted = [each["answer_id"] for each in (*tried, *said)]
         answers = explained(dispatch, connection, wanted)
+        named = describers(connection, answers.values())
         trail = blocks_store.audit_of_message(connection, message_id)
         unsubscribed_at = _unsubscribed_at(connection, row, mailing)
         block = block_of(dispatch, connection, row["channel"], row["address"])
@@ -121,6 +124,7 @@ def message_detail(dispatch: Dispatch, actor: Actor, message_id: int) -> Detail:
         held_account=known.get(row["account_id"] or 0) if line.held_by == "account" else None,
         unsubscribed_at=unsubscribed_at,
         block=block,
+        described_by=named,
     )
 
 
