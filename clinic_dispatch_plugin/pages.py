@@ -10,6 +10,7 @@ from clinic_dispatch_plugin.error_reference import views as error_reference_view
 from clinic_dispatch_plugin.host.adapter import HostAdapter
 from clinic_dispatch_plugin.mailings import views as mailing_views
 from clinic_dispatch_plugin.messages import views as message_views
+from clinic_dispatch_plugin.messages.failures_store import failures_by_answer
 from clinic_dispatch_plugin.messages.lists_store import count_by_answer
 from clinic_dispatch_plugin.registry import EXTENSION, Dispatch
 from clinic_dispatch_plugin.reports import views as report_views
@@ -41,3 +42,4 @@ def _lend_counters(state: BlueprintSetupState) -> None:
     dispatch.cache["workers_seen"] = lambda: worker_is_seen(dispatch)
     if type(dispatch.host).may_see is HostAdapter.may_see:
         dispatch.cache["count_by_answer"] = count_by_answer
+        dispatch.cache["failures_by_answer"] = failures_by_answer

@@ -8,6 +8,7 @@ from clinic_dispatch_plugin.cli import (
     describing,
     doctor,
     exchange,
+    health,
     listing,
     mailings,
     reference,
@@ -24,6 +25,7 @@ worker.register(dispatch)
 reference.register(dispatch)
 describing.register(dispatch)
 exchange.register(dispatch)
+health.register(dispatch)
 doctor.register(dispatch)
 bounces.register(dispatch)
 

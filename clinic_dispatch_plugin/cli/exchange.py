@@ -63,7 +63,7 @@ def export(file: Path, as_csv: bool, everything: bool, lang: str | None) -> None
     )
     content = "".join(pieces).encode()
     if str(file) == "-":
-        click.get_binary_stream("stdout").write(content)
+        click.echo(content, nl=False)
         return
     try:
         file.write_bytes(content)
@@ -97,7 +97,9 @@ def import_entries(file: Path, dry_run: bool, skip_refused: bool, as_json: bool)
             fail("The reference changed at this very moment, so nothing was imported: try again.")
     if plan.deeds:
         newest = importing.last_imports(dispatch)[0]
-        click.echo(f"take it back with: {typed(f'reference undo-import {newest.number}')}", err=True)
+        click.echo(
+            f"take it back with: {typed(f'reference undo-import {newest.number}')}", err=True
+        )
 
 
 def _opened(file: Path, stack: ExitStack) -> BinaryIO:
@@ -142,7 +144,12 @@ def _row(deed: Deed) -> dict[str, object]:
 def _refused(plan: Plan) -> dict[str, object]:
     return {
         "refusals": [
-            {"line": each.line, "entry": each.label, "cell": each.why.field, "reason": str(each.why)}
+            {
+                "line": each.line,
+                "entry": each.label,
+                "cell": each.why.field,
+                "reason": str(each.why),
+            }
             for each in plan.refused
         ]
     }

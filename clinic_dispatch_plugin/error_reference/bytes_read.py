@@ -17,12 +17,14 @@ MOST_ROWS = 20_000
 LONGEST_LINE = 200_000
 _HEAD = 4_096
 _MARKUP = re.compile(rb"\s*<(?:!doctype|html|\?xml|table|meta|head|body|svg)", re.IGNORECASE)
-_AS_CSV = N_(
-    "Open it in your spreadsheet program, save it as “CSV UTF-8” and choose that file."
-)
+_AS_CSV = N_("Open it in your spreadsheet program, save it as “CSV UTF-8” and choose that file.")
 _OURS = N_("Choose a file that was exported on this page.")
 _FOREIGN: tuple[tuple[tuple[bytes, ...], str, str], ...] = (
-    ((b"PK\x03\x04", b"\xd0\xcf\x11\xe0"), N_("This is a spreadsheet file or an archive."), _AS_CSV),
+    (
+        (b"PK\x03\x04", b"\xd0\xcf\x11\xe0"),
+        N_("This is a spreadsheet file or an archive."),
+        _AS_CSV,
+    ),
     ((b"%PDF-",), N_("This is a PDF file."), _OURS),
     ((b"\x1f\x8b", b"7z\xbc\xaf", b"Rar!", b"BZh", b"\xfd7zXZ"), N_("This is an archive."), _OURS),
 )
@@ -84,7 +86,9 @@ def lines(stream: BinaryIO, source: Source) -> Iterator[str]:
     """
     newline = "" if source.kind == "csv" else "\n"
     # A stream of its own, so that closing it leaves the caller's open.
-    text = io.TextIOWrapper(_Bounded(stream), encoding=source.encoding, newline=newline)
+    text = io.TextIOWrapper(
+        io.BufferedReader(_Bounded(stream)), encoding=source.encoding, newline=newline
+    )
     try:
         number = 0
         while line := text.readline(LONGEST_LINE + 1):

@@ -187,7 +187,11 @@ def _wanted(number: int, key: Key, said: Mapping[str, Any], here: Here) -> Wante
         return Wanted(line=number, key=key, own=own, base=base, same_as=same_as, retired=retired)
     if there is None:
         raise not_shipped()
-    return _over(there, Wanted(line=number, key=key, own=own, base=base, same_as=same_as, retired=retired), here)
+    return _over(
+        there,
+        Wanted(line=number, key=key, own=own, base=base, same_as=same_as, retired=retired),
+        here,
+    )
 
 
 def _over(there: Standing, wanted: Wanted, here: Here) -> Wanted:

@@ -181,7 +181,9 @@ def plan(here: Here, rows: Iterable[Wanted | Refused]) -> Plan:
     """Compare each row with what stands here; a row is refused alone, the others go on."""
     refused: list[Refused] = []
     wanted = [
-        each for each in _each_once(rows) if not (isinstance(each, Refused) and _keep(refused, each))
+        each
+        for each in _each_once(rows)
+        if not (isinstance(each, Refused) and _keep(refused, each))
     ]
     taken = [each for each in wanted if isinstance(each, Wanted)]
     taken = list(_with_targets(here, taken, refused))
@@ -215,9 +217,7 @@ def _each_once(rows: Iterable[Wanted | Refused]) -> Iterator[Wanted | Refused]:
         yield each
 
 
-def _with_targets(
-    here: Here, rows: Sequence[Wanted], refused: list[Refused]
-) -> Iterator[Wanted]:
+def _with_targets(here: Here, rows: Sequence[Wanted], refused: list[Refused]) -> Iterator[Wanted]:
     """Rows whose "the same as" exists, here or in the file itself."""
     coming = {each.key.identity for each in rows}
     for each in rows:

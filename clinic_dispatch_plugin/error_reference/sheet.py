@@ -87,7 +87,9 @@ def read(lines: Iterable[str], here: Here) -> Iterator[Wanted | Refused]:
             start = reader.line_num + 1
     except csv.Error:
         raise FileFault(
-            N_("From line {line} on the file cannot be read: a quotation mark is missing or too many."),
+            N_(
+                "From line {line} on the file cannot be read: a quotation mark is missing or too many."
+            ),
             N_("Open it in your spreadsheet program and save it as “CSV UTF-8” again."),
             line=reader.line_num,
         ) from None
@@ -145,9 +147,7 @@ def _read_row(
         there = file.here.find(key)
         if there is None and key.origin == "shipped":
             raise not_shipped()
-        wanted = (
-            _new(line, key, said, file) if there is None else _changed(line, there, said, file)
-        )
+        wanted = _new(line, key, said, file) if there is None else _changed(line, there, said, file)
         file.coming[label] = wanted
         return wanted
     except ReferenceProblem as why:
@@ -226,10 +226,10 @@ def _changed(line: int, there: Standing, said: Mapping[str, str], file: _File) -
         }
     elif not there.same_as and changed:
         check_has_note(own)
-    base = {n: there.shipped.get(n) if n in changed else there.base.get(n) for n in own if there.shipped}
-    retired = (
-        columns.yes_or_no("retired", said["retired"]) if "retired" in said else there.retired
-    )
+    base = {
+        n: there.shipped.get(n) if n in changed else there.base.get(n) for n in own if there.shipped
+    }
+    retired = columns.yes_or_no("retired", said["retired"]) if "retired" in said else there.retired
     return Wanted(
         line=line,
         key=there.key,
@@ -253,7 +253,7 @@ def _says(column: columns.Column, cell: str, now: Any) -> bool:
         return columns.number_meant(column.name, cell) == shown
     if column.kind == "switch":
         return columns.yes_or_no(column.name, cell) == bool(now)
-    return columns.choice_meant(column.name, cell, also=str(now)) == now
+    return columns.choice_meant(column.name, cell, also=str(now)) == str(now)
 
 
 def _new_value(column: columns.Column, cell: str, now: Any, there: Standing) -> Any:

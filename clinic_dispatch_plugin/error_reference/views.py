@@ -12,7 +12,10 @@ from clinic_dispatch_plugin.channels.reference import LANGUAGES
 from clinic_dispatch_plugin.error_reference import (
     draft_views,
     editing,
+    exchange_views,
+    health_views,
     history,
+    printing,
     reading,
     trying,
     wording,
@@ -65,6 +68,9 @@ def register(blueprint: Blueprint) -> None:
     add("/errors/changes/<int:change_id>/undo", "undo_change", undo_change, methods=["POST"])
     add("/errors/try", "try_answer", try_answer, methods=["GET", "POST"])
     draft_views.register(blueprint)
+    exchange_views.register(blueprint)
+    health_views.register(blueprint)
+    printing.register(blueprint)
     blueprint.record(_count_drafts_in_menus)
 
 
