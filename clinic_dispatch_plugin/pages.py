@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from flask import Blueprint
 from flask.blueprints import BlueprintSetupState
 
@@ -10,7 +12,7 @@ from clinic_dispatch_plugin.error_reference import views as error_reference_view
 from clinic_dispatch_plugin.host.adapter import HostAdapter
 from clinic_dispatch_plugin.mailings import views as mailing_views
 from clinic_dispatch_plugin.messages import views as message_views
-from clinic_dispatch_plugin.messages.failures_store import failures_by_answer
+from clinic_dispatch_plugin.messages.failures import failures_by_answer
 from clinic_dispatch_plugin.messages.lists_store import count_by_answer
 from clinic_dispatch_plugin.registry import EXTENSION, Dispatch
 from clinic_dispatch_plugin.reports import views as report_views
@@ -33,13 +35,13 @@ def make_blueprint() -> Blueprint:
 
 
 def _lend_counters(state: BlueprintSetupState) -> None:
-    """Let pages say whether a worker is there, and the reference how often each entry occurred.
+    """Let pages say whether a worker is there, and the reference what failed and how often each entry occurred.
 
     The latter not where the host hides single patients: a count would tell of messages the reader may not see.
     """
     dispatch: Dispatch = state.app.extensions[EXTENSION]
     dispatch.cache["heard_of_message"] = of_message
+    dispatch.cache["failures_by_answer"] = partial(failures_by_answer, dispatch)
     dispatch.cache["workers_seen"] = lambda: worker_is_seen(dispatch)
     if type(dispatch.host).may_see is HostAdapter.may_see:
         dispatch.cache["count_by_answer"] = count_by_answer
-        dispatch.cache["failures_by_answer"] = failures_by_answer

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import click
 from flask.cli import AppGroup
 
@@ -15,7 +17,8 @@ from clinic_dispatch_plugin.cli.base import (
 )
 from clinic_dispatch_plugin.cli.reference import reference
 from clinic_dispatch_plugin.error_reference.health import health, health_json
-from clinic_dispatch_plugin.messages.failures_store import failures_by_answer
+from clinic_dispatch_plugin.messages.access import CommandLine
+from clinic_dispatch_plugin.messages.failures import failures_by_answer
 
 
 def register(group: AppGroup) -> None:
@@ -30,7 +33,8 @@ def register(group: AppGroup) -> None:
 def show_health(as_json: bool, lang: str | None) -> None:
     """Say how many failures of the last month had an explanation and an action, and what to describe next."""
     dispatch = ready()
-    found = health_json(health(dispatch, failures_by_answer), lang or dispatch.settings.locale)
+    counter = partial(failures_by_answer, dispatch, CommandLine())
+    found = health_json(health(dispatch, counter), lang or dispatch.settings.locale)
     if as_json:
         print_json(found)
         return

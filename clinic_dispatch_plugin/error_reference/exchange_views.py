@@ -183,7 +183,11 @@ def shown_value(field: str, value: Any) -> str:
 
 
 def _reason(each: Refused) -> str:
-    return _(each.why.message, **each.why.fields)
+    fields = dict(each.why.fields)
+    column = sheet_columns.BY_NAME.get(each.why.field)
+    if "choices" in fields and column is not None:
+        fields["choices"] = sheet_columns.choices_in_words(column.name, language())
+    return _(each.why.message, **fields)
 
 
 @requires(Action.EDIT_REFERENCE)

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Any
-
-from sqlalchemy import Connection
 
 from clinic_dispatch_plugin.channels.reference import LANGUAGES
 from clinic_dispatch_plugin.database.connection import now
@@ -19,8 +17,9 @@ from clinic_dispatch_plugin.error_reference.rules import KnownEntry
 from clinic_dispatch_plugin.error_reference.service import reference
 from clinic_dispatch_plugin.registry import Dispatch
 
-#: ``(answer, stretch, failures)`` since the last of some times; brought by the concern that holds messages.
-FailuresByAnswer = Callable[[Connection, Sequence[datetime]], Iterable[tuple[int, int, int]]]
+#: ``(answer, stretch, failures)`` since the last of some times, the latest first; brought by the concern that holds
+#: messages.
+FailuresByAnswer = Callable[[Sequence[datetime]], Sequence[tuple[int, int, int]]]
 #: Of the failures this share has an explanation and an action where the reference is in good order.
 GOAL = 0.95
 DAYS = 30
@@ -52,8 +51,8 @@ class Week:
 class Health:
     """The figures."""
 
-    #: None where nobody may count: the host hides single patients.
-    failures: int | None
+    #: Of the last month.
+    failures: int
     #: Of these with an explanation and an action.
     served: int
     causes: Sequence[FrequentCause]
@@ -73,66 +72,58 @@ class Health:
         return self.share is None or self.share >= GOAL
 
 
-def health(dispatch: Dispatch, counter: FailuresByAnswer | None) -> Health:
-    """The state of the reference now.
-
-    :param counter: counts failures; None: nobody may.
-    """
+def health(dispatch: Dispatch, counter: FailuresByAnswer) -> Health:
+    """The state of the reference now."""
     with dispatch.database.begin() as connection:
         at = now(connection).astimezone(dispatch.settings.timezone)
-        known = reference(dispatch, connection)
-        seen = health_store.seen_entries(connection)
-        drafts = store.draft_count(connection)
-        counted = _counted(dispatch, connection, counter, at) if counter is not None else None
-    return Health(
-        failures=counted.failures if counted else None,
-        served=counted.served if counted else 0,
-        causes=counted.causes if counted else (),
-        weeks=counted.weeks if counted else (),
-        drafts=drafts,
-        entries=len(known.entries),
-        never_seen=sum(entry_id not in seen for entry_id in known.entries),
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Counted:
-    failures: int
-    served: int
-    causes: Sequence[FrequentCause]
-    weeks: Sequence[Week]
-
-
-def _counted(
-    dispatch: Dispatch, connection: Connection, counter: FailuresByAnswer, at: datetime
-) -> _Counted:
-    month = at - timedelta(days=DAYS)
-    mondays = mondays_before(at.date())
+    month, mondays = at - timedelta(days=DAYS), mondays_before(at.date())
     begins = {datetime.combine(day, time.min, at.tzinfo) for day in mondays}
     starts = sorted({month, *begins}, reverse=True)
-    rows = list(counter(connection, starts))
-    answers = explained(dispatch, connection, {answer_id for answer_id, _, _ in rows})
-    serves = {answer_id: is_served(answer) for answer_id, answer in answers.items()}
-    by_answer: Counter[int] = Counter()
-    weekly: dict[date, Counter[bool]] = {day: Counter() for day in mondays}
-    for answer_id, stretch, count in rows:
-        if answer_id not in answers:
-            continue
-        start = starts[stretch]
-        if start >= month:
-            by_answer[answer_id] += count
-        day = start.date() - timedelta(days=start.weekday())
-        if day in weekly:
-            weekly[day][serves[answer_id]] += count
-    return _Counted(
-        failures=by_answer.total(),
-        served=sum(count for answer_id, count in by_answer.items() if serves[answer_id]),
-        causes=_most_frequent(by_answer, answers, serves),
-        weeks=[
-            Week(monday=day, failures=each.total(), served=each[True])
-            for day, each in sorted(weekly.items())
-        ],
+    rows = counter(starts)  # it may ask the host: never inside a transaction
+    with dispatch.database.begin() as connection:
+        answers = explained(dispatch, connection, {answer_id for answer_id, _, _ in rows})
+        entries = reference(dispatch, connection).entries
+        seen = health_store.seen_entries(connection)
+        drafts = store.draft_count(connection)
+    known = [(answers[number], starts[place], n) for number, place, n in rows if number in answers]
+    failed = _Failed([(answer, n) for answer, start, n in known if start >= month])
+    return Health(
+        failures=failed.failures,
+        served=failed.served,
+        causes=failed.most_frequent(),
+        weeks=[_week(day, known) for day in sorted(mondays)],
+        drafts=drafts,
+        entries=len(entries),
+        never_seen=sum(entry_id not in seen for entry_id in entries),
     )
+
+
+class _Failed:
+    """What failed in a time: each answer, how often."""
+
+    def __init__(self, counted: Sequence[tuple[Explained, int]]) -> None:
+        self.failures = sum(n for _answer, n in counted)
+        self.served = sum(n for answer, n in counted if is_served(answer))
+        self._counted = counted
+
+    def most_frequent(self) -> list[FrequentCause]:
+        """Answers with the same cause are one; the most frequent of them speaks."""
+        counts: Counter[str] = Counter()
+        speaks: dict[str, Explained] = {}
+        for answer, n in sorted(self._counted, key=lambda each: (-each[1], each[0].id)):
+            counts[answer.token] += n
+            speaks.setdefault(answer.token, answer)
+        first = sorted(counts.items(), key=lambda each: (-each[1], each[0]))[:MOST_CAUSES]
+        return [
+            FrequentCause(answer=speaks[token], count=n, served=is_served(speaks[token]))
+            for token, n in first
+        ]
+
+
+def _week(monday: date, known: Sequence[tuple[Explained, datetime, int]]) -> Week:
+    after = monday + timedelta(weeks=1)
+    failed = _Failed([(answer, n) for answer, at, n in known if monday <= at.date() < after])
+    return Week(monday=monday, failures=failed.failures, served=failed.served)
 
 
 def mondays_before(today: date) -> list[date]:
@@ -155,24 +146,6 @@ def _acts(entry: KnownEntry) -> bool:
     """Somebody is told what helps, or the program itself does something."""
     told = any(entry.text("what_helps", language) for language in LANGUAGES)
     return told or entry.policy.block or entry.policy.action is not PolicyAction.FAIL
-
-
-def _most_frequent(
-    by_answer: Counter[int], answers: dict[int, Explained], serves: dict[int, bool]
-) -> list[FrequentCause]:
-    """Answers with the same cause are one."""
-    counts: Counter[str] = Counter()
-    speaks: dict[str, int] = {}
-    for answer_id, count in by_answer.most_common():
-        token = answers[answer_id].token
-        counts[token] += count
-        speaks.setdefault(token, answer_id)
-    return [
-        FrequentCause(answer=answers[speaks[token]], count=count, served=serves[speaks[token]])
-        for token, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))[
-            :MOST_CAUSES
-        ]
-    ]
 
 
 def health_json(found: Health, language: str) -> dict[str, Any]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import Any
 
 from flask import Blueprint, Response
 
@@ -12,14 +15,13 @@ from clinic_dispatch_plugin.error_reference.form_pages import FOLDER
 from clinic_dispatch_plugin.error_reference.health import (
     DAYS,
     GOAL,
-    FailuresByAnswer,
     Health,
     Week,
     health,
 )
-from clinic_dispatch_plugin.host.types import Action
+from clinic_dispatch_plugin.host.types import Action, Actor
 from clinic_dispatch_plugin.registry import current_dispatch
-from clinic_dispatch_plugin.web.auth import requires
+from clinic_dispatch_plugin.web.auth import acting, requires
 from clinic_dispatch_plugin.web.i18n import format_number
 from clinic_dispatch_plugin.web.layout import render_page
 
@@ -53,8 +55,8 @@ def register(blueprint: Blueprint) -> None:
 def show_health() -> Response:
     """The figures, the same as the command's."""
     dispatch = current_dispatch()
-    counter: FailuresByAnswer | None = dispatch.cache.get("failures_by_answer")
-    found = health(dispatch, counter)
+    counter: Callable[[Actor, Sequence[datetime]], Any] = dispatch.cache["failures_by_answer"]
+    found = health(dispatch, partial(counter, acting()))
     return render_page(
         f"{FOLDER}/health.html",
         active="reference",
@@ -67,7 +69,6 @@ def show_health() -> Response:
         width=len(found.weeks) * (WIDE + GAP),
         wide=WIDE,
         goal_x=f"{GOAL * 100:g}%",
-        percent=percent,
         wording=wording,
     )
 

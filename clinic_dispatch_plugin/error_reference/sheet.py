@@ -116,6 +116,12 @@ def _header(cells: Sequence[str]) -> list[str]:
     return names
 
 
+def _cell(name: str, text: str) -> str:
+    """A cell as it was before it was written; blanks at the ends matter in patterns alone."""
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return columns.unguarded(text if name in ("pattern", "unless") else text.strip())
+
+
 @dataclass(slots=True)
 class _File:
     """What is known while a file is read: the reference here, and the rows before, by their names."""
@@ -133,11 +139,7 @@ class _File:
 def _read_row(
     line: int, names: Sequence[str], cells: Sequence[str], file: _File
 ) -> Wanted | Refused:
-    said = {
-        name: columns.unguarded(each.replace("\r\n", "\n").replace("\r", "\n").strip())
-        for name, each in zip(names, cells, strict=False)
-        if name
-    }
+    said = {name: _cell(name, each) for name, each in zip(names, cells, strict=False) if name}
     label = said.get("code", "")[:100] or said.get("system", "")[:100]
     try:
         if len(cells) > len(names) and any(each.strip() for each in cells[len(names) :]):

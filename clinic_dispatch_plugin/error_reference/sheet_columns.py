@@ -37,7 +37,12 @@ _UNITS: Mapping[float, str] = {
     3_600: N_("hours"),
     0.01: N_("per cent"),
 }
-_FACTOR = N_("Each wait longer by this factor")
+#: Where the words beside a field say too little above a column.
+_HEADINGS: Mapping[str, str] = {
+    "policy.factor": N_("Each wait longer by this factor"),
+    "policy.block_days": N_("End of the block after (days)"),
+    "policy.pause_least": N_("Put the mailing list on hold only from (messages)"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +54,10 @@ class Column:
 
     def heading(self, language: str) -> str:
         """What stands above it."""
-        if self.name in _KEY_HEADINGS:
-            return translate(_KEY_HEADINGS[self.name], language)
+        own = _KEY_HEADINGS.get(self.name) or _HEADINGS.get(self.name)
+        if own is not None:
+            return translate(own, language)
         head, _dot, tail = self.name.partition(".")
-        if self.name == "policy.factor":
-            return translate(_FACTOR, language)
         known = self.name if self.name in wording.FIELDS else head
         label = translate(wording.FIELDS.get(known, self.name), language)
         if head in TEXT_FIELDS:
@@ -111,6 +115,11 @@ def headings() -> Mapping[str, Column]:
     for column in COLUMNS:
         found.update({column.heading(language).casefold(): column for language in LANGUAGES})
     return found
+
+
+def choices_in_words(name: str, language: str) -> str:
+    """Everything that may stand in a column of choices."""
+    return ", ".join(translate(text, language) for text in _choices(name).values())
 
 
 def choice(name: str, value: str, language: str) -> str:
