@@ -51,11 +51,11 @@ def changes_of(connection: Connection, action: str) -> Sequence[RowMapping]:
     return connection.execute(query.order_by(EntryChange.id)).mappings().all()
 
 
-def taken_back(connection: Connection, action: str) -> int:
-    """How many changes of an import were taken back since."""
+def taken_back(connection: Connection, action: str) -> frozenset[int]:
+    """The changes of an import that were taken back since."""
     ids = select(EntryChange.id).where(EntryChange.action == action)
-    query = select(func.count(func.distinct(EntryChange.undoes))).where(EntryChange.undoes.in_(ids))
-    return int(connection.execute(query).scalar_one())
+    found = connection.scalars(select(EntryChange.undoes).where(EntryChange.undoes.in_(ids)))
+    return frozenset(each for each in found if each is not None)
 
 
 def entries_by_id(connection: Connection, ids: Iterable[int]) -> dict[int, RowMapping]:

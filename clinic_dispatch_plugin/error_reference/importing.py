@@ -226,7 +226,7 @@ def last_imports(dispatch: Dispatch) -> list[Imported]:
                 at=row["at"],
                 by=row["by"],
                 entries=row["entries"],
-                taken_back=exchange_store.taken_back(connection, row["action"]),
+                taken_back=len(exchange_store.taken_back(connection, row["action"])),
             )
             for row in exchange_store.last_imports(connection, ACTION, SHOWN)
         ]
@@ -244,12 +244,16 @@ def take_back(dispatch: Dispatch, number: str, *, by: str) -> TakenBack:
         if not changes:
             raise LookupError(number)
         rows = exchange_store.entries_by_id(connection, [each["entry_id"] for each in changes])
+        already = exchange_store.taken_back(connection, f"{ACTION}{number}")
         undone, left = [], 0
         for change in changes:
             row = rows[change["entry_id"]]
-            if kept_of(row) == change["after"]:
+            now, before = kept_of(row), _before(change)
+            if now == before and change["id"] in already:
+                continue
+            if now == change["after"]:
                 undone.append(_restore(connection, change, row, by))
-            elif kept_of(row) != _before(change):
+            elif now != before:
                 left += 1
         exchange_store.add_changes(connection, undone)
         if undone:
