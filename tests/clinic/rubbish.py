@@ -98,9 +98,6 @@ FORMS: Mapping[str, Mapping[str, str]] = {
     "/errors/{entry}/restore": {},
     "/errors/drafts/{answer}": {"short.de": "a", "code": "5.9.9"},
     "/errors/drafts/{answer}/settle": {},
-    "/errors/files": {},
-    "/errors/files/import": {"file": "0" * 32, "plan": "0" * 64},
-    "/errors/files/undo": {"import": "1"},
     "/unsubscribe/{token}": {"List-Unsubscribe": "One-Click"},
 }
 #: Pages that show a form of another address.
