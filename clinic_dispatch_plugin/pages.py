@@ -16,6 +16,7 @@ from clinic_dispatch_plugin.host.adapter import HostAdapter
 from clinic_dispatch_plugin.mailings import views as mailing_views
 from clinic_dispatch_plugin.messages import views as message_views
 from clinic_dispatch_plugin.messages.answers_store import mailings_of_answer
+from clinic_dispatch_plugin.messages.failures import failures_by_answer
 from clinic_dispatch_plugin.messages.lists_store import count_by_answer
 from clinic_dispatch_plugin.registry import EXTENSION, Dispatch
 from clinic_dispatch_plugin.reports import views as report_views
@@ -38,7 +39,7 @@ def make_blueprint() -> Blueprint:
 
 
 def _lend_counters(state: BlueprintSetupState) -> None:
-    """Let pages say whether a worker is there, and the reference how often each entry occurred.
+    """Let pages say whether a worker is there, and the reference what failed and how often each entry occurred.
 
     The latter not where the host hides single patients: a count would tell of messages the reader may not see.
     """
@@ -48,6 +49,7 @@ def _lend_counters(state: BlueprintSetupState) -> None:
     dispatch.cache["read_returned_mail"] = lambda raw: [
         Reported(*each) for each in recipients_in(raw)
     ]
+    dispatch.cache["failures_by_answer"] = partial(failures_by_answer, dispatch)
     dispatch.cache["workers_seen"] = lambda: worker_is_seen(dispatch)
     open_to_all = type(dispatch.host).may_see is HostAdapter.may_see
     dispatch.cache["mailings_of_answer"] = partial(mailings_of_answer, counted=open_to_all)

@@ -9,6 +9,7 @@ from clinic_dispatch_plugin.cli import (
     describing,
     doctor,
     exchange,
+    health,
     listing,
     mailings,
     reference,
@@ -25,6 +26,7 @@ worker.register(dispatch)
 reference.register(dispatch)
 describing.register(dispatch)
 exchange.register(dispatch)
+health.register(dispatch)
 doctor.register(dispatch)
 bounces.register(dispatch)
 blocks.register(dispatch)

@@ -13,9 +13,12 @@ from clinic_dispatch_plugin.error_reference import (
     again,
     draft_views,
     editing,
+    exchange_views,
     following,
     following_views,
+    health_views,
     overtaking,
+    printing,
     reading,
     regroup_views,
     trying,
@@ -64,6 +67,9 @@ def register(blueprint: Blueprint) -> None:
     draft_views.register(blueprint)
     regroup_views.register(blueprint)
     update_views.register(blueprint)
+    exchange_views.register(blueprint)
+    health_views.register(blueprint)
+    printing.register(blueprint)
     blueprint.record(_count_drafts_in_menus)
 
 

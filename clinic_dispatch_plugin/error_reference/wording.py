@@ -300,8 +300,8 @@ def moment(value: datetime | None) -> str:
 
 
 def deed(action: str) -> str:
-    """What somebody did to an entry."""
-    return _(DEEDS.get(action, action))
+    """What somebody did to an entry; of an import the number follows a colon."""
+    return _(DEEDS.get(action.partition(":")[0], action))
 
 
 def why(found: Likely) -> str:
