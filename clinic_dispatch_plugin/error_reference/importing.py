@@ -11,6 +11,7 @@ from sqlalchemy import Connection, RowMapping
 
 from clinic_dispatch_plugin.database.base import db_now
 from clinic_dispatch_plugin.error_reference import carried_lines, exchange_store, sheet, store
+from clinic_dispatch_plugin.error_reference.again import explain_again
 from clinic_dispatch_plugin.error_reference.bytes_read import lines, look_at
 from clinic_dispatch_plugin.error_reference.carrying import (
     Deed,
@@ -21,7 +22,7 @@ from clinic_dispatch_plugin.error_reference.carrying import (
     Wanted,
     plan,
 )
-from clinic_dispatch_plugin.error_reference.editing import explain_again, kept_of
+from clinic_dispatch_plugin.error_reference.editing import kept_of
 from clinic_dispatch_plugin.registry import Dispatch
 
 #: What changes of an import are called in histories; the import's number, in letters and digits, follows.
