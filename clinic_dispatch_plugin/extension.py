@@ -15,6 +15,7 @@ from clinic_dispatch_plugin.config import load_settings
 from clinic_dispatch_plugin.database.base import TABLE_PREFIX
 from clinic_dispatch_plugin.database.connection import Database, HostDatabase
 from clinic_dispatch_plugin.engine.quarantine import awaited_until, forget_runs
+from clinic_dispatch_plugin.error_reference import again
 from clinic_dispatch_plugin.error_reference.shipped import CorePacks
 from clinic_dispatch_plugin.host.adapter import HostAdapter
 from clinic_dispatch_plugin.mailings.sending import send
@@ -75,6 +76,7 @@ class ClinicDispatch:
             partial(remove_old_uploads, dispatch),
             partial(forget_runs, dispatch),
         ]
+        dispatch.rounds.append((again.EVERY_SECONDS, partial(again.go_on_a_while, dispatch)))
         dispatch.rounds.append((BOUNCES_SECONDS, partial(fetch_quietly, dispatch)))
         dispatch.rounds.append((BOUNCES_SECONDS, partial(look_again, dispatch)))
         app.extensions[EXTENSION] = dispatch

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from clinic_dispatch_plugin.cli import (
+    blocks,
     bounces,
     database,
     describing,
     doctor,
     exchange,
+    health,
     listing,
     mailings,
     reference,
@@ -24,7 +26,9 @@ worker.register(dispatch)
 reference.register(dispatch)
 describing.register(dispatch)
 exchange.register(dispatch)
+health.register(dispatch)
 doctor.register(dispatch)
 bounces.register(dispatch)
+blocks.register(dispatch)
 
 __all__ = ["dispatch"]

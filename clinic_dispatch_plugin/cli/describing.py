@@ -22,7 +22,7 @@ from clinic_dispatch_plugin.cli.base import (
 from clinic_dispatch_plugin.cli.reference import entries, entry_json, find_entry, reference
 from clinic_dispatch_plugin.error_reference import editing
 from clinic_dispatch_plugin.error_reference.checking import ReferenceProblem
-from clinic_dispatch_plugin.error_reference.policy import Policy, PolicyAction
+from clinic_dispatch_plugin.error_reference.policy import SWITCHES, Policy, PolicyAction
 from clinic_dispatch_plugin.error_reference.rules import KnownEntry
 from clinic_dispatch_plugin.error_reference.wording import CATEGORIES, PERMANENCES
 from clinic_dispatch_plugin.registry import Dispatch
@@ -165,9 +165,9 @@ def _policies(given: tuple[str, ...]) -> dict[str, Any]:
             fail(f"--policy {item!r}: write NAME=VALUE with one of: {', '.join(names)}.")
         if name == "action" and value not in list(PolicyAction):
             fail(f"--policy {item!r}: the action is one of: {', '.join(PolicyAction)}.")
-        if name == "block" and value not in _SWITCH:
+        if name in SWITCHES and value not in _SWITCH:
             fail(f"--policy {item!r}: write yes or no.")
-        content[f"policy.{name}"] = _SWITCH[value] if name == "block" else value
+        content[f"policy.{name}"] = _SWITCH[value] if name in SWITCHES else value
     return content
 
 

@@ -1,40 +1,40 @@
-"""``flask dispatch reference export|import``: the clinic's own words, carried to another installation."""
+"""``flask dispatch reference update|export|import|undo-import``: the reference as a file, and back."""
 
 from __future__ import annotations
 
-import json
+import io
 import sys
-from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import BinaryIO
 
 import click
 from flask.cli import AppGroup
 
-from clinic_dispatch_plugin.channels.reference import LANGUAGES
-from clinic_dispatch_plugin.cli.base import SYSTEM, fail, guarded, ready
-from clinic_dispatch_plugin.cli.reference import entries, reference, stored_entries
-from clinic_dispatch_plugin.error_reference import editing, service
-from clinic_dispatch_plugin.error_reference.checking import ReferenceProblem, checked_content
+from clinic_dispatch_plugin.cli.base import (
+    SYSTEM,
+    fail,
+    guarded,
+    json_option,
+    language_option,
+    print_json,
+    ready,
+    typed,
+)
+from clinic_dispatch_plugin.cli.reference import reference
+from clinic_dispatch_plugin.error_reference import importing
+from clinic_dispatch_plugin.error_reference.bytes_read import MOST_BYTES, FileFault, too_large
+from clinic_dispatch_plugin.error_reference.carrying import Deed, Plan, Verb
 from clinic_dispatch_plugin.error_reference.packs import install_packs
-from clinic_dispatch_plugin.error_reference.policy import Policy
-from clinic_dispatch_plugin.error_reference.rules import TEXT_FIELDS, KnownEntry, compile_pattern
-from clinic_dispatch_plugin.registry import Dispatch
 
-_FORMAT = "clinic-dispatch-reference-1"
-_NOT_OURS = "this is no file that `reference export` wrote."
-_FIELDS = {
-    *(f"{name}.{language}" for name in TEXT_FIELDS for language in LANGUAGES),
-    *(f"policy.{name}" for name in Policy.__dataclass_fields__),
-    *("category", "group", "permanence", "who"),
-}
+#: Fields of one entry that are shown.
+_SHOWN = 3
 
 
 def register(group: AppGroup) -> None:
     """Add the commands to those of ``reference``."""
-    reference.add_command(update)
-    reference.add_command(export)
-    reference.add_command(import_entries)
+    for command in (update, export, import_entries, undo_import):
+        reference.add_command(command)
 
 
 @click.command("update")
@@ -50,131 +50,127 @@ def update() -> None:
 
 @click.command("export")
 @click.argument("file", type=click.Path(path_type=Path), default="-")
-@click.option(
-    "--all", "everything", is_flag=True, help="Shipped entries too, not only the clinic's."
-)
+@click.option("--csv", "as_csv", is_flag=True, help="For a spreadsheet; by itself for NAME.csv.")
+@click.option("--all/--own", "everything", default=True, help="Or only what the clinic wrote.")
+@language_option
 @guarded
-def export(file: Path, everything: bool) -> None:
-    """Write the clinic's entries and changes as JSON, to standard output by default."""
+def export(file: Path, as_csv: bool, everything: bool, lang: str | None) -> None:
+    """Write the whole reference as JSON Lines or CSV, to standard output by default."""
     dispatch = ready()
-    shared = {entry.id: _words_of(entry) for entry in entries(dispatch) if entry.same_as}
-    rows = [
-        {
-            "origin": row["origin"],
-            "system": row["system"],
-            "code": row["code"],
-            "pattern": row["pattern"],
-            "unless": row["unless"],
-            "own": shared.get(row["id"], row["own"]),
-            **({"shipped": row["shipped"]} if everything else {}),
-        }
-        for row in stored_entries(dispatch)
-        if row["own"] or row["id"] in shared or everything
-    ]
-    text = json.dumps({"format": _FORMAT, "entries": rows}, ensure_ascii=False, indent=1)
+    kind = "csv" if as_csv or file.suffix.lower() == ".csv" else "jsonl"
+    pieces = importing.exported(
+        dispatch, kind, language=lang or dispatch.settings.locale, own_only=not everything
+    )
+    content = "".join(pieces).encode()
     if str(file) == "-":
-        click.echo(text)
+        click.echo(content, nl=False)
         return
     try:
-        file.write_text(text + "\n", encoding="utf-8")
+        file.write_bytes(content)
     except OSError as error:
         fail(f"{file}: {(error.strerror or 'it cannot be written').lower()}.")
-    click.echo(f"{len(rows)} entries written to {file}", err=True)
-
-
-def _words_of(entry: KnownEntry) -> dict[str, Any]:
-    """What an entry that is "the same as" another says: where it is read, the other may say something else."""
-    return {name: value for name, value in entry.content.items() if name in _FIELDS}
+    click.echo(f"the reference is written to {file}", err=True)
 
 
 @click.command("import")
 @click.argument("file", type=click.Path(path_type=Path))
+@click.option("--dry-run", is_flag=True, help="Only say what the file would do.")
+@click.option("--skip-refused", is_flag=True, help="Import the others where a row is refused.")
+@json_option
 @guarded
-def import_entries(file: Path) -> None:
-    """Read what `export` wrote (- is standard input): entries that are there are changed, others added."""
+def import_entries(file: Path, dry_run: bool, skip_refused: bool, as_json: bool) -> None:
+    """Read what `export` wrote (- is standard input): entries are added or changed, never removed."""
     dispatch = ready()
-    rows = _checked(file, _read(file))
-    done = sum(_import_one(dispatch, row) for row in rows)
-    click.echo(f"{done} entries read")
+    with ExitStack() as stack:
+        stream = _opened(file, stack)
+        try:
+            plan = importing.planned(dispatch, stream)
+            _say(plan, as_json)
+            if dry_run:
+                return
+            if plan.refused and not skip_refused:
+                fail("Nothing was imported; --skip-refused imports the other rows.")
+            importing.apply(dispatch, stream, by=SYSTEM.name, shown=plan.digest)
+        except FileFault as fault:
+            fail(f"{file}: {fault} Nothing was imported.")
+        except importing.Overtaken:
+            fail("The reference changed at this very moment, so nothing was imported: try again.")
+    if plan.deeds:
+        newest = importing.last_imports(dispatch)[0]
+        click.echo(
+            f"take it back with: {typed(f'reference undo-import {newest.number}')}", err=True
+        )
 
 
-def _read(file: Path) -> Any:
+def _opened(file: Path, stack: ExitStack) -> BinaryIO:
+    if str(file) == "-":
+        content = sys.stdin.buffer.read(MOST_BYTES + 1)
+        if len(content) > MOST_BYTES:
+            fail(f"-: {too_large()}")
+        return io.BytesIO(content)
     try:
-        raw = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
+        return stack.enter_context(file.open("rb"))
     except OSError as error:
         fail(f"{file}: {(error.strerror or 'it cannot be read').lower()}.")
+
+
+def _say(plan: Plan, as_json: bool) -> None:
+    if as_json:
+        print_json({**plan.counts, "rows": [_row(deed) for deed in plan.deeds], **_refused(plan)})
+        return
+    for deed in plan.deeds:
+        fields = [each.field for each in deed.changes]
+        more = f" and {len(fields) - _SHOWN} more" if len(fields) > _SHOWN else ""
+        said = f" ({', '.join(fields[:_SHOWN])}{more})" if deed.verb is Verb.CHANGED else ""
+        click.echo(f"{deed.verb.value}: {deed.wanted.key.label}{said}")
+    for each in plan.refused:
+        click.echo(f"line {each.line}: {each.label}: {each.why.field}: {each.why}", err=True)
+    click.echo(", ".join(f"{count} {name}" for name, count in plan.counts.items()))
+
+
+def _row(deed: Deed) -> dict[str, object]:
+    changes = [{"field": c.field, "now": c.now, "then": c.then} for c in deed.changes]
+    key = deed.wanted.key
+    return {
+        "line": deed.wanted.line,
+        "verb": deed.verb.value,
+        "system": key.system,
+        "code": key.code,
+        "pattern": key.pattern,
+        "changes": changes,
+    }
+
+
+def _refused(plan: Plan) -> dict[str, object]:
+    return {
+        "refusals": [
+            {
+                "line": each.line,
+                "entry": each.label,
+                "cell": each.why.field,
+                "reason": str(each.why),
+            }
+            for each in plan.refused
+        ]
+    }
+
+
+@click.command("undo-import")
+@click.argument("number", required=False)
+@guarded
+def undo_import(number: str | None) -> None:
+    """Take a whole import back; without its number, list the latest ones."""
+    dispatch = ready()
+    if number is None:
+        for each in importing.last_imports(dispatch):
+            back = f", {each.taken_back} taken back" if each.taken_back else ""
+            at = each.at.isoformat(timespec="seconds")
+            click.echo(f"{each.number}  {at}  {each.by}  {each.entries} entries{back}")
+        return
     try:
-        return json.loads(raw)
-    except (ValueError, RecursionError):
-        fail(f"{file}: {_NOT_OURS}")
-
-
-def _checked(file: Path, said: Any) -> list[Mapping[str, Any]]:
-    """The entries with something of the clinic's in them; nothing is written when one of them is wrong."""
-    rows = said.get("entries") if isinstance(said, dict) and said.get("format") == _FORMAT else None
-    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        fail(f"{file}: {_NOT_OURS}")
-    for number, row in enumerate(rows, start=1):
-        try:
-            _check(row)
-        except ReferenceProblem as error:
-            name = f"{row.get('system')} {row.get('code')}"
-            fail(f"{file}: entry {number} ({name}): {error.field}: {error} Nothing was read.")
-    return [row for row in rows if row.get("own")]
-
-
-def _check(row: Mapping[str, Any]) -> None:
-    for name, longest in (("system", 32), ("code", 64)):
-        value = row.get(name)
-        if not isinstance(value, str) or not 1 <= len(value.strip()) <= longest:
-            raise ReferenceProblem(
-                name, "This must be a text of 1 to {longest} characters.", longest=longest
-            )
-    for name in ("pattern", "unless"):
-        value = row.get(name) or ""
-        if not isinstance(value, str):
-            raise ReferenceProblem(name, "This must be a text.")
-        try:
-            compile_pattern(value)
-        except ValueError as error:
-            raise ReferenceProblem(name, "This pattern cannot be used: {why}", why=error) from None
-    own = row.get("own") or {}
-    if not isinstance(own, dict):
-        raise ReferenceProblem("own", "This must be an object of fields.")
-    for field, value in own.items():
-        if field not in _FIELDS:
-            raise ReferenceProblem(field, "There is no such field.")
-        if not field.startswith("policy.") and not isinstance(value, str):
-            raise ReferenceProblem(field, "This must be a text.")
-    if own:
-        checked_content(own, complete=row.get("origin") != "shipped")
-
-
-def _import_one(dispatch: Dispatch, row: Mapping[str, Any]) -> int:
-    wanted = (
-        row.get("origin"),
-        row["system"],
-        row["code"],
-        row.get("pattern") or "",
-        row.get("unless") or "",
-    )
-    with dispatch.database.begin() as connection:
-        found = service.reference(dispatch, connection).entries.values()
-    for entry in found:
-        if (entry.origin, entry.system, entry.code, entry.pattern, entry.unless) == wanted:
-            editing.change_entry(dispatch, entry.id, content=row["own"], by=SYSTEM.name)
-            return 1
-    try:
-        editing.add_entry(
-            dispatch,
-            system=row["system"],
-            code=row["code"],
-            pattern=wanted[3],
-            unless=wanted[4],
-            content=row["own"],
-            by=SYSTEM.name,
-        )
-    except ReferenceProblem as error:  # a change to an entry that this version does not ship
-        click.echo(f"left out: {row['system']} {row['code']}: {error}", err=True)
-        return 0
-    return 1
+        done = importing.take_back(dispatch, number, by=SYSTEM.name)
+    except LookupError:
+        fail(f"There was no import {number}; see: {typed('reference undo-import')}")
+    click.echo(f"{done.entries} entries taken back")
+    if done.left:
+        click.echo(f"{done.left} were changed since and stay as they are", err=True)

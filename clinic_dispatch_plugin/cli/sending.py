@@ -59,6 +59,11 @@ def _moment(_: click.Context, __: click.Parameter, value: str | None) -> datetim
 
 @click.command("send")
 @click.option("--channel", default="email", show_default=True, help="Channel to send through.")
+@click.option(
+    "--channels",
+    metavar="FIRST,THEN,…",
+    help="Instead of --channel, several in order: who cannot be reached by one gets it by the next.",
+)
 @click.option("--to", "to", type=click.Path(path_type=Path), help="CSV of recipients.")
 @click.option("--audience", help="Audience of the host, instead of --to.")
 @click.option(
@@ -69,6 +74,13 @@ def _moment(_: click.Context, __: click.Parameter, value: str | None) -> datetim
     "--text", "text", required=True, type=click.Path(path_type=Path), help="File with the text."
 )
 @click.option("--html", "html", type=click.Path(path_type=Path), help="File with the HTML text.")
+@click.option(
+    "--text-for",
+    "texts",
+    multiple=True,
+    metavar="CHANNEL=FILE",
+    help="Text of its own for a channel after the first.",
+)
 @click.option("--name", default="", help="Name of the mailing; the subject by default.")
 @click.option(
     "--purpose",
@@ -91,12 +103,14 @@ def _moment(_: click.Context, __: click.Parameter, value: str | None) -> datetim
 @guarded
 def send(
     channel: str,
+    channels: str | None,
     to: Path | None,
     audience: str | None,
     filters: tuple[str, ...],
     subject: str,
     text: Path,
     html: Path | None,
+    texts: tuple[str, ...],
     name: str,
     purpose: str,
     not_after: datetime | None,
@@ -110,7 +124,7 @@ def send(
     placeholder {{ column }}. Rows that cannot be used are named with line, cell and what to do; the others are sent.
     """
     dispatch = ready()
-    _check_channel(dispatch, channel)
+    channel, further = _order(dispatch, channel, channels, texts)
     content = MailingContent(
         subject=subject, text=_read("--text", text), html=_read("--html", html) if html else ""
     )
@@ -126,6 +140,7 @@ def send(
             not_after=not_after,
             actor=SYSTEM,
             idempotency_key=idempotency_key,
+            further=further,
         )
     except RecipientFileError as error:
         fail(
@@ -146,6 +161,23 @@ def send(
         )
     _wait(dispatch, started.mailing_id, wait or 0.0)
     _report(dispatch, started, as_json=as_json)
+
+
+def _order(
+    dispatch: Dispatch, channel: str, channels: str | None, texts: tuple[str, ...]
+) -> tuple[str, dict[str, MailingContent]]:
+    """The first channel, and those after it with the words of their own."""
+    order = [key.strip() for key in channels.split(",")] if channels is not None else [channel]
+    for key in order:
+        _check_channel(dispatch, key)
+    further = {key: MailingContent() for key in order[1:]}
+    for item in texts:
+        key, sign, file = item.partition("=")
+        if not sign or key not in further:
+            known = ", ".join(further) or "none: name several with --channels"
+            fail(f"--text-for {item!r}: write CHANNEL=FILE; channels after the first are: {known}.")
+        further[key] = MailingContent(text=_read("--text-for", Path(file)))
+    return order[0], further
 
 
 def _check_channel(dispatch: Dispatch, channel: str) -> None:

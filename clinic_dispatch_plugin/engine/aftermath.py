@@ -21,9 +21,11 @@ from clinic_dispatch_plugin.engine.journal import (
     JournalContent,
     dead_journals,
 )
+from clinic_dispatch_plugin.engine.onward import stuck
 from clinic_dispatch_plugin.engine.recorder import Result, record
 from clinic_dispatch_plugin.engine.rules import Facts
 from clinic_dispatch_plugin.messages import store as messages
+from clinic_dispatch_plugin.messages.routes import order_of
 from clinic_dispatch_plugin.messages.rules import Mover
 from clinic_dispatch_plugin.queue.context import places
 from clinic_dispatch_plugin.registry import Dispatch
@@ -104,6 +106,12 @@ def settle(
             channel=row["channel"],
             address=row["address"],
             name=row["name"],
+            stuck=stuck(
+                {"id": row["message_id"], "route": row["route"]},
+                order=order_of(row["first"], row["fallbacks"]),
+                purpose=row["purpose"],
+                channel=row["channel"],
+            ),
         )
         for row in messages.open_attempts_of_run(connection, run_id)
         if _decidable(row, content)

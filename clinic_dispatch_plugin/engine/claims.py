@@ -133,9 +133,11 @@ class Claims:
         )
 
     def _others_turn(self, connection: Connection) -> bool:
+        """Another mailing's, or the same one's on another of its channels."""
         work = messages.due_work(connection)
-        mine = [priority for mailing, _, priority in work if mailing == self._mailing_id]
-        others = [priority for mailing, _, priority in work if mailing != self._mailing_id]
+        here = self._mailing_id, self._account_id
+        mine = [priority for *where, priority in work if tuple(where) == here]
+        others = [priority for *where, priority in work if tuple(where) != here]
         if not mine or not others:
             return False
         return max(others) > mine[0] or (self._claims % TURN == 0 and max(others) == mine[0])

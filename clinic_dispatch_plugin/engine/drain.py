@@ -18,5 +18,6 @@ def requested() -> bool:
 
 
 def reset() -> None:
-    """A new worker begins in this process."""
-    _flag[0] = 0
+    """A new worker begins in this process: a flag of its own, whoever else was forked from where it was."""
+    global _flag
+    _flag = mmap.mmap(-1, 1)

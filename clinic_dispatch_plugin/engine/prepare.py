@@ -16,10 +16,12 @@ from clinic_dispatch_plugin.channels.text import EmptyPlaceholder, Template, par
 from clinic_dispatch_plugin.channels.types import Answer, Content, OutgoingMessage, Purpose
 from clinic_dispatch_plugin.engine.addresses import moved
 from clinic_dispatch_plugin.engine.asking import ask_host
+from clinic_dispatch_plugin.engine.onward import NOT_AGREED, Stuck, ways_on
 from clinic_dispatch_plugin.engine.rules import EXPIRED
-from clinic_dispatch_plugin.host.types import Recipient, consent_allows
+from clinic_dispatch_plugin.host.types import Recipient, consent_allows, consent_said
 from clinic_dispatch_plugin.messages import contents, lists_store
 from clinic_dispatch_plugin.messages import store as messages
+from clinic_dispatch_plugin.messages.routes import PASSABLE, Onward, Route, after, order_of
 from clinic_dispatch_plugin.messages.rules import address_digest, new_key, unsubscribe_token
 from clinic_dispatch_plugin.queue.context import places
 from clinic_dispatch_plugin.registry import Dispatch
@@ -43,6 +45,8 @@ class Text:
     html: Template | None
     #: Its addresses are those of the patients' cards, not of a file.
     follows_cards: bool = False
+    #: All channels of the mailing, in order.
+    order: Sequence[str] = ()
 
     def render(self, data: Mapping[str, Any], locale: str) -> Content:
         """The finished text for one recipient.
@@ -67,6 +71,8 @@ class Prepared:
 
     outgoing: list[tuple[Row, OutgoingMessage]] = field(default_factory=list)
     skipped: list[tuple[Row, Answer]] = field(default_factory=list)
+    #: What goes on to another channel untried, each with the answer that says why.
+    onward: list[tuple[Row, Answer, Onward]] = field(default_factory=list)
     #: New addresses by message, as the patients' cards have them.
     moved: Mapping[int, str] = field(default_factory=dict)
 
@@ -78,16 +84,21 @@ class Prepared:
     def expired(self) -> Prepared:
         """The same once the mailing's last moment has passed: nothing goes out."""
         late = [(row, EXPIRED) for row, _ in self.outgoing]
+        late += [(row, EXPIRED) for row, _, _ in self.onward]
         return Prepared(skipped=[*self.skipped, *late], moved=self.moved)
 
 
-def load_text(connection: Connection, mailing_id: int) -> Text:
-    """The text of a mailing; its revision never changes, so it may be kept."""
-    row = messages.text_of(connection, mailing_id)
+def load_text(connection: Connection, mailing_id: int, channel: str) -> Text:
+    """The text of a mailing on one of its channels; its revision never changes, so it may be kept.
+
+    :raises LookupError: it says nothing on this channel.
+    """
+    row = messages.text_of(connection, mailing_id, channel)
     return Text(
         mailing_id=mailing_id,
         purpose=row["purpose"],
-        channel=row["channel"],
+        channel=channel,
+        order=order_of(row["channel"], row["fallbacks"]),
         not_after=row["not_after"],
         subject=parse(row["subject"]),
         body=parse(row["body"]),
@@ -113,9 +124,13 @@ def prepare(
     refs = sorted({row["ref"] for row in rows if row["ref"]})
     known = _known(dispatch, rows, text, ask_host(dispatch, refs, meanwhile=meanwhile))
     done = Prepared(moved=known.moved)
+    going_on = _going_on(dispatch, text, known)
     for row in known.rows:
+        if row["id"] in going_on:
+            done.onward.append((row, *going_on[row["id"]]))
+            continue
         made = _reason_not_to(dispatch, row, text, known) or _finished(dispatch, row, text)
-        if isinstance(made, Content) and row["id"] in known.moved:
+        if isinstance(made, Content) and (row["id"] in known.moved or _came_on(row, text)):
             made = _repeated(dispatch, row, made, done) or made
         if isinstance(made, Answer):
             done.skipped.append((row, made))
@@ -180,13 +195,55 @@ def _reason_not_to(dispatch: Dispatch, row: Row, text: Text, known: _Known) -> A
             return Answer(system="dispatch", code="unknown_ref")
         if not card.active:
             return Answer(system="dispatch", code="inactive")
-        said = card.consent.get(text.purpose)
+        said = consent_said(card.consent, text.purpose, text.channel)
     unknown_goes = dispatch.settings.unknown_consent
     code = known.faults.get(row["id"])
     if not code and not consent_allows(text.purpose, said, unknown_goes=unknown_goes):
         code = "not_agreed"
     code = code or known.blocked.get(address_digest(text.channel, row["address"]))
     return Answer(system="dispatch", code=code) if code else None
+
+
+def _going_on(dispatch: Dispatch, text: Text, known: _Known) -> dict[int, tuple[Answer, Onward]]:
+    """Messages this channel cannot carry and another one can, with what speaks against this one."""
+    if not after(text.order, text.channel):
+        return {}
+    reasons = {row["id"]: _reason_not_to(dispatch, row, text, known) for row in known.rows}
+    several = [
+        _stuck(row, text, known)
+        for row in known.rows
+        if (reason := reasons[row["id"]]) is not None and reason.code in PASSABLE
+    ]
+    if not several:
+        return {}
+    ways = dispatch.database.run(lambda connection: ways_on(dispatch, connection, several))
+    return {
+        message_id: (reason, way)
+        for message_id, way in ways.items()
+        if (reason := reasons[message_id]) is not None
+    }
+
+
+def _stuck(row: Row, text: Text, known: _Known) -> Stuck:
+    blocked = known.blocked.get(address_digest(text.channel, row["address"]))
+    card = known.cards.get(row["ref"]) if row["ref"] else None
+    planned = Route.read(row["route"]).addresses
+    addresses = card.addresses if card is not None and text.follows_cards else planned
+    return Stuck(
+        message_id=row["id"],
+        channel=text.channel,
+        order=text.order,
+        purpose=text.purpose,
+        addresses={key: value or "" for key, value in addresses.items()},
+        # Nobody to ask: what unknown consent means for this purpose holds.
+        consent=card.consent if card is not None else {},
+        unsubscribed=blocked == NOT_AGREED,
+    )
+
+
+def _came_on(row: Row, text: Text) -> bool:
+    """Whether a message came from another channel: whoever else has this address was not looked at then."""
+    return row["duplicate_key"] is None and bool(text.order) and text.channel != text.order[0]
 
 
 def _finished(dispatch: Dispatch, row: Row, text: Text) -> Content | Answer:

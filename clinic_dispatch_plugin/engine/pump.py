@@ -107,8 +107,8 @@ class _Turns:
     def __init__(self, run: RunState) -> None:
         self._run = run
         self._senders: dict[int, Sender] = {}
-        self._texts: dict[int, Text] = {}
-        self._served: list[int] = []
+        self._texts: dict[tuple[int, str], Text] = {}
+        self._served: list[tuple[int, int]] = []
         self._broken: set[int] = set()
 
     def serve(self) -> int:
@@ -126,7 +126,7 @@ class _Turns:
                     handled += self._probe(turn, stack)
                 else:
                     handled += self._send(turn, stack)
-                self._served.append(turn.mailing_id)
+                self._served.append((turn.mailing_id, turn.account_id))
                 decide_cancelled(run.dispatch)
                 mark_progress(run.dispatch, turn.mailing_id)
         return handled
@@ -176,11 +176,12 @@ class _Turns:
         return found
 
     def _text(self, turn: Turn) -> Text | None:
-        """The mailing's text, read once; None: it cannot be used, and the other mailings go on without it."""
-        if turn.mailing_id not in self._texts:
+        """The mailing's text for this channel, read once; None: it cannot be used, and the others go on."""
+        key = turn.mailing_id, turn.account.channel
+        if key not in self._texts:
             try:
                 with self._run.dispatch.database.begin() as connection:
-                    self._texts[turn.mailing_id] = load_text(connection, turn.mailing_id)
+                    self._texts[key] = load_text(connection, *key)
             except Exception as error:
                 if isinstance(error, SQLAlchemyError):
                     raise
@@ -190,7 +191,7 @@ class _Turns:
                 self._broken.add(turn.mailing_id)
                 self._pause(turn.mailing_id, type(error).__name__)
                 return None
-        return self._texts[turn.mailing_id]
+        return self._texts[key]
 
     def _pause(self, mailing_id: int, text: str) -> None:
         """A mailing whose text cannot be used stands still and says so, instead of being tried for ever."""

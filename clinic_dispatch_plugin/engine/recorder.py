@@ -10,9 +10,12 @@ from typing import Any
 from sqlalchemy import Connection
 
 from clinic_dispatch_plugin.channels.types import Accepted, Answer, Refused, SendResult, Uncertain
-from clinic_dispatch_plugin.engine.rules import Facts, Outcome, decide, spared, storable
+from clinic_dispatch_plugin.engine.onward import Stuck, ways_on
+from clinic_dispatch_plugin.engine.rules import Facts, Outcome, decide, spared, storable, went_on
 from clinic_dispatch_plugin.error_reference.service import Met, Noted, note_answer, note_answers
 from clinic_dispatch_plugin.messages import store as messages
+from clinic_dispatch_plugin.messages.onward_store import go_on_refused
+from clinic_dispatch_plugin.messages.routes import Onward, Route
 from clinic_dispatch_plugin.messages.rules import (
     AttemptState,
     MessageState,
@@ -32,6 +35,8 @@ class Result:
     channel: str
     address: str
     name: str = ""
+    #: The message on its way through the channels; None: there is only this one.
+    stuck: Stuck | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,25 +108,46 @@ def judge(
     """What these results make of their messages and mean beyond them."""
     judged = Judged()
     scale = dispatch.settings.retry_scale
+    samples = []
     for result, noted in _explained(dispatch, connection, results):
         answer_id, explanation, sample = noted or (None, None, "")
         outcome = decide(result.said, result.facts, now=now, scale=scale, explanation=explanation)
         judged.outcomes.append((result, outcome, answer_id))
+        samples.append(sample)
+    _send_on(dispatch, connection, judged, now)
+    for (_, outcome, _), sample in zip(judged.outcomes, samples, strict=True):
         _consequences(judged.means, outcome, sample)
     return judged
+
+
+def _send_on(dispatch: Dispatch, connection: Connection, judged: Judged, now: datetime) -> None:
+    """Those given up on their channel go to the next one they can be reached by."""
+    several = [
+        result.stuck for result, outcome, _ in judged.outcomes if outcome.falls and result.stuck
+    ]
+    if not several:
+        return
+    ways = ways_on(dispatch, connection, several)
+    for place, (result, outcome, answer_id) in enumerate(judged.outcomes):
+        onward = ways.get(outcome.facts.message_id) if outcome.falls else None
+        if onward is not None:
+            judged.outcomes[place] = (result, went_on(outcome, onward, now), answer_id)
 
 
 def write(
     dispatch: Dispatch, connection: Connection, judged: Judged, *, mover: Mover = Mover.PUMP
 ) -> None:
     """Write down what became of them."""
-    attempts, settled = [], []
+    attempts, settled, going_on = [], [], []
     for result, outcome, answer_id in judged.outcomes:
         attempts.append(_attempt_row(outcome, answer_id))
         reason_id = answer_id
         if outcome.reason is not None:
             reason_id, _ = note_answer(dispatch, connection, outcome.reason, channel=result.channel)
-        settled.append(_message_row(outcome, reason_id))
+        if outcome.onward is None:
+            settled.append(_message_row(outcome, reason_id))
+        else:
+            going_on.append(_going_on(result, outcome, outcome.onward, answer_id))
         if outcome.block:
             messages.block(
                 connection,
@@ -134,6 +160,7 @@ def write(
     if judged.outcomes:
         messages.close_attempts(connection, attempts)
         messages.settle_sent(connection, settled, mover)
+        go_on_refused(connection, going_on, mover)
 
 
 def _explained(
@@ -189,6 +216,15 @@ def _consequences(done: Recorded, outcome: Outcome, sample: str) -> None:
                 answer=answer,
             )
         )
+
+
+def _going_on(
+    result: Result, outcome: Outcome, onward: Onward, answer_id: int | None
+) -> tuple[int, int, int, Onward, Route, int | None]:
+    facts, route = outcome.facts, result.stuck.route if result.stuck else Route()
+    if answer_id is not None:
+        route = route.passing(result.channel, answer_id)
+    return facts.message_id, facts.attempt_id, facts.attempts, onward, route, answer_id
 
 
 def _attempt_row(outcome: Outcome, answer_id: int | None) -> dict[str, Any]:

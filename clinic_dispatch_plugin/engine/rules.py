@@ -16,6 +16,7 @@ from clinic_dispatch_plugin.channels.types import (
 from clinic_dispatch_plugin.error_reference.normalising import TEXT_LIMIT
 from clinic_dispatch_plugin.error_reference.policy import Policy, PolicyAction, policy_of
 from clinic_dispatch_plugin.error_reference.rules import Explanation, permanence_said
+from clinic_dispatch_plugin.messages.routes import Onward
 from clinic_dispatch_plugin.messages.rules import AttemptState, MessageState
 
 EXPIRED = Answer(system="dispatch", code="expired")
@@ -70,6 +71,37 @@ class Outcome:
     pause_share: float = 0.0
     #: Results of the mailing before that share counts.
     pause_least: int = 20
+    #: Given up on this channel: it goes to the next one, where there is one.
+    falls: bool = False
+    #: Where it goes on.
+    onward: Onward | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """What is known of a message that was refused and waits for another try."""
+
+    tries: int
+    due_at: datetime
+    #: When the refusal came that it waits because of.
+    refused_at: datetime
+    created_at: datetime
+    not_after: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Revised:
+    """What a changed policy makes of a waiting message."""
+
+    message: MessageState
+    #: Its next try falls between these; equal where it stays as it was.
+    earliest: datetime | None = None
+    latest: datetime | None = None
+    #: It is given up because its mailing's last moment comes before the next try.
+    expired: bool = False
+    block: bool = False
+    block_days: int = 0
+    stops_account: bool = False
 
 
 def storable(answer: Answer) -> Answer:
@@ -142,6 +174,21 @@ def spared(outcome: Outcome, now: datetime) -> Outcome:
         due_at=now,
         reason=None,
         block=False,
+        falls=False,
+        onward=None,
+    )
+
+
+def went_on(outcome: Outcome, onward: Onward, now: datetime) -> Outcome:
+    """The same refusal where the message goes to its next channel: all tries anew, no harm to its mailing."""
+    return replace(
+        outcome,
+        message=MessageState.QUEUED,
+        tries=0,
+        due_at=now,
+        onward=onward,
+        category="",
+        pause_share=0.0,
     )
 
 
@@ -196,6 +243,7 @@ def _refused(
         category=explanation.entry.category if explanation.entry else "",
         pause_share=policy.pause_share,
         pause_least=policy.pause_least,
+        falls=policy.next_channel and not waits and not expired,
     )
 
 
@@ -204,3 +252,44 @@ def _over(policy: Policy, facts: Facts, due_at: datetime, scale: float) -> bool:
     if not policy.deadline or facts.created_at is None or facts.tries == 0:
         return False
     return due_at > facts.created_at + timedelta(seconds=policy.deadline * scale)
+
+
+def revise(
+    before: Policy, after: Policy, found: Waiting, *, now: datetime, scale: float
+) -> Revised:
+    """What becomes of a waiting message when its answer's policy changes; as :func:`decide` would have it now.
+
+    What is due already goes out as it would have, unless it is given up.
+    """
+    if after.action is PolicyAction.STOP_ACCOUNT:
+        due = min(found.due_at, now)
+        return Revised(message=MessageState.QUEUED, earliest=due, latest=due, stops_account=True)
+    if after.action is PolicyAction.FAIL or found.tries >= after.tries:
+        return _given_up(after)
+    earliest, latest = _next_between(before, after, found, now=now, scale=scale)
+    if found.not_after is not None and earliest >= found.not_after:
+        return Revised(message=MessageState.UNDELIVERED, expired=True)
+    last = found.created_at + timedelta(seconds=after.deadline * scale)
+    if after.deadline and found.tries > 1 and earliest > last:
+        return _given_up(after)
+    if (found.not_after is not None and latest >= found.not_after) or (
+        after.deadline and latest > last
+    ):
+        latest = earliest
+    return Revised(message=MessageState.QUEUED, earliest=earliest, latest=latest)
+
+
+def _given_up(policy: Policy) -> Revised:
+    return Revised(
+        message=MessageState.UNDELIVERED, block=policy.block, block_days=policy.block_days
+    )
+
+
+def _next_between(
+    before: Policy, after: Policy, found: Waiting, *, now: datetime, scale: float
+) -> tuple[datetime, datetime]:
+    if found.due_at <= now or before.waits_like(after):
+        return found.due_at, found.due_at
+    least, most = after.bounds(max(1, found.tries), scale=scale)
+    start = found.refused_at
+    return max(now, start + timedelta(seconds=least)), max(now, start + timedelta(seconds=most))

@@ -114,6 +114,8 @@ def silent_runs(
 def forget_old_runs(connection: Connection, *, older_than: float) -> int:
     """Remove runs settled so many seconds ago; the newest stays, so that nothing is numbered twice."""
     newest = connection.execute(select(func.max(Run.id))).scalar()
+    if newest is None:
+        return 0
     done = connection.execute(
         delete(Run).where(Run.settled_at < db_now(-older_than), Run.id < newest)
     )

@@ -31,12 +31,13 @@ def next_turn(
     connection: Connection,
     dispatch: Dispatch,
     *,
-    served: Sequence[int] = (),
+    served: Sequence[tuple[int, int]] = (),
     without: Collection[int] = (),
 ) -> Turn | None:
     """What to send next; None: nothing is due on an account that is configured here and may send.
 
-    :param served: the mailings this run has served, the last one last.
+    :param served: the mailings this run has served and through which accounts, the last one last: a mailing on
+        several channels has a turn on each.
     :param without: mailings that are left out.
     """
     ready, probing = _usable(connection, dispatch)
@@ -47,9 +48,9 @@ def next_turn(
     ]
     if not work:
         return None
-    last = {mailing_id: position for position, mailing_id in enumerate(served)}
+    last = {each: position for position, each in enumerate(served)}
     _, mailing_id, account_id = min(
-        work, key=lambda item: (item[0], last.get(item[1], -1), item[1], item[2])
+        work, key=lambda item: (item[0], last.get(item[1:], -1), item[1], item[2])
     )
     return Turn(
         mailing_id=mailing_id,

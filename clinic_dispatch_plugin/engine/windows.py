@@ -23,6 +23,7 @@ from clinic_dispatch_plugin.engine.asking import HostUnavailable
 from clinic_dispatch_plugin.engine.claims import Claims
 from clinic_dispatch_plugin.engine.feed import Feed
 from clinic_dispatch_plugin.engine.lease import clock
+from clinic_dispatch_plugin.engine.onward import stuck
 from clinic_dispatch_plugin.engine.prepare import Prepared, Row, Text, prepare
 from clinic_dispatch_plugin.engine.recorder import Cause, Judged, Recorded, Result, judge, write
 from clinic_dispatch_plugin.engine.rules import Facts
@@ -30,6 +31,8 @@ from clinic_dispatch_plugin.engine.run import WINDOW, RunState
 from clinic_dispatch_plugin.error_reference.service import note_answer
 from clinic_dispatch_plugin.messages import store as messages
 from clinic_dispatch_plugin.messages.addresses_store import readdress
+from clinic_dispatch_plugin.messages.onward_store import go_on_untried
+from clinic_dispatch_plugin.messages.routes import Route, after
 from clinic_dispatch_plugin.messages.rules import MessageState
 from clinic_dispatch_plugin.messages.tries_store import give_tries_back
 
@@ -227,6 +230,11 @@ class Windows:
             channel=row["channel"],
             address=row["address"],
             name=row["name"],
+            stuck=stuck(
+                row, order=self._text.order, purpose=self._text.purpose, channel=row["channel"]
+            )
+            if after(self._text.order, row["channel"])
+            else None,
         )
 
     def _consequences(self, connection: Connection, judged: Judged, now: datetime) -> bool:
@@ -285,6 +293,16 @@ class Windows:
             rows.append({"b_message": row["id"], "b_answer": answer_id, "b_state": state.value})
         if rows:
             messages.skip_leased(connection, rows, run_id=self._run.run_id)
+        self._go_on(connection, prepared)
+
+    def _go_on(self, connection: Connection, prepared: Prepared) -> None:
+        """What this channel cannot carry waits for the next one."""
+        rows = []
+        for row, reason, onward in prepared.onward:
+            answer_id, _ = note_answer(self._dispatch, connection, reason, channel=row["channel"])
+            route = Route.read(row["route"]).passing(row["channel"], answer_id)
+            rows.append((row["id"], onward, route, answer_id))
+        go_on_untried(connection, rows, run_id=self._run.run_id)
 
     def _open(
         self, connection: Connection, prepared: Prepared, now: datetime

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import Connection, RowMapping
 
@@ -33,6 +34,16 @@ class Explained:
     #: Nobody described it yet, and nobody said that the general description will do.
     draft: bool
     entry: KnownEntry | None
+    #: Since when this entry explains it.
+    since: datetime | None = None
+    first_seen_at: datetime | None = None
+
+    @property
+    def explained_later(self) -> bool:
+        """Whether somebody described it only after it had come."""
+        if self.since is None or self.first_seen_at is None or self.draft:
+            return False
+        return self.matched.described and self.since > self.first_seen_at
 
     @property
     def key(self) -> str:
@@ -99,7 +110,20 @@ def _explained(
         matched=Matched(row["matched"]),
         draft=row["draft"],
         entry=entries.get(row["entry_id"] or 0) or unknown,
+        since=row["explained_at"],
+        first_seen_at=row["first_seen_at"],
     )
+
+
+def describers(connection: Connection, several: Iterable[Explained]) -> dict[int, str]:
+    """Who described answers that were explained only later, by the answer's id; nobody for a shipped entry's words."""
+    names = {}
+    for each in several:
+        if each.explained_later and each.entry is not None:
+            changes = store.changes(connection, each.entry.id)
+            before = (row for row in changes if each.since is None or row["at"] <= each.since)
+            names[each.id] = next((row["by"] for row in before), "")
+    return names
 
 
 def answers_of_cause(dispatch: Dispatch, connection: Connection, cause: str) -> list[int]:

@@ -8,12 +8,20 @@ from dataclasses import fields
 from typing import Any
 
 from clinic_dispatch_plugin.channels.reference import GROUPS, LANGUAGES, WHO
-from clinic_dispatch_plugin.error_reference.policy import LIMITS, SWITCHES, Policy, PolicyAction
+from clinic_dispatch_plugin.error_reference.policy import (
+    LIMITS,
+    NOT_THE_ADDRESS,
+    SWITCHES,
+    Policy,
+    PolicyAction,
+)
 from clinic_dispatch_plugin.error_reference.rules import (
+    APART,
     PATTERN_LIMIT,
     TEXT_FIELDS,
     compile_pattern,
 )
+from clinic_dispatch_plugin.web.i18n import N_
 
 #: A note of sixty characters stands in one line of a list on every screen.
 SHORT_LIMIT = 60
@@ -22,6 +30,12 @@ LONG_LIMIT = 2_000
 PLAIN_LIMIT = 500
 SYSTEM_LIMIT = 32
 CODE_LIMIT = 64
+NEVER_BLOCKS = N_(
+    "This kind is about us as the sender: it never blocks a patient's address. Choose no, or another kind."
+)
+#: Answers that may be taken out of one entry.
+MOST_APART = 200
+_FINGERPRINT = re.compile(r"[0-9a-f]{64}\Z")
 
 #: Words beside the texts and choices.
 _PLAIN = ("provider", "source", "cause", "symbol")
@@ -99,7 +113,17 @@ def checked_content(content: Mapping[str, Any], *, complete: bool) -> dict[str, 
             "who": "administration",
             **done,
         }
+    check_block(done)
     return done
+
+
+def check_block(content: Mapping[str, Any]) -> None:
+    """See that nobody's address is blocked for what is our own fault.
+
+    :raises ReferenceProblem: it would be.
+    """
+    if content.get("category") in NOT_THE_ADDRESS and content.get("policy.block"):
+        raise ReferenceProblem("policy.block", NEVER_BLOCKS)
 
 
 def _checked(name: str, value: Any) -> Any:
@@ -111,6 +135,8 @@ def _checked(name: str, value: Any) -> Any:
         return _text(name, str(value), SHORT_LIMIT if head == "short" else LONG_LIMIT)
     if head == "policy":
         return _policy_value(name, tail, value)
+    if name == APART:
+        return _fingerprints(str(value))
     if name in _PLAIN:
         return _text(name, str(value), PLAIN_LIMIT)
     if name == "category":
@@ -128,6 +154,18 @@ def _text(name: str, value: str, limit: int) -> str:
     if len(cleaned) > limit:
         raise ReferenceProblem(name, "At most {limit} characters.", limit=limit)
     return cleaned
+
+
+def _fingerprints(value: str) -> str:
+    """Answers that were taken out of an entry, each once."""
+    several = sorted(set(value.split()))
+    if not all(_FINGERPRINT.match(each) for each in several):
+        raise ReferenceProblem(APART, "This is no list of answers.")
+    if len(several) > MOST_APART:
+        raise ReferenceProblem(
+            APART, "At most {limit} answers can be taken out of one entry.", limit=MOST_APART
+        )
+    return " ".join(several)
 
 
 def _policy_value(name: str, field: str, value: Any) -> Any:

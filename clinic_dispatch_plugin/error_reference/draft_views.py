@@ -2,29 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from flask import Blueprint, Response, abort, redirect, request
 from werkzeug.wrappers import Response as AnyResponse
 
-from clinic_dispatch_plugin.error_reference import editing, reading, trying, wording
+from clinic_dispatch_plugin.error_reference import (
+    draft_reading,
+    editing,
+    overtaking,
+    reading,
+    trial,
+    trying,
+    wording,
+)
 from clinic_dispatch_plugin.error_reference.checking import ReferenceProblem
+from clinic_dispatch_plugin.error_reference.foresight import as_new, sharing
 from clinic_dispatch_plugin.error_reference.form_pages import FOLDER, form_context, who_acts
 from clinic_dispatch_plugin.error_reference.forms import NewEntryForm, values_of
 from clinic_dispatch_plugin.error_reference.likeness import plain_words
-from clinic_dispatch_plugin.error_reference.rules import ANY_CODE, TEXT_FIELDS
+from clinic_dispatch_plugin.error_reference.rules import ANY_CODE, TEXT_FIELDS, KnownEntry
 from clinic_dispatch_plugin.host.types import Action
 from clinic_dispatch_plugin.registry import current_dispatch
 from clinic_dispatch_plugin.web.auth import requires
 from clinic_dispatch_plugin.web.i18n import N_, _
 from clinic_dispatch_plugin.web.layout import render_page, said, url
 from clinic_dispatch_plugin.web.menu import forget_badge
-from clinic_dispatch_plugin.web.params import text_arg
+from clinic_dispatch_plugin.web.params import ids_in_form, text_arg
 
 GONE = N_("This answer has been described meanwhile, or it never came.")
 
 
 SAID = {
+    "out": N_("The answer was taken out of its entry and waits here to be described."),
     "unclear": N_(
         "One click is not enough here: this code and text fit many other answers. "
         "Say below which answers are meant, and describe them."
@@ -49,9 +59,25 @@ def new_entry() -> AnyResponse:
         values.update(code=text_arg("code", limit=64), pattern="", unless="")
         return _new_page(values, {})
     form = NewEntryForm({})
-    if not form.errors and (entry_id := _add(form)):
-        return redirect(url("reference_entry", entry_id=entry_id, said="saved"), 303)
+    if trial.goes_back():
+        return _new_page(form.values, form.errors)
+    if not form.errors:
+        if page := trial.asked(_meant(form), action=url("new_entry")):
+            return page
+        if entry_id := _add(form):
+            return redirect(url("reference_entry", entry_id=entry_id, said="saved"), 303)
     return _new_page(form.values, form.errors, status=422)
+
+
+def _meant(form: NewEntryForm) -> KnownEntry:
+    """The entry as it would be."""
+    return as_new(
+        system=form.system,
+        code=form.code,
+        pattern=form.pattern,
+        unless=form.unless,
+        content=form.content,
+    )
 
 
 def _new_page(
@@ -71,8 +97,10 @@ def _new_page(
 def describe_draft(answer_id: int) -> AnyResponse:
     """Say what an unforeseen answer means; every earlier message with it explains itself at once."""
     dispatch = current_dispatch()
-    draft = _draft(answer_id)
-    code, pattern = reading.proposed_key(dispatch, draft.answer)
+    if request.method == "POST" and (page := overtaking.described_meanwhile(answer_id)):
+        return page
+    draft = _draft(answer_id, settled=request.method == "POST")
+    code, pattern = draft_reading.proposed_key(dispatch, draft.answer)
     prefilled = dict(draft.shown.content) if draft.shown else {}
     for name in list(prefilled):
         if name.partition(".")[0] in TEXT_FIELDS:
@@ -81,11 +109,20 @@ def describe_draft(answer_id: int) -> AnyResponse:
         values = {**values_of(prefilled), "code": code, "pattern": pattern, "unless": ""}
         return _draft_page(draft, {**values, "system": draft.answer.system}, {}, proposed=pattern)
     form = NewEntryForm(prefilled, system=draft.answer.system)
+    also = [each for each in draft.alike if each.id in ids_in_form("also")]
+    if trial.goes_back():
+        return _draft_page(draft, form.values, form.errors, proposed=pattern, also=also)
     if not form.errors:
         _check_that_it_covers(form, draft)
-    if not form.errors and (entry_id := _add(form)):
-        return redirect(url("reference_entry", entry_id=entry_id, said="saved"), 303)
-    return _draft_page(draft, form.values, form.errors, proposed=pattern, status=422)
+    if not form.errors:
+        seen = {draft.id, *(each.id for each in also)}
+        action = url("describe_draft", answer_id=answer_id)
+        if page := trial.asked(_meant(form), action=action, known=seen):
+            return page
+        keys = draft_reading.keys_for(dispatch, also, entry=_meant(form))
+        if entry_id := _add(form, also=keys):
+            return redirect(url("reference_entry", entry_id=entry_id, said="saved"), 303)
+    return _draft_page(draft, form.values, form.errors, proposed=pattern, also=also, status=422)
 
 
 def _check_that_it_covers(form: NewEntryForm, draft: reading.Draft) -> None:
@@ -109,6 +146,7 @@ def _draft_page(
     errors: Mapping[str, str],
     *,
     proposed: str,
+    also: Sequence[reading.Alike] = (),
     status: int = 200,
 ) -> Response:
     broken = "pattern" in errors or "unless" in errors
@@ -118,6 +156,8 @@ def _draft_page(
         active="reference",
         draft=draft,
         proposed=proposed,
+        also={each.id for each in also},
+        ways=draft_reading.ways(current_dispatch(), draft),
         notice=said(SAID, request.args.get("said")),
         plain_pattern=plain_words(values["pattern"]),
         followers=None if broken or not values["code"] else _followers(values),
@@ -125,8 +165,8 @@ def _draft_page(
     )
 
 
-def _followers(values: Mapping[str, str]) -> reading.Followers:
-    return reading.followers(
+def _followers(values: Mapping[str, str]) -> draft_reading.Followers:
+    return draft_reading.followers(
         current_dispatch(),
         system=values["system"],
         code=values["code"],
@@ -145,7 +185,7 @@ def settle_draft(answer_id: int) -> AnyResponse:
     return redirect(url("reference", said="settled"), 303)
 
 
-def _add(form: NewEntryForm) -> int | None:
+def _add(form: NewEntryForm, *, also: Sequence[tuple[str, str]] = ()) -> int | None:
     """Add the entry; None: a field is wrong, and the form says which."""
     try:
         entry = editing.add_entry(
@@ -156,6 +196,7 @@ def _add(form: NewEntryForm) -> int | None:
             unless=form.unless,
             content=form.content,
             by=who_acts(),
+            also=also,
         )
     except ReferenceProblem as problem:
         form.errors[problem.field] = _(problem.message, **problem.fields)
@@ -169,17 +210,29 @@ def same_as(answer_id: int) -> AnyResponse:
     """Say that an unforeseen answer means the same as an entry: one click, and its messages explain themselves."""
     dispatch = current_dispatch()
     draft = _draft(answer_id)
-    code, pattern = reading.proposed_key(dispatch, draft.answer)
-    if not reading.is_telling(dispatch, draft, code=code, pattern=pattern):
+    way = draft_reading.way(dispatch, draft, request.form.get("by", ""))
+    if way is None:
         # One click would take many other answers along: which are meant has to be said by hand.
         return redirect(url("describe_draft", answer_id=answer_id, said="unclear"), 303)
+    same = _number(request.form.get("entry"))
+    new = as_new(
+        system=draft.answer.system, code=way.code, pattern=way.pattern, unless="", content={}
+    )
+    page = trial.asked(
+        sharing(dispatch, new, same),
+        action=url("same_as", answer_id=answer_id),
+        known={draft.id},
+        leave=url("describe_draft", answer_id=answer_id),
+    )
+    if page is not None and reading.is_in_use(dispatch, same):
+        return page
     try:
         entry = editing.add_same_as(
             dispatch,
             system=draft.answer.system,
-            code=code,
-            pattern=pattern,
-            same_as=_number(request.form.get("entry")),
+            code=way.code,
+            pattern=way.pattern,
+            same_as=same,
             by=who_acts(),
         )
     except LookupError:
@@ -195,8 +248,8 @@ def _number(given: str | None) -> int:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0
 
 
-def _draft(answer_id: int) -> reading.Draft:
-    found = reading.draft(current_dispatch(), answer_id)
+def _draft(answer_id: int, *, settled: bool = False) -> reading.Draft:
+    found = draft_reading.draft(current_dispatch(), answer_id, settled=settled)
     if found is None:
         abort(404, _(GONE))
     return found

@@ -7,51 +7,29 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping
 
-from clinic_dispatch_plugin.channels.types import Answer
 from clinic_dispatch_plugin.database.base import db_now
 from clinic_dispatch_plugin.error_reference import store
+from clinic_dispatch_plugin.error_reference.again import explain_again
 from clinic_dispatch_plugin.error_reference.checking import (
     ReferenceProblem,
+    check_block,
     check_key,
     check_pattern,
     checked_content,
 )
 from clinic_dispatch_plugin.error_reference.rules import (
-    Explanation,
     KnownEntry,
-    Matched,
-    Reference,
+    merge,
     pattern_digest,
 )
-from clinic_dispatch_plugin.error_reference.service import read
 from clinic_dispatch_plugin.registry import Dispatch
+from clinic_dispatch_plugin.web.i18n import N_
 
 #: The part of an entry's row that a person may change, and that a history keeps.
-_KEPT = ("own", "base", "same_as")
+_KEPT = ("own", "base", "same_as", "pattern", "unless")
 
-
-def explain_again(connection: Connection, systems: Sequence[str] | None = None) -> Reference:
-    """After a change every answer is looked up again: what was described once explains itself everywhere.
-
-    Messages point to answers, so a hundred thousand messages with one answer follow by one row.
-
-    :param systems: only answers of these can have changed; None: of all.
-    """
-    now = read(connection)
-    for row in store.answers(connection, systems=systems):
-        answer = Answer(system=row["system"], code=row["code"], text=row["sample"])
-        found = now.explain(answer)
-        if found.matched is Matched.NONE:
-            found = Explanation(entry=found.entry, matched=Matched.DRAFT)
-        draft = not found.described and not row["settled"]
-        entry_id = found.entry.id if found.entry else None
-        if (entry_id, found.matched.value, draft) != (
-            row["entry_id"],
-            row["matched"],
-            row["draft"],
-        ):
-            store.explain_answer(connection, row["id"], found, draft=draft)
-    return now
+#: What is said where the clinic's entry for a code and pattern exists.
+THERE_ALREADY = N_("The clinic has an entry for this already: change that one.")
 
 
 def add_entry(
@@ -64,14 +42,16 @@ def add_entry(
     unless: str = "",
     by: str,
     action: str = "added",
+    also: Sequence[tuple[str, str]] = (),
 ) -> KnownEntry:
     """Add an entry of the clinic's; every earlier message with this answer follows at once.
 
     :param content: flat, checked by :func:`checked_content`.
+    :param also: codes and patterns of other answers that mean the same from now on.
     :raises ReferenceProblem: the clinic has such an entry already, or a field is wrong.
     """
     values = {"own": checked_content(content, complete=True)}
-    return _add(dispatch, system, code, pattern, unless, values, by=by, action=action)
+    return _add(dispatch, system, code, pattern, unless, values, by=by, action=action, also=also)
 
 
 def add_same_as(
@@ -103,6 +83,7 @@ def _add(
     *,
     by: str,
     action: str,
+    also: Sequence[tuple[str, str]] = (),
 ) -> KnownEntry:
     system, code = check_key(system, code)
     check_pattern("pattern", pattern)
@@ -110,14 +91,34 @@ def _add(
 
     def work(connection: Connection) -> KnownEntry:
         store.bump(connection)
-        there = _clinics_entry(connection, system, code, pattern_digest(pattern, unless))
-        checked = dict(values)
-        if checked.get("same_as") is not None:
-            checked["same_as"] = _target(connection, int(checked["same_as"]), there)
-        if there is not None and there["retired_at"] is None:
-            raise ReferenceProblem(
-                "code", "The clinic has an entry for this already: change that one."
-            )
+        entry_id = _put(connection, system, code, pattern, unless, values, by=by, action=action)
+        for other_code, other_pattern in also:
+            alias = {"own": None, "same_as": entry_id}
+            _put(connection, system, other_code, other_pattern, "", alias, by=by, action="same_as")
+        return explain_again(connection, [system], entry_id=entry_id).entries[entry_id]
+
+    return dispatch.database.run(work)
+
+
+def _put(
+    connection: Connection,
+    system: str,
+    code: str,
+    pattern: str,
+    unless: str,
+    values: Mapping[str, Any],
+    *,
+    by: str,
+    action: str,
+) -> int:
+    """Insert an entry of the clinic's, or put one that was out of use in use again; returns its id."""
+    there = clinics_entry(connection, system, code, pattern_digest(pattern, unless))
+    checked = dict(values)
+    if checked.get("same_as") is not None:
+        checked["same_as"] = target_of(connection, int(checked["same_as"]), there)
+    if there is not None and there["retired_at"] is None:
+        raise ReferenceProblem("code", THERE_ALREADY)
+    if there is None:
         row = {
             "origin": "clinic",
             "system": system,
@@ -130,20 +131,17 @@ def _add(
             "updated_by": by,
             **checked,
         }
-        if there is None:
-            entry_id = store.add_entry(connection, row)
-        else:  # it was taken out of use before: the same row works again
-            entry_id = there["id"]
-            fresh = {"own": None, "base": None, "same_as": None, "retired_at": None, "code": code}
-            change = {**fresh, **checked, "system": system, "updated_by": by}
-            store.change_entry(connection, entry_id, change)
-        _write_down(connection, entry_id, there, by=by, action=action)
-        return explain_again(connection, [system]).entries[entry_id]
-
-    return dispatch.database.run(work)
+        entry_id = store.add_entry(connection, row)
+    else:  # it was taken out of use before: the same row works again
+        entry_id = there["id"]
+        fresh = {"own": None, "base": None, "same_as": None, "retired_at": None, "code": code}
+        change = {**fresh, **checked, "system": system, "updated_by": by}
+        store.change_entry(connection, entry_id, change)
+    write_down(connection, entry_id, there, by=by, action=action)
+    return entry_id
 
 
-def _target(connection: Connection, same_as: int, there: RowMapping | None) -> int:
+def target_of(connection: Connection, same_as: int, there: RowMapping | None) -> int:
     """The entry whose words are shared in the end: never one that shares another's, never the new one itself.
 
     :raises LookupError: it is out of use.
@@ -160,9 +158,7 @@ def _target(connection: Connection, same_as: int, there: RowMapping | None) -> i
     return int(other["id"])
 
 
-def _clinics_entry(
-    connection: Connection, system: str, code: str, digest: str
-) -> RowMapping | None:
+def clinics_entry(connection: Connection, system: str, code: str, digest: str) -> RowMapping | None:
     """The clinic's row for a key, in use or not; codes that differ in capitals alone are the same to MariaDB."""
     for row in store.entries(connection, all_of_them=True):
         same = (row["origin"], row["system"].casefold(), row["code"].casefold()) == (
@@ -175,6 +171,19 @@ def _clinics_entry(
     return None
 
 
+def check_alone(connection: Connection, row: RowMapping, values: Mapping[str, Any]) -> None:
+    """See that no other entry of the clinic's is for just these answers.
+
+    :raises ReferenceProblem: one is.
+    """
+    if row["origin"] != "clinic":
+        return
+    digest = pattern_digest(values["pattern"], values["unless"])
+    other = clinics_entry(connection, row["system"], row["code"], digest)
+    if other is not None and other["id"] != row["id"]:
+        raise ReferenceProblem("pattern", THERE_ALREADY)
+
+
 def change_entry(
     dispatch: Dispatch,
     entry_id: int,
@@ -183,56 +192,66 @@ def change_entry(
     by: str,
     action: str = "changed",
 ) -> KnownEntry:
-    """Change fields of an entry; a field equal to the pack's is the pack's again.
+    """Change fields of an entry; a field equal to the pack's is the pack's again, one that is None says nothing more.
 
     :raises ReferenceProblem: a field is wrong.
     :raises LookupError: there is no such entry.
     """
     wanted = checked_content(content, complete=False)
+    gone = [name for name, value in content.items() if value is None]
 
     def work(connection: Connection) -> KnownEntry:
         store.bump(connection)
-        row = _row(connection, entry_id)
+        row = row_of(connection, entry_id)
         if row["withdrawn"] or row["retired_at"] is not None:
             raise ReferenceProblem("entry", "This entry is out of use and cannot be changed.")
         shipped = row["shipped"] or {}
-        own = {**(row["own"] or {}), **wanted}
-        if row["origin"] == "shipped":
+        kept = _without(row["own"], gone) or {}
+        own = {**kept, **wanted}
+        check_block(merge(shipped, own))
+        if row["origin"] == "shipped" and not row["same_as"]:
             own = {name: value for name, value in own.items() if shipped.get(name) != value}
         # What the pack said when the clinic last looked at a field: only fields of this change were looked at now.
         seen = {**{name: shipped.get(name) for name in own}, **(row["base"] or {})}
         base = {name: shipped.get(name) if name in wanted else seen[name] for name in own}
         change = {"own": own or None, "base": base or None, "updated_by": by}
         store.change_entry(connection, entry_id, change)
-        _write_down(connection, entry_id, row, by=by, action=action)
-        return explain_again(connection, [row["system"]]).entries[entry_id]
+        write_down(connection, entry_id, row, by=by, action=action)
+        return explain_again(connection, [row["system"]], entry_id=entry_id).entries[entry_id]
 
     return dispatch.database.run(work)
 
 
 def restore_entry(
-    dispatch: Dispatch, entry_id: int, *, by: str, fields: Sequence[str] | None = None
+    dispatch: Dispatch,
+    entry_id: int,
+    *,
+    by: str,
+    fields: Sequence[str] | None = None,
+    action: str = "restored",
 ) -> bool:
     """Give a shipped entry the pack's words again; an entry of the clinic's own is taken out of use.
 
     :param fields: only these, such as ``short.de``; None: all.
+    :param action: what the history calls it.
     :returns: False where the entry is out of use now.
     :raises LookupError: there is no such entry.
     """
 
     def work(connection: Connection) -> bool:
         store.bump(connection)
-        row = _row(connection, entry_id)
+        row = row_of(connection, entry_id)
         stays = row["origin"] == "shipped" or fields is not None
         if stays:
             kept = _without(row["own"], fields), _without(row["base"], fields)
             change: dict[str, Any] = {"own": kept[0], "base": kept[1], "updated_by": by}
+            if fields is None:
+                change["same_as"] = None
         else:
             change = {"retired_at": db_now(), "updated_by": by}
         store.change_entry(connection, entry_id, change)
-        action = "restored" if stays else "retired"
-        _write_down(connection, entry_id, row, by=by, action=action)
-        explain_again(connection, [row["system"]])
+        write_down(connection, entry_id, row, by=by, action=action if stays else "retired")
+        explain_again(connection, [row["system"]], entry_id=entry_id)
         return stays
 
     return dispatch.database.run(work)
@@ -251,20 +270,20 @@ def undo_change(dispatch: Dispatch, change_id: int, *, by: str) -> int:
         if change is None:
             raise LookupError(change_id)
         entry_id = int(change["entry_id"])
-        row = _row(connection, entry_id)
-        if kept_of(row) != change["after"]:
+        row = row_of(connection, entry_id)
+        if not still_holds(row, change["after"]):
             raise ReferenceProblem(
                 "change", "The entry was changed again since. Take the later change back first."
             )
-        before = change["before"]
-        values = dict.fromkeys(_KEPT) if before is None else {n: before.get(n) for n in _KEPT}
-        if before is None:  # it did not exist: out of use, for messages may point to it
-            values = {name: row[name] for name in _KEPT}
-        retired = before is None or before.get("retired")
+        before = change["before"] or {}
+        # What did not exist goes out of use as it is, for messages may point to it.
+        values = {name: before.get(name, row[name]) for name in _KEPT}
+        retired = change["before"] is None or before.get("retired")
+        check_alone(connection, row, values)
         values["retired_at"] = db_now() if retired else None
         store.change_entry(connection, entry_id, {**values, "updated_by": by})
-        _write_down(connection, entry_id, row, by=by, action="undone", undoes=change_id)
-        explain_again(connection, [row["system"]])
+        write_down(connection, entry_id, row, by=by, action="undone", undoes=change_id)
+        explain_again(connection, [row["system"]], entry_id=entry_id)
         return entry_id
 
     return dispatch.database.run(work)
@@ -275,7 +294,11 @@ def settle(dispatch: Dispatch, answer_ids: Sequence[int]) -> None:
     dispatch.database.run(lambda connection: store.settle_drafts(connection, answer_ids))
 
 
-def _row(connection: Connection, entry_id: int) -> RowMapping:
+def row_of(connection: Connection, entry_id: int) -> RowMapping:
+    """One entry.
+
+    :raises LookupError: there is none.
+    """
     row = store.entry(connection, entry_id)
     if row is None:
         raise LookupError(entry_id)
@@ -295,7 +318,13 @@ def kept_of(row: RowMapping) -> dict[str, Any]:
     return {**{name: row[name] for name in _KEPT}, "retired": row["retired_at"] is not None}
 
 
-def _write_down(
+def still_holds(row: RowMapping, after: Mapping[str, Any] | None) -> bool:
+    """Whether an entry is as a change left it; older histories kept fewer fields."""
+    now = kept_of(row)
+    return after is not None and all(now.get(name) == value for name, value in after.items())
+
+
+def write_down(
     connection: Connection,
     entry_id: int,
     before: RowMapping | None,
@@ -304,7 +333,8 @@ def _write_down(
     action: str,
     undoes: int | None = None,
 ) -> None:
-    after = kept_of(_row(connection, entry_id))
+    """Write a change into an entry's history, unless it changed nothing."""
+    after = kept_of(row_of(connection, entry_id))
     was = None if before is None else kept_of(before)
     if was == after:
         return

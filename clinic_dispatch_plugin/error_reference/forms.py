@@ -9,10 +9,16 @@ from clinic_dispatch_plugin.channels.reference import GROUPS, LANGUAGES, WHO
 from clinic_dispatch_plugin.error_reference.checking import (
     CODE_LIMIT,
     LONG_LIMIT,
+    NEVER_BLOCKS,
     SHORT_LIMIT,
     SYSTEM_LIMIT,
 )
-from clinic_dispatch_plugin.error_reference.policy import LIMITS, PolicyAction, usual
+from clinic_dispatch_plugin.error_reference.policy import (
+    LIMITS,
+    NOT_THE_ADDRESS,
+    PolicyAction,
+    usual,
+)
 from clinic_dispatch_plugin.error_reference.rules import (
     PATTERN_LIMIT,
     TEXT_FIELDS,
@@ -32,6 +38,7 @@ _BLOCK = ("", "yes", "no")
 NUMBERS: Mapping[str, float] = {
     "policy.tries": 1,
     "policy.base": 60,
+    "policy.factor": 1,
     "policy.cap": 60,
     "policy.floor": 60,
     "policy.deadline": 3_600,
@@ -61,6 +68,8 @@ def values_of(content: Mapping[str, Any]) -> dict[str, str]:
         values[name] = _shown(content.get(name), 1 / unit)
     block = content.get("policy.block")
     values["policy.block"] = "" if block is None else "yes" if block else "no"
+    onward = content.get("policy.next_channel")
+    values["policy.next_channel"] = "" if onward is None else "yes" if onward else "no"
     return values
 
 
@@ -69,14 +78,21 @@ def _shown(value: Any, factor: float) -> str:
 
 
 class EntryForm:
-    """A submitted form of an entry; ``content`` holds only what differs from what was shown."""
+    """A submitted form of an entry; ``content`` holds only what differs from what was shown, None for what goes."""
 
-    def __init__(self, shown: Mapping[str, Any], *, entry: KnownEntry | None = None) -> None:
+    def __init__(
+        self,
+        shown: Mapping[str, Any],
+        *,
+        entry: KnownEntry | None = None,
+        shipped: Mapping[str, Any] | None = None,
+    ) -> None:
         self.form = Form()
         self.values = values_of(shown)
         self.content: dict[str, Any] = {}
         self._shown = values_of(shown)
         self._entry = entry
+        self._shipped = shipped or {}
         self._read_texts()
         self._read_choices()
         self._read_policy()
@@ -120,7 +136,13 @@ class EntryForm:
         action = self.form.choice("policy.action", _USUAL, default="")
         self._change("policy.action", action, action or fallback.action.value)
         block = self.form.choice("policy.block", _BLOCK, default="")
+        if block == "yes" and self.values["category"] in NOT_THE_ADDRESS:
+            self.form.fault("policy.block", _(NEVER_BLOCKS))
         self._change("policy.block", block, block == "yes" if block else fallback.block)
+        onward = self.form.choice("policy.next_channel", _BLOCK, default="")
+        self._change(
+            "policy.next_channel", onward, onward == "yes" if onward else fallback.next_channel
+        )
         for name, unit in NUMBERS.items():
             field = name.partition(".")[2]
             lowest, highest, whole = LIMITS[field]
@@ -135,8 +157,12 @@ class EntryForm:
 
     def _change(self, name: str, typed: str, meant: Any) -> None:
         self.values[name] = typed
-        if typed.replace(",", ".") != self._shown[name]:
-            self.content[name] = meant
+        if typed.replace(",", ".") == self._shown[name]:
+            return
+        own = self._entry is not None and name in self._entry.own
+        # Emptied where the pack says nothing: the kind's usual way holds again, whatever an answer says of itself.
+        back = not typed and own and self._shipped.get(name) is None
+        self.content[name] = None if back else meant
 
 
 class NewEntryForm(EntryForm):
@@ -146,8 +172,8 @@ class NewEntryForm(EntryForm):
         super().__init__(shown)
         self.system = self._key("system", system, SYSTEM_LIMIT)
         self.code = self._key("code", code, CODE_LIMIT)
-        self.pattern = self._pattern("pattern")
-        self.unless = self._pattern("unless")
+        self.pattern = self.values["pattern"] = pattern_field(self.form, "pattern")
+        self.unless = self.values["unless"] = pattern_field(self.form, "unless")
         # An entry of its own holds everything it says, not only what differs.
         self.content = {
             **{name: value for name, value in shown.items() if name.startswith("policy.")},
@@ -161,11 +187,12 @@ class NewEntryForm(EntryForm):
         self.values[name] = value
         return value
 
-    def _pattern(self, name: str) -> str:
-        value = self.form.text(name, limit=PATTERN_LIMIT)
-        self.values[name] = value
-        try:
-            compile_pattern(value)
-        except ValueError as error:
-            self.form.fault(name, _("This pattern cannot be used: {reason}", reason=str(error)))
-        return value
+
+def pattern_field(form: Form, name: str) -> str:
+    """A typed pattern; what is wrong with it stands beside its field."""
+    value = form.text(name, limit=PATTERN_LIMIT)
+    try:
+        compile_pattern(value)
+    except ValueError as error:
+        form.fault(name, _("This pattern cannot be used: {reason}", reason=str(error)))
+    return value

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from clinic_dispatch_plugin.error_reference import store
-from clinic_dispatch_plugin.error_reference.editing import kept_of
+from clinic_dispatch_plugin.error_reference.editing import still_holds
 from clinic_dispatch_plugin.registry import Dispatch
 
 
@@ -31,7 +31,6 @@ def history(dispatch: Dispatch, entry_id: int) -> list[Changed]:
     with dispatch.database.begin() as connection:
         row = store.entry(connection, entry_id)
         rows = store.changes(connection, entry_id)
-    now = kept_of(row) if row is not None else None
     return [
         Changed(
             id=change["id"],
@@ -39,7 +38,7 @@ def history(dispatch: Dispatch, entry_id: int) -> list[Changed]:
             by=change["by"],
             action=change["action"],
             fields=_fields_that_differ(change["before"], change["after"]),
-            can_be_undone=place == 0 and change["after"] == now,
+            can_be_undone=place == 0 and row is not None and still_holds(row, change["after"]),
         )
         for place, change in enumerate(rows)
     ]
@@ -48,5 +47,12 @@ def history(dispatch: Dispatch, entry_id: int) -> list[Changed]:
 def _fields_that_differ(
     before: Mapping[str, Any] | None, after: Mapping[str, Any] | None
 ) -> list[str]:
-    old, new = (before or {}).get("own") or {}, (after or {}).get("own") or {}
+    old, new = _flat(before), _flat(after)
     return sorted(name for name in {*old, *new} if old.get(name) != new.get(name))
+
+
+def _flat(kept: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The fields of a state; what says which answers are meant is no field where an entry begins or ends."""
+    kept = kept or {}
+    key = {name: kept[name] for name in ("pattern", "unless") if kept.get(name)}
+    return {**key, **(kept.get("own") or {})}

@@ -5,9 +5,15 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 from clinic_dispatch_plugin.channels.types import Answer
-from clinic_dispatch_plugin.error_reference.rules import KnownEntry, Reference
+from clinic_dispatch_plugin.error_reference.rules import (
+    KnownEntry,
+    Reference,
+    codes_of,
+    families,
+)
 from clinic_dispatch_plugin.registry import Dispatch
 
 #: Characters of an answer's words that are proposed as a pattern.
@@ -50,6 +56,65 @@ def plain_words(pattern: str) -> str | None:
     """The text a literal pattern looks for; None where the pattern is more than that."""
     text = re.sub(r"\\([\\.+*?()|\[\]{}^$])", r"\1", pattern)
     return text if pattern and literal(text) == pattern else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Likely:
+    """An entry that an answer may mean, and why."""
+
+    entry: KnownEntry
+    #: The family both codes belong to, such as 5.1.x; empty: another one.
+    family: str = ""
+    #: Words that both have, those that fewest entries have first.
+    words: tuple[str, ...] = ()
+
+
+def likely(dispatch: Dispatch, known: Reference, answer: Answer, *, limit: int = 4) -> list[Likely]:
+    """The entries an answer may mean: the nearest by words, then others of its code's family."""
+    by_words = similar(dispatch, known, answer, limit=limit)
+    said = set(_words(answer.text))
+    all_words = _entry_words(dispatch, known)
+    spread = Counter(word for words in set(all_words.values()) for word in said & words)
+    found = [
+        Likely(
+            entry=entry,
+            family=_family_shared(answer, entry),
+            words=tuple(sorted(said & all_words[entry.id], key=lambda word: (spread[word], word))),
+        )
+        for entry in by_words
+    ]
+    notes = {entry.text("short", "en") for entry in by_words}
+    for entry in _of_family(known, answer):
+        if len(found) >= limit:
+            break
+        if entry.text("short", "en") not in notes:
+            notes.add(entry.text("short", "en"))
+            found.append(Likely(entry=entry, family=_family_shared(answer, entry)))
+    return sorted(found, key=lambda each: not (each.family and each.words))
+
+
+def _of_family(known: Reference, answer: Answer) -> list[KnownEntry]:
+    """Entries of single codes in the narrow family of an answer's code, those that say something."""
+    found = [
+        entry
+        for entry in known.entries.values()
+        if not entry.pattern and not entry.is_vague and _family_shared(answer, entry)
+    ]
+    return sorted(found, key=lambda entry: entry.code)
+
+
+def _family_shared(answer: Answer, entry: KnownEntry) -> str:
+    """The narrowest family that an answer's code and an entry's belong to; empty: none."""
+    if entry.system != answer.system:
+        return ""
+    mine, theirs = families(answer.system, codes_of(answer)[0]), families(entry.system, entry.code)
+    return mine[0] if mine and theirs and mine[0] == theirs[0] else ""
+
+
+def share_of_words(one: str, other: str) -> float:
+    """Which share of all their words two answers have in common: 0 to 1."""
+    first, second = set(_words(one)), set(_words(other))
+    return len(first & second) / len(first | second) if first and second else 0.0
 
 
 def similar(

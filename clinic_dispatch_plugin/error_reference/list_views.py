@@ -8,8 +8,9 @@ from typing import Any
 from flask import Blueprint, Response, request
 
 from clinic_dispatch_plugin.channels.reference import GROUPS, LANGUAGES
-from clinic_dispatch_plugin.error_reference import listing, reading, wording
-from clinic_dispatch_plugin.error_reference.entry_pages import (
+from clinic_dispatch_plugin.error_reference import again, listing, reading, updates, wording
+from clinic_dispatch_plugin.error_reference.entry_page import (
+    SAID,
     asks_for,
     entry_context,
     part_response,
@@ -26,9 +27,6 @@ from clinic_dispatch_plugin.web.i18n import N_, NAMES, _
 from clinic_dispatch_plugin.web.layout import render_page, said, url
 from clinic_dispatch_plugin.web.params import choice_arg, id_arg
 
-SAID: Mapping[str, str] = {
-    "settled": N_("Done: the general description stays for this answer."),
-}
 SHOW: Mapping[str, str] = {
     "": N_("Occurred or not"),
     "occurred": N_("Only those that occurred"),
@@ -68,7 +66,8 @@ def show_list() -> Response:
         f"{FOLDER}/list.html",
         active="reference",
         notice=said(SAID, request.args.get("said")),
-        **{**_choices(found), **_panel(chosen), **context},
+        updates_waiting=updates.count(dispatch),
+        **{**_choices(found), "again": again.progress(dispatch), **_panel(chosen), **context},
         suffix=suffix(wanted),
         close_url=url("reference", **wanted.address()),
     )

@@ -176,6 +176,23 @@ def _found(
     return _in_order(lines, index, occurred)
 
 
+def notable(dispatch: Dispatch, *, seen_only: bool) -> dict[str, list[Listed]]:
+    """What occurred here and, on demand, what the clinic wrote or changed: by heading, the most frequent first."""
+    with dispatch.database.begin() as connection:
+        index = _index(dispatch, reference(dispatch, connection))
+        occurred = _occurrences(dispatch, connection)
+    lines = [
+        line
+        for line in index.lines
+        if line.entry.id in occurred or (line.entry.changed and not seen_only)
+    ]
+    in_order = _in_order(lines, index, occurred)
+    return {
+        group: [Listed(entry=each.entry, occurred=occurred.get(each.entry.id)) for each in several]
+        for group, several in _by_group(in_order).items()
+    }
+
+
 def _in_order(
     lines: Sequence[_Line], index: Index, occurred: Mapping[int, Occurred]
 ) -> list[_Line]:
@@ -269,14 +286,18 @@ def _place(entry: KnownEntry) -> tuple[Any, ...]:
 
 
 def _line(entry: KnownEntry) -> _Line:
-    said = (str(v) for name, v in entry.content.items() if not name.startswith("policy."))
     lacking = (
         code
         for code in LANGUAGES
         if not all(entry.content.get(f"{name}.{code}") for name in MAIN_TEXTS)
     )
-    words = " ".join((entry.key, entry.code, entry.pattern, *said)).casefold()
-    return _Line(entry, words, frozenset(lacking))
+    return _Line(entry, words_of(entry), frozenset(lacking))
+
+
+def words_of(entry: KnownEntry) -> str:
+    """What a search looks through, in small letters."""
+    said = (str(v) for name, v in entry.content.items() if not name.startswith("policy."))
+    return " ".join((entry.key, entry.code, entry.pattern, *said)).casefold()
 
 
 #: Texts without which an entry says too little in a language.

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, RowMapping
 
 from clinic_dispatch_plugin.channels.reference import ReferenceEntry, ReferencePack
 from clinic_dispatch_plugin.error_reference import store
-from clinic_dispatch_plugin.error_reference.editing import explain_again
+from clinic_dispatch_plugin.error_reference.again import explain_again, finish
 from clinic_dispatch_plugin.error_reference.rules import flat, pattern_digest
 from clinic_dispatch_plugin.registry import Dispatch
 
@@ -36,7 +36,10 @@ def install_packs(dispatch: Dispatch) -> dict[str, int]:
                 explain_again(connection)
         return done
 
-    return dispatch.database.run(work)
+    brought = dispatch.database.run(work)
+    if brought:
+        finish(dispatch)
+    return brought
 
 
 def is_news(pack: ReferencePack, there: dict[str, Any] | None) -> bool:

@@ -37,7 +37,9 @@ LIMITS: Mapping[str, tuple[float, float, bool]] = {
     "pause_least": (1, 100, True),
 }
 #: Fields that are yes or no.
-SWITCHES = frozenset({"block"})
+SWITCHES = frozenset({"block", "next_channel"})
+#: Kinds of trouble that are ours: an address is never blocked for them, whatever an entry says.
+NOT_THE_ADDRESS = frozenset({"sender_reputation"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,16 +60,28 @@ class Policy:
     block: bool = False
     #: Days after which the block ends; 0: when somebody changes the address or lifts it.
     block_days: int = 0
+    #: Given up on this channel, the message goes to the next one its mailing names.
+    next_channel: bool = False
     #: Share of a mailing's last messages with this cause at which it is paused; 0: never.
     pause_share: float = 0.0
     #: Results of the mailing before that share counts; of the last hundred, so at most so many.
     pause_least: int = 20
 
+    def bounds(self, tries: int, *, scale: float) -> tuple[float, float]:
+        """Shortest and longest wait after ``tries`` of them, in seconds."""
+        spread = min(self.cap, self.base * self.factor ** max(0, min(tries, 30) - 1))
+        return self.floor * scale, (self.floor + spread) * scale
+
     def delay(self, tries: int, *, retry_after: float | None, scale: float) -> float:
         """Seconds to the next try after ``tries`` of them: at least floor and ``retry_after``, with full jitter."""
-        spread = min(self.cap, self.base * self.factor ** max(0, min(tries, 30) - 1))
+        least, most = self.bounds(tries, scale=scale)
         asked = min(retry_after or 0.0, LONGEST_PAUSE) if (retry_after or 0.0) > 0 else 0.0
-        return max(asked, self.floor * scale) + random.uniform(0, spread) * scale
+        return max(asked, least) + random.uniform(0, most - least)
+
+    def waits_like(self, other: Policy) -> bool:
+        """Whether another policy has the same waiting times."""
+        mine, theirs = ((each.base, each.factor, each.cap, each.floor) for each in (self, other))
+        return mine == theirs
 
     def next_try(
         self, tries: int, *, now: datetime, retry_after: float | None, scale: float
@@ -80,6 +94,8 @@ _RETRY = Policy(action=PolicyAction.RETRY)
 _FAIL = Policy(action=PolicyAction.FAIL)
 _SUSPECT = Policy(action=PolicyAction.SUSPECT_ACCOUNT, base=60.0, cap=900.0, tries=4)
 _STOP = Policy(action=PolicyAction.STOP_ACCOUNT)
+#: This address, or this way to it, is at fault: another one may work.
+_ONWARD = replace(_FAIL, next_channel=True)
 
 _TEMPORARY: Mapping[str, Policy] = {
     # Postfix's usual "Relay access denied" is a 454: temporary by its number, and still the account's matter.
@@ -87,10 +103,12 @@ _TEMPORARY: Mapping[str, Policy] = {
     "sender_identity": _SUSPECT,
     "balance": _STOP,
     "quota_or_rate": replace(_RETRY, floor=300.0, base=60.0, cap=14_400.0, tries=6),
-    "recipient_full": replace(_RETRY, base=3_600.0, cap=43_200.0, tries=5),
+    "recipient_full": replace(_RETRY, base=3_600.0, cap=43_200.0, tries=5, next_channel=True),
     "network_fault": replace(_RETRY, base=30.0, cap=900.0, tries=8),
-    "busy": replace(_RETRY, base=600.0, cap=7_200.0, tries=3),
-    "no_answer": replace(_RETRY, base=600.0, cap=7_200.0, tries=3),
+    "busy": replace(_RETRY, base=600.0, cap=7_200.0, tries=3, next_channel=True),
+    "no_answer": replace(_RETRY, base=600.0, cap=7_200.0, tries=3, next_channel=True),
+    "unreachable": replace(_RETRY, next_channel=True),
+    "unknown_recipient": replace(_RETRY, next_channel=True),
     "sender_reputation": replace(_RETRY, floor=300.0, base=600.0, cap=14_400.0, tries=6),
 }
 _PERMANENT: Mapping[str, Policy] = {
@@ -100,9 +118,15 @@ _PERMANENT: Mapping[str, Policy] = {
     "sender_identity": _SUSPECT,
     "sender_reputation": _SUSPECT,
     "spam_content": replace(_FAIL, pause_share=0.10),
-    "unknown_recipient": replace(_FAIL, block=True, pause_share=0.30),
-    "recipient_disabled": replace(_FAIL, block=True),
-    "recipient_moved": replace(_FAIL, block=True),
+    "unknown_recipient": replace(_ONWARD, block=True, pause_share=0.30),
+    "recipient_disabled": replace(_ONWARD, block=True),
+    "recipient_moved": replace(_ONWARD, block=True),
+    "recipient_full": _ONWARD,
+    "bad_address": _ONWARD,
+    "unreachable": _ONWARD,
+    "busy": _ONWARD,
+    "no_answer": _ONWARD,
+    "unsupported_destination": _ONWARD,
 }
 
 
@@ -122,4 +146,6 @@ def policy_of(content: Mapping[str, Any], *, permanence: str | None = None) -> P
         value = content.get(f"policy.{item.name}")
         if value is not None:
             changes[item.name] = PolicyAction(value) if item.name == "action" else value
+    if category in NOT_THE_ADDRESS:
+        changes["block"] = False
     return replace(policy, **changes) if changes else policy

@@ -1,9 +1,9 @@
-"""What the pages of the reference show of one entry and of one draft, and what follows a change."""
+"""What the pages of the reference show of one entry and of one draft."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,26 +12,33 @@ from sqlalchemy import Connection, RowMapping
 
 from clinic_dispatch_plugin.channels.types import Answer
 from clinic_dispatch_plugin.error_reference import reading_store, store
-from clinic_dispatch_plugin.error_reference.likeness import literal, piece_of, similar
+from clinic_dispatch_plugin.error_reference.counting import Touched, count_messages
+from clinic_dispatch_plugin.error_reference.likeness import Likely, similar
 from clinic_dispatch_plugin.error_reference.rules import (
-    ANY_CODE,
     KnownEntry,
     Reference,
     codes_of,
     conflicts,
-    is_reply_code,
 )
 from clinic_dispatch_plugin.error_reference.service import reference
+from clinic_dispatch_plugin.error_reference.updates import Field, fields_of
 from clinic_dispatch_plugin.registry import Dispatch
 
-#: Messages by answer, for all answers or some; brought by the concern that holds messages.
-CountByAnswer = Callable[[Connection, Sequence[int] | None], Mapping[int, int]]
 #: Drafts shown before somebody asks for all of them.
 FIRST_DRAFTS = 5
 #: Answers of which one process remembers what is similar.
 COMPARED = 500
 
 _SIMILAR = "reference.similar"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alike:
+    """A draft with much the same words as another."""
+
+    id: int
+    answer: Answer
+    messages: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,11 +55,25 @@ class Draft:
     #: The general entry that speaks for it until then.
     shown: KnownEntry | None
     similar: Sequence[KnownEntry] = ()
+    #: Entries it may mean, each with why; only on its own page, as what follows.
+    likely: Sequence[Likely] = ()
+    mailings: Sequence[Touched] = ()
+    #: Other drafts with much the same words: describing this one may describe them too.
+    alike: Sequence[Alike] = ()
 
     @property
     def code(self) -> str:
         """The code an entry for it would have."""
         return codes_of(self.answer)[0]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explains:
+    """One of the answers an entry explains."""
+
+    id: int
+    answer: Answer
+    messages: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +84,8 @@ class Detail:
     shipped: Mapping[str, Any]
     #: Fields the clinic wrote and the pack has changed since: ours, theirs.
     conflicts: Mapping[str, tuple[Any, Any]]
+    #: The same with what was shipped when the clinic wrote.
+    conflict_fields: Sequence[Field]
     updated_at: datetime
     updated_by: str
     withdrawn: bool
@@ -72,16 +95,10 @@ class Detail:
     same_as: KnownEntry | None
     messages: int | None
     samples: Sequence[str]
+    #: Its answers, those of most messages first.
+    answers: Sequence[Explains]
     #: Changes with every saving: two editors never overwrite each other silently.
     version: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Followers:
-    """What a new entry would explain."""
-
-    answers: frozenset[int]
-    messages: int | None
 
 
 def count_drafts(dispatch: Dispatch) -> int:
@@ -90,18 +107,11 @@ def count_drafts(dispatch: Dispatch) -> int:
         return store.draft_count(connection)
 
 
-def _count(
-    dispatch: Dispatch, connection: Connection, ids: Sequence[int] | None
-) -> Mapping[int, int] | None:
-    counter: CountByAnswer | None = dispatch.cache.get("count_by_answer")
-    return counter(connection, ids) if counter is not None else None
-
-
 def drafts_of(
     dispatch: Dispatch, connection: Connection, known: Reference, rows: Sequence[RowMapping]
 ) -> list[Draft]:
-    """Rows of answers as the drafts pages show."""
-    counted = _count(dispatch, connection, [row["id"] for row in rows]) if rows else None
+    """Rows of drafts as pages show them."""
+    counted = count_messages(dispatch, connection, [row["id"] for row in rows]) if rows else None
     return [_draft(dispatch, known, row, counted) for row in rows]
 
 
@@ -134,13 +144,10 @@ def _similar(dispatch: Dispatch, known: Reference, answer: Answer) -> Sequence[K
     return compared[answer]
 
 
-def draft(dispatch: Dispatch, answer_id: int) -> Draft | None:
-    """One draft; None: there is none, or somebody described it meanwhile."""
+def is_in_use(dispatch: Dispatch, entry_id: int) -> bool:
+    """Whether there is such an entry, neither withdrawn nor out of use."""
     with dispatch.database.begin() as connection:
-        row = reading_store.answer(connection, answer_id)
-        if row is None or not row["draft"]:
-            return None
-        return drafts_of(dispatch, connection, reference(dispatch, connection), [row])[0]
+        return entry_id in reference(dispatch, connection).entries
 
 
 def detail(dispatch: Dispatch, entry_id: int) -> Detail | None:
@@ -149,15 +156,16 @@ def detail(dispatch: Dispatch, entry_id: int) -> Detail | None:
         row = store.entry(connection, entry_id)
         if row is None:
             return None
-        same = store.entry(connection, row["same_as"]) if row["same_as"] else None
+        same = store.shared(row, lambda number: store.entry(connection, number))
         answers = reading_store.answers_of(connection, entry_id)
         ids = [answer["id"] for answer in answers]
-        counted = _count(dispatch, connection, ids) if ids else {}
+        counted = count_messages(dispatch, connection, ids) if ids else {}
         has_counter = "count_by_answer" in dispatch.cache
     return Detail(
         entry=store.known(row, same),
         shipped=row["shipped"] or {},
         conflicts=conflicts(row["shipped"], row["own"], row["base"]),
+        conflict_fields=fields_of(row),
         updated_at=row["updated_at"],
         updated_by=row["updated_by"],
         withdrawn=row["withdrawn"],
@@ -165,65 +173,23 @@ def detail(dispatch: Dispatch, entry_id: int) -> Detail | None:
         same_as=store.known(same) if same is not None else None,
         messages=sum((counted or {}).values()) if has_counter else None,
         samples=[answer["sample"] for answer in answers if answer["sample"]][:3],
+        answers=_answers(answers, counted),
         version=_version(row),
     )
 
 
+def _answers(rows: Sequence[RowMapping], counted: Mapping[int, int] | None) -> list[Explains]:
+    found = [
+        Explains(
+            id=row["id"],
+            answer=Answer(system=row["system"], code=row["code"], text=row["sample"]),
+            messages=None if counted is None else counted.get(row["id"], 0),
+        )
+        for row in rows
+    ]
+    return sorted(found, key=lambda each: -(each.messages or 0))
+
+
 def _version(row: RowMapping) -> str:
-    said = f"{row['updated_at'].isoformat()}\0{row['updated_by']}\0{row['own']!r}"
+    said = f"{row['updated_at'].isoformat()}\0{row['updated_by']}\0{row['own']!r}\0{row['same_as']}"
     return hashlib.sha256(said.encode(errors="replace")).hexdigest()[:32]
-
-
-def followers(
-    dispatch: Dispatch, *, system: str, code: str, pattern: str, unless: str = ""
-) -> Followers:
-    """Which answers a new entry of the clinic's would explain, and how many earlier messages have them.
-
-    :raises ValueError: the pattern cannot be used.
-    """
-    new = KnownEntry(
-        id=0, origin="clinic", system=system, code=code, pattern=pattern, unless=unless, content={}
-    )
-    with dispatch.database.begin() as connection:
-        now = reference(dispatch, connection)
-        then = Reference([*now.entries.values(), new])
-        ids = {
-            row["id"]
-            for row in store.answers(connection, systems=[system])
-            if then.explain(Answer(system=system, code=row["code"], text=row["sample"])).entry
-            is new
-        }
-        counted = _count(dispatch, connection, sorted(ids)) if ids else {}
-        has_counter = "count_by_answer" in dispatch.cache
-    messages = sum((counted or {}).values()) if has_counter else None
-    return Followers(answers=frozenset(ids), messages=messages)
-
-
-#: Letters a piece of text needs to tell one answer from others by itself.
-TELLING = 12
-
-
-def is_telling(dispatch: Dispatch, draft: Draft, *, code: str, pattern: str) -> bool:
-    """Whether this code and pattern mean the draft's answer, and not many others along with it."""
-    if len(pattern) < TELLING and (code == ANY_CODE or is_reply_code(draft.answer.system, code)):
-        return False
-    if pattern and len(pattern) < TELLING:
-        return False
-    meant = followers(dispatch, system=draft.answer.system, code=code, pattern=pattern)
-    return draft.id in meant.answers
-
-
-def proposed_key(dispatch: Dispatch, answer: Answer) -> tuple[str, str]:
-    """Code and pattern an entry for this answer should have.
-
-    A pattern is needed where the code alone says too little: a bare SMTP reply code, a code that has an
-    entry already, no code at all.
-    """
-    code, _reply = codes_of(answer)
-    with dispatch.database.begin() as connection:
-        taken = reference(dispatch, connection).find(answer.system, code) is not None
-    if not code:
-        return ANY_CODE, literal(piece_of(answer.text))
-    if taken or is_reply_code(answer.system, code):
-        return code, literal(piece_of(answer.text))
-    return code, ""

@@ -50,3 +50,14 @@ def out_of_use(connection: Connection) -> Sequence[RowMapping]:
         or_(Entry.withdrawn.is_(True), Entry.retired_at.is_not(None))
     )
     return connection.execute(query).mappings().all()
+
+
+def other_drafts(
+    connection: Connection, answer_id: int, system: str, limit: int
+) -> Sequence[RowMapping]:
+    """Drafts of a system beside one, the latest first."""
+    query = select(AnswerRow.__table__).where(
+        AnswerRow.draft.is_(True), AnswerRow.system == system, AnswerRow.id != answer_id
+    )
+    query = query.order_by(AnswerRow.last_seen_at.desc()).limit(limit)
+    return connection.execute(query).mappings().all()

@@ -6,7 +6,7 @@ import hashlib
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -14,13 +14,20 @@ import re2
 
 from clinic_dispatch_plugin.channels.reference import LANGUAGES, Permanence, ReferenceEntry
 from clinic_dispatch_plugin.channels.types import Answer
-from clinic_dispatch_plugin.error_reference.normalising import TEXT_LIMIT, anonymous
+from clinic_dispatch_plugin.error_reference.normalising import (
+    TEXT_LIMIT,
+    anonymous,
+    answer_digest,
+)
 from clinic_dispatch_plugin.error_reference.policy import Policy, policy_of
 
 #: Characters of a pattern that staff may write; shipped ones are as long as they must.
 PATTERN_LIMIT = 500
 #: The code under which an entry stands for a whole system.
 ANY_CODE = "*"
+
+#: Where an entry keeps the fingerprints of answers taken out of it, with blanks between.
+APART = "apart"
 
 TEXT_FIELDS = ("short", "what_happened", "what_helps", "tell_patient")
 
@@ -69,6 +76,8 @@ class KnownEntry:
     own: frozenset[str] = frozenset()
     #: The entry whose words and policy it shares.
     same_as: int | None = None
+    #: Fingerprints of answers that somebody took out of it.
+    apart: frozenset[str] = frozenset()
 
     @property
     def policy(self) -> Policy:
@@ -125,13 +134,14 @@ class KnownEntry:
         an SMTP reply (RFC 5321 4.2.1: 4 is temporary, whatever words follow), then the pack.
         """
         if retryable is not None:
-            return self._policy_if("temporary" if retryable else "permanent")
+            return self.policy_if("temporary" if retryable else "permanent")
         if "permanence" in self.own and self.permanence is not Permanence.UNKNOWN:
             return self.policy
         said = permanence_said(answer)
-        return self.policy if said is None else self._policy_if(said)
+        return self.policy if said is None else self.policy_if(said)
 
-    def _policy_if(self, permanence: str) -> Policy:
+    def policy_if(self, permanence: str) -> Policy:
+        """What the program does where an answer passes (``temporary``) or stays (``permanent``)."""
         return policy_of(self.content, permanence=permanence)
 
 
@@ -188,10 +198,18 @@ class Reference:
         """Every step of a look-up in its order, also those after the first match: they came close.
 
         Patterns see the answer as it is stored, without what differs from message to message, so that looking the
-        stored one up again finds the same.
+        stored one up again finds the same. An answer taken out of an entry passes that one by.
         """
-        code, reply = codes_of(answer)
         text = anonymous(answer.text, hide=hide)
+        for step in self._steps(answer, text):
+            if step.entry is not None and is_apart(step.entry, answer, text):
+                if step.matched is Matched.PATTERN:
+                    continue
+                step = replace(step, entry=None)
+            yield step
+
+    def _steps(self, answer: Answer, text: str) -> Iterator[Step]:
+        code, reply = codes_of(answer)
         system = answer.system
         yield from self._by_pattern("clinic", system, (code, reply), text)
         if code:
@@ -253,6 +271,16 @@ class Reference:
         if entry is not None and entry.is_vague and family.endswith(".x.x"):
             entry = None  # "undefined" of a whole class: the reply code says more
         return Step(matched=Matched.FAMILY, origin="", looked_for=family, entry=entry)
+
+
+def is_apart(entry: KnownEntry, answer: Answer, text: str) -> bool:
+    """Whether somebody took just this answer out of an entry.
+
+    :param text: its words without what names a person.
+    """
+    if not entry.apart:
+        return False
+    return answer_digest(answer.system, answer.code, text) in entry.apart
 
 
 def compile_pattern(pattern: str) -> Any:
@@ -346,5 +374,7 @@ def conflicts(
     return {
         name: (value, (shipped or {}).get(name))
         for name, value in (own or {}).items()
-        if shipped is not None and shipped.get(name) != (base or {}).get(name)
+        if name != APART
+        and shipped is not None
+        and shipped.get(name) not in ((base or {}).get(name), value)
     }

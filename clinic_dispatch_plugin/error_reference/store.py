@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, func, insert, select, update
+from sqlalchemy import Connection, RowMapping, case, delete, func, insert, or_, select, update
 
 from clinic_dispatch_plugin.database.base import db_now
 from clinic_dispatch_plugin.error_reference.rules import (
+    APART,
     Explanation,
     KnownEntry,
     merge,
@@ -22,6 +23,10 @@ from clinic_dispatch_plugin.error_reference.tables import (
 )
 
 STATE_ID = 1
+#: The second row of the state: which answers are still to be looked up again.
+AGAIN_ID = 2
+#: What an entry says of its own answer's origin, whatever entry's words it shares.
+_WHOSE = ("provider", "source", "symbol")
 
 
 def revision(connection: Connection) -> int:
@@ -73,6 +78,18 @@ def entries(connection: Connection, *, all_of_them: bool = False) -> Sequence[Ro
     return connection.execute(query).mappings().all()
 
 
+def shipped_and_changed(connection: Connection) -> list[RowMapping]:
+    """Rows of shipped entries in use in which the clinic has fields of its own."""
+    query = select(Entry.__table__).where(
+        Entry.origin == "shipped",
+        Entry.withdrawn.is_(False),
+        Entry.retired_at.is_(None),
+        Entry.own.is_not(None),
+    )
+    rows = connection.execute(query.order_by(Entry.system, Entry.position, Entry.id)).mappings()
+    return [row for row in rows if row["own"]]
+
+
 def entries_of_pack(connection: Connection, pack: str) -> Sequence[RowMapping]:
     """All rows of entries that a pack brought, also those it no longer brings."""
     query = select(Entry.__table__).where(Entry.origin == "shipped", Entry.pack == pack)
@@ -92,18 +109,30 @@ def known_entries(connection: Connection) -> list[KnownEntry]:
     """
     by_id = {row["id"]: row for row in entries(connection, all_of_them=True)}
     return [
-        known(row, by_id.get(row["same_as"] or 0))
+        known(row, shared(row, by_id.get))
         for row in by_id.values()
         if not row["withdrawn"] and row["retired_at"] is None
     ]
 
 
+def shared(row: RowMapping, find: Callable[[int], RowMapping | None]) -> RowMapping | None:
+    """The row whose words another shares in the end: one that was merged leads on to the next."""
+    seen, other = {row["id"]}, find(row["same_as"] or 0)
+    while other is not None and other["same_as"] and other["id"] not in seen:
+        seen.add(other["id"])
+        other = find(other["same_as"])
+    return other
+
+
 def known(row: RowMapping, same: RowMapping | None = None) -> KnownEntry:
-    """A row as the entry that holds now, with the words of ``same`` under its own."""
+    """A row as the entry that holds now, with the words of ``same`` under what the clinic wrote into it."""
     content, own = merge(row["shipped"], row["own"]), frozenset(row["own"] or ())
     if same is not None:
-        content = {**merge(same["shipped"], same["own"]), **content}
+        whose = {name: content[name] for name in _WHOSE if name in content}
+        content = {**merge(same["shipped"], same["own"]), **whose, **(row["own"] or {})}
         own |= frozenset(same["own"] or ())
+    apart = frozenset(str((row["own"] or {}).get(APART, "")).split())
+    content.pop(APART, None)
     return KnownEntry(
         id=row["id"],
         origin=row["origin"],
@@ -113,9 +142,10 @@ def known(row: RowMapping, same: RowMapping | None = None) -> KnownEntry:
         unless=row["unless"],
         position=row["position"],
         content=content,
-        changed=row["origin"] == "clinic" or bool(row["own"]),
-        own=own,
+        changed=row["origin"] == "clinic" or bool(row["own"]) or bool(row["same_as"]),
+        own=own - {APART},
         same_as=row["same_as"],
+        apart=apart,
     )
 
 
@@ -140,6 +170,8 @@ def add_entries(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> No
 
 def change_entry(connection: Connection, entry_id: int, values: Mapping[str, Any]) -> None:
     """Change one entry."""
+    if "pattern" in values:
+        values = {**values, "pattern_digest": pattern_digest(values["pattern"], values["unless"])}
     connection.execute(
         update(Entry).where(Entry.id == entry_id).values(**values, updated_at=db_now())
     )
@@ -172,6 +204,70 @@ def answers(
     if systems is not None:
         query = query.where(AnswerRow.system.in_(list(systems)))
     return connection.execute(query).mappings().all()
+
+
+def latest_answers(
+    connection: Connection,
+    *,
+    systems: Iterable[str] | None,
+    limit: int,
+    entry_id: int | None = None,
+    drafts_first: bool = False,
+) -> Sequence[RowMapping]:
+    """The answers that came last.
+
+    :param entry_id: what this entry explains goes before all others, and so does, on demand, every draft.
+    """
+    first = case((or_(AnswerRow.entry_id == entry_id, AnswerRow.draft.is_(True)), 0), else_=1)
+    last = (AnswerRow.last_seen_at.desc(), AnswerRow.id.desc())
+    query = select(AnswerRow.__table__).order_by(*((first, *last) if drafts_first else last))
+    if systems is not None:
+        query = query.where(AnswerRow.system.in_(list(systems)))
+    return connection.execute(query.limit(limit)).mappings().all()
+
+
+def answers_after(
+    connection: Connection, after: int, *, systems: Iterable[str] | None, limit: int
+) -> Sequence[RowMapping]:
+    """A portion of all answers in the order of their ids."""
+    query = select(AnswerRow.__table__).where(AnswerRow.id > after).order_by(AnswerRow.id)
+    if systems is not None:
+        query = query.where(AnswerRow.system.in_(list(systems)))
+    return connection.execute(query.limit(limit)).mappings().all()
+
+
+def answer_count(connection: Connection, *, systems: Iterable[str] | None) -> int:
+    """How many distinct answers there are."""
+    query = select(func.count()).select_from(AnswerRow)
+    if systems is not None:
+        query = query.where(AnswerRow.system.in_(list(systems)))
+    return int(connection.execute(query).scalar_one())
+
+
+def left_over(connection: Connection) -> Mapping[str, Any] | None:
+    """Which answers are still to be looked up again, as :func:`leave` wrote it; None: none."""
+    query = select(ReferenceState.packs).where(ReferenceState.id == AGAIN_ID)
+    return connection.execute(query).scalar()
+
+
+def left_over_alone(connection: Connection) -> Mapping[str, Any] | None:
+    """The same, while every other worker that asks so waits until this transaction ends."""
+    row = ReferenceState.id == AGAIN_ID
+    connection.execute(
+        update(ReferenceState).where(row).values(revision=ReferenceState.revision + 1)
+    )
+    return left_over(connection)
+
+
+def leave(connection: Connection, rest: Mapping[str, Any] | None) -> None:
+    """Remember which answers are still to be looked up again; None: all are done."""
+    row = ReferenceState.id == AGAIN_ID
+    if rest is None:
+        connection.execute(delete(ReferenceState).where(row))
+        return
+    changed = connection.execute(update(ReferenceState).where(row).values(packs=dict(rest)))
+    if not changed.rowcount:
+        connection.execute(insert(ReferenceState).values(id=AGAIN_ID, revision=0, packs=dict(rest)))
 
 
 def has_answers(connection: Connection) -> bool:
@@ -242,6 +338,11 @@ def explain_answer(
     )
 
 
+def wait_again(connection: Connection, answer_id: int) -> None:
+    """Whatever was said of the general description: this answer waits for its own again."""
+    connection.execute(update(AnswerRow).where(AnswerRow.id == answer_id).values(settled=False))
+
+
 def settle_drafts(connection: Connection, ids: Iterable[int]) -> None:
     """The general description of these will do."""
     connection.execute(
@@ -260,3 +361,9 @@ def drafts(connection: Connection, limit: int | None = None) -> Sequence[RowMapp
     query = select(AnswerRow.__table__).where(AnswerRow.draft.is_(True))
     query = query.order_by(AnswerRow.last_seen_at.desc(), AnswerRow.id.desc()).limit(limit)
     return connection.execute(query).mappings().all()
+
+
+def answers_of_entries(connection: Connection, entry_ids: Iterable[int]) -> Sequence[RowMapping]:
+    """The answers that these entries explain."""
+    query = select(AnswerRow.__table__).where(AnswerRow.entry_id.in_(list(entry_ids)))
+    return connection.execute(query.order_by(AnswerRow.id)).mappings().all()

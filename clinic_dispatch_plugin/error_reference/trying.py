@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from clinic_dispatch_plugin.channels.types import Answer
 from clinic_dispatch_plugin.error_reference.likeness import similar
@@ -48,6 +50,42 @@ def tried(dispatch: Dispatch, *, system: str, code: str, text: str) -> Tried:
         unknown=known.unknown_answer,
         policy=speaks.policy_for(answer) if speaks is not None else policy_of({}),
     )
+
+
+class Reported(NamedTuple):
+    """What a returned mail says of one recipient."""
+
+    address: str
+    code: str
+    text: str
+
+
+#: Reads a whole returned mail; lent by the concern of reports, which stands above this one.
+ReadMail = Callable[[bytes], Sequence[Reported]]
+#: Recipients of one mail that are shown.
+MOST_RECIPIENTS = 20
+_HEADER = re.compile(
+    r"(?:received|return-path|delivered-to|from|to|subject|date|message-id|mime-version|content-type"
+    r"|auto-submitted|reply-to|x-[\w-]+):",
+    re.IGNORECASE,
+)
+
+
+def is_mail(text: str) -> bool:
+    """Whether somebody pasted a whole mail: it begins with at least two of a mail's headers."""
+    first = [line for line in text.lstrip().splitlines()[:12] if not line.startswith((" ", "\t"))]
+    head = [bool(_HEADER.match(line)) for line in first]
+    return head[:1] == [True] and sum(head) > 1
+
+
+def tried_mail(dispatch: Dispatch, text: str) -> list[tuple[Reported, Tried]]:
+    """Each recipient of a pasted mail with what the look-up of its answer would find; nothing is kept."""
+    read: ReadMail | None = dispatch.cache.get("read_returned_mail")
+    several = read(text.strip().encode("utf-8", "replace")) if read is not None else ()
+    return [
+        (each, tried(dispatch, system="smtp", code=each.code, text=each.text))
+        for each in several[:MOST_RECIPIENTS]
+    ]
 
 
 def systems(dispatch: Dispatch) -> list[str]:

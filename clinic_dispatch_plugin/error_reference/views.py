@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from flask import Blueprint, Response, abort, redirect, request
 from flask.blueprints import BlueprintSetupState
 from werkzeug.wrappers import Response as AnyResponse
@@ -12,9 +10,18 @@ from clinic_dispatch_plugin.channels.reference import LANGUAGES
 from clinic_dispatch_plugin.error_reference import (
     draft_views,
     editing,
+    exchange_views,
+    following,
+    following_views,
+    health_views,
     list_views,
+    overtaking,
+    printing,
     reading,
+    regroup_views,
     trying,
+    update_views,
+    updates,
     wording,
 )
 from clinic_dispatch_plugin.error_reference.checking import (
@@ -22,31 +29,21 @@ from clinic_dispatch_plugin.error_reference.checking import (
     SYSTEM_LIMIT,
     ReferenceProblem,
 )
-from clinic_dispatch_plugin.error_reference.entry_pages import entry_page
+from clinic_dispatch_plugin.error_reference.entry_page import back_to, detail_of, entry_page
 from clinic_dispatch_plugin.error_reference.form_pages import FOLDER, who_acts
 from clinic_dispatch_plugin.error_reference.forms import EntryForm, values_of
-from clinic_dispatch_plugin.error_reference.list_address import wanted_in_address
 from clinic_dispatch_plugin.error_reference.normalising import TEXT_LIMIT
 from clinic_dispatch_plugin.error_reference.rules import TEXT_FIELDS
 from clinic_dispatch_plugin.host.types import Action
 from clinic_dispatch_plugin.registry import EXTENSION, Dispatch, current_dispatch
 from clinic_dispatch_plugin.web.auth import requires
-from clinic_dispatch_plugin.web.i18n import N_, _
-from clinic_dispatch_plugin.web.layout import render_page, said, url
+from clinic_dispatch_plugin.web.i18n import _
+from clinic_dispatch_plugin.web.layout import render_page
 from clinic_dispatch_plugin.web.menu import forget_badge
 from clinic_dispatch_plugin.web.params import Form
 
-SAID: Mapping[str, str] = {
-    "saved": N_("Saved. Earlier messages with this error show the new text too."),
-    "restored": N_("The shipped text holds again."),
-    "kept": N_("Your text stays. The new shipped text is noted as seen."),
-    "taken": N_("The new shipped text holds now."),
-    "removed": N_(
-        "The entry is out of use now. Its messages explain themselves from the other entries again."
-    ),
-    "undone": N_("Taken back. Everything is as it was before that change."),
-    "same": N_("Saved: this answer has the same words and does the same from now on."),
-}
+#: Characters of a pasted mail; a report stands at its beginning.
+MAIL_LIMIT = 100_000
 
 
 def register(blueprint: Blueprint) -> None:
@@ -55,36 +52,47 @@ def register(blueprint: Blueprint) -> None:
     add("/errors/<int:entry_id>", "reference_entry", show_entry)
     add("/errors/<int:entry_id>", "save_entry", save_entry, methods=["POST"])
     add("/errors/<int:entry_id>/restore", "restore_entry", restore_entry, methods=["POST"])
-    add("/errors/<int:entry_id>/conflict", "settle_conflict", settle_conflict, methods=["POST"])
     add("/errors/changes/<int:change_id>/undo", "undo_change", undo_change, methods=["POST"])
     add("/errors/try", "try_answer", try_answer, methods=["GET", "POST"])
     list_views.register(blueprint)
     draft_views.register(blueprint)
+    regroup_views.register(blueprint)
+    update_views.register(blueprint)
+    exchange_views.register(blueprint)
+    health_views.register(blueprint)
+    printing.register(blueprint)
     blueprint.record(_count_drafts_in_menus)
 
 
 def _count_drafts_in_menus(state: BlueprintSetupState) -> None:
     dispatch: Dispatch = state.app.extensions[EXTENSION]
-    dispatch.cache["count_drafts"] = lambda: reading.count_drafts(dispatch)
+    dispatch.cache["count_drafts"] = lambda: (
+        reading.count_drafts(dispatch) + updates.count(dispatch)
+    )
 
 
 @requires(Action.VIEW)
 def show_entry(entry_id: int) -> Response:
     """One entry; whoever may edit gets its form."""
-    found = _detail(entry_id)
-    return _entry_page(found, values=values_of(found.entry.content), errors={})
+    found = detail_of(entry_id)
+    return entry_page(found, values=values_of(found.entry.content), errors={})
 
 
 @requires(Action.EDIT_REFERENCE)
 def save_entry(entry_id: int) -> AnyResponse:
     """Save what was changed, unless somebody else changed the entry meanwhile."""
-    found = _detail(entry_id)
-    form = EntryForm(found.entry.content, entry=found.entry)
+    found = detail_of(entry_id)
+    form = EntryForm(found.entry.content, entry=found.entry, shipped=found.shipped)
     if found.withdrawn or found.retired:
         abort(409, _("This entry is out of use and cannot be changed."))
-    if request.form.get("version") != found.version:
-        return _entry_page(found, values=form.values, errors={}, status=409, overtaken=True)
+    if overtaking.is_overtaken(found):
+        return overtaking.page(found, form.values)
+    if following_views.wants_back():
+        return entry_page(found, values=form.values, errors=form.errors)
     if not form.errors:
+        changes = following.policy_changes(current_dispatch(), entry_id, form.content)
+        if (asked := following_views.question(found, changes)) is not None:
+            return asked
         try:
             editing.change_entry(current_dispatch(), entry_id, content=form.content, by=who_acts())
         except ReferenceProblem as problem:
@@ -93,28 +101,15 @@ def save_entry(entry_id: int) -> AnyResponse:
             abort(404)
         else:
             forget_badge()
-            return redirect(_back_to(entry_id, "saved"), 303)
-    return _entry_page(found, values=form.values, errors=form.errors, status=422)
-
-
-def _entry_page(
-    found: reading.Detail,
-    *,
-    values: Mapping[str, str],
-    errors: Mapping[str, str],
-    status: int = 200,
-    overtaken: bool = False,
-) -> Response:
-    notice = said(SAID, request.args.get("said"))
-    return entry_page(
-        found, values=values, errors=errors, notice=notice, status=status, overtaken=overtaken
-    )
+            done = following_views.follow(changes)
+            return redirect(back_to(entry_id, "saved", **done), 303)
+    return entry_page(found, values=form.values, errors=form.errors, status=422)
 
 
 @requires(Action.EDIT_REFERENCE)
 def restore_entry(entry_id: int) -> AnyResponse:
     """Give a shipped entry its shipped words again, in one language or in all; take one of the clinic's out of use."""
-    _detail(entry_id)
+    detail_of(entry_id)
     chosen = request.form.get("language")
     if chosen and chosen not in LANGUAGES:
         abort(400)
@@ -124,7 +119,7 @@ def restore_entry(entry_id: int) -> AnyResponse:
     except LookupError:
         abort(404)
     forget_badge()
-    return redirect(_back_to(entry_id, "restored" if stays else "removed"), 303)
+    return redirect(back_to(entry_id, "restored" if stays else "removed"), 303)
 
 
 @requires(Action.EDIT_REFERENCE)
@@ -137,12 +132,12 @@ def undo_change(change_id: int) -> AnyResponse:
     except ReferenceProblem as problem:
         abort(409, _(problem.message, **problem.fields))
     forget_badge()
-    return redirect(_back_to(entry_id, "undone"), 303)
+    return redirect(back_to(entry_id, "undone"), 303)
 
 
 @requires(Action.VIEW)
 def try_answer() -> Response:
-    """Type what a service wrote, and see which entry matches, by which step, and what else came close.
+    """Type what a service wrote or paste a whole returned mail: which entry matches, by which step, what came close.
 
     By POST, so that what may name a patient stands in no log of addresses; nothing is stored.
     """
@@ -150,9 +145,13 @@ def try_answer() -> Response:
     form = Form()
     system = form.text("system", limit=SYSTEM_LIMIT) or "smtp"
     code = form.text("code", limit=CODE_LIMIT)
-    text = form.text("text", limit=TEXT_LIMIT, multiline=True)
+    mail = trying.is_mail(form.raw("text"))
+    text = form.text("text", limit=MAIL_LIMIT if mail else TEXT_LIMIT, multiline=True)
     asked = not form.errors and bool(code or text)
-    found = trying.tried(dispatch, system=system, code=code, text=text) if asked else None
+    mails = trying.tried_mail(dispatch, text) if asked and mail else []
+    found = (
+        trying.tried(dispatch, system=system, code=code, text=text) if asked and not mail else None
+    )
     return render_page(
         f"{FOLDER}/try.html",
         422 if form.errors else 200,
@@ -162,32 +161,8 @@ def try_answer() -> Response:
         text=text,
         errors=form.errors,
         found=found,
+        is_mail=asked and mail,
+        mails=mails,
         wording=wording,
         system_choices=[(key, wording.system(key)) for key in trying.systems(dispatch)],
     )
-
-
-@requires(Action.EDIT_REFERENCE)
-def settle_conflict(entry_id: int) -> AnyResponse:
-    """After an update: keep the clinic's words, or take the new shipped ones, for the fields that differ."""
-    found = _detail(entry_id)
-    take = request.form.get("take") == "shipped"
-    content = {name: theirs if take else ours for name, (ours, theirs) in found.conflicts.items()}
-    if content:
-        try:
-            editing.change_entry(current_dispatch(), entry_id, content=content, by=who_acts())
-        except (ReferenceProblem, LookupError):
-            abort(409)
-    return redirect(_back_to(entry_id, "taken" if take else "kept"), 303)
-
-
-def _back_to(entry_id: int, done: str) -> str:
-    """The entry's page after a deed; what somebody looked for in the list stays in the address."""
-    return url("reference_entry", entry_id=entry_id, said=done, **wanted_in_address().address())
-
-
-def _detail(entry_id: int) -> reading.Detail:
-    found = reading.detail(current_dispatch(), entry_id)
-    if found is None:
-        abort(404, _("This entry does not exist any more. Perhaps somebody removed it."))
-    return found

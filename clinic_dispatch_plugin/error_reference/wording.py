@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
 
+from clinic_dispatch_plugin.channels.reference import Permanence
+from clinic_dispatch_plugin.error_reference.likeness import Likely
 from clinic_dispatch_plugin.error_reference.policy import Policy, PolicyAction
-from clinic_dispatch_plugin.error_reference.rules import ANY_CODE, KnownEntry, Matched, Step
-from clinic_dispatch_plugin.web.i18n import N_, _, format_number, n_
+from clinic_dispatch_plugin.error_reference.rules import (
+    ANY_CODE,
+    TEXT_FIELDS,
+    KnownEntry,
+    Matched,
+    Step,
+)
+from clinic_dispatch_plugin.web import words
+from clinic_dispatch_plugin.web.i18n import N_, _, format_number, format_time, n_
 
 SYSTEMS: Mapping[str, str] = {
     "smtp": N_("E-mail (SMTP)"),
@@ -80,6 +91,10 @@ DEEDS: Mapping[str, str] = {
     "same_as": N_("made the same as another entry"),
     "undone": N_("a change taken back"),
     "imported": N_("read from a file"),
+    "merged": N_("made one with another entry"),
+    "split": N_("an answer taken out"),
+    "taken": N_("new shipped text taken"),
+    "kept": N_("own text kept beside the new shipped one"),
 }
 FIELDS: Mapping[str, str] = {
     "short": N_("Short (stands in the note)"),
@@ -93,13 +108,18 @@ FIELDS: Mapping[str, str] = {
     "policy.action": N_("What does the program do?"),
     "policy.tries": N_("Tries in all"),
     "policy.base": N_("First wait"),
+    "policy.factor": N_("Each further wait"),
     "policy.cap": N_("Longest wait"),
     "policy.floor": N_("Shortest wait"),
     "policy.block": N_("Block the address?"),
     "policy.block_days": N_("End of the block"),
+    "policy.next_channel": N_("Then by the next way?"),
     "policy.deadline": N_("Give up after"),
     "policy.pause_share": N_("Put the mailing list on hold"),
     "policy.pause_least": N_("But only from"),
+    "pattern": N_("Piece of the answer's text"),
+    "unless": N_("But not when this occurs"),
+    "apart": N_("Answers taken out"),
     "provider": N_("Provider"),
     "source": N_("Source"),
 }
@@ -135,31 +155,38 @@ def code(entry: KnownEntry) -> str:
 
 
 def policy(found: Policy) -> str:
-    """What the program does, in sentences."""
-    said = []
-    match found.action:
-        case PolicyAction.RETRY:
-            said.append(_retries(found))
-        case PolicyAction.STOP_ACCOUNT:
-            said.append(
-                _("Stops the sending account; its messages wait until somebody has mended it.")
-            )
-        case PolicyAction.SUSPECT_ACCOUNT:
-            said.append(
-                _("The message waits; after three such answers in a row the sending account stops.")
-            )
-        case PolicyAction.FAIL:
-            said.append(_("No further try."))
-    if found.block and found.block_days:
+    """What the program does, in sentences that name every number the policy has."""
+    said = [*_tries(found), *_blocks(found), *_goes_on(found)]
+    if found.pause_share:
         said.append(
             n_(
-                "Blocks the address for {n} day.",
-                "Blocks the address for {n} days.",
-                found.block_days,
+                "Puts the mailing list on hold when more than {share} % of its messages fail so, as soon as "
+                "{n} message has been answered.",
+                "Puts the mailing list on hold when more than {share} % of its messages fail so, as soon as "
+                "{n} messages have been answered.",
+                found.pause_least,
+                share=format_number(round(found.pause_share * 100, 1)),
             )
         )
-    elif found.block:
-        said.append(_("Blocks the address until it is changed."))
+    return " ".join(said)
+
+
+def policies(entry: KnownEntry) -> list[str]:
+    """What the program does about an entry's answers; two sentences where it depends on what they say of themselves."""
+    if entry.system != "smtp" or entry.permanence is not Permanence.UNKNOWN:
+        return [policy(entry.policy)]
+    passes, stays = (policy(entry.policy_if(said)) for said in ("temporary", "permanent"))
+    if passes == stays:
+        return [stays]
+    return [
+        _("Where the service says that it passes: {policy}", policy=passes),
+        _("Where the service says that it stays: {policy}", policy=stays),
+    ]
+
+
+def policy_brief(found: Policy) -> str:
+    """The same in a line of a list: what it does, without every number."""
+    said = [*_tries(found)[:1], *_blocks(found), *_goes_on(found)]
     if found.pause_share:
         share = format_number(round(found.pause_share * 100, 1))
         said.append(
@@ -168,19 +195,90 @@ def policy(found: Policy) -> str:
     return " ".join(said)
 
 
-def _retries(found: Policy) -> str:
-    """When and how often it tries again."""
+def _tries(found: Policy) -> list[str]:
+    match found.action:
+        case PolicyAction.RETRY:
+            return _retries(found)
+        case PolicyAction.STOP_ACCOUNT:
+            return [_("Stops the sending account; its messages wait until somebody has mended it.")]
+        case PolicyAction.SUSPECT_ACCOUNT:
+            waits = _(
+                "The message waits; after three such answers in a row the sending account stops."
+            )
+            return [waits, *_retries(found)]
+        case PolicyAction.FAIL:
+            return [_("No further try.")]
+
+
+def _blocks(found: Policy) -> list[str]:
+    if not found.block:
+        return []
+    if not found.block_days:
+        return [_("Blocks the address until it is changed.")]
+    return [
+        n_("Blocks the address for {n} day.", "Blocks the address for {n} days.", found.block_days)
+    ]
+
+
+def _goes_on(found: Policy) -> list[str]:
+    if not found.next_channel:
+        return []
+    return [_("Then goes the mailing list's next way, where it names one.")]
+
+
+def _retries(found: Policy) -> list[str]:
+    """When and how often it tries again, the most important first."""
     if found.tries <= 1:
-        return _("No further try.")
-    said = n_(
-        "Tries again by itself, up to {n} time in all, first within about {first}.",
-        "Tries again by itself, up to {n} times in all, first within about {first}.",
-        found.tries,
-        first=span(found.floor + found.base),
-    )
+        return [_("No further try.")]
+    said = [
+        n_(
+            "Tries again by itself, up to {n} time in all, first {when}, then gives up.",
+            "Tries again by itself, up to {n} times in all, first {when}, then gives up.",
+            found.tries,
+            when=_when(found.bounds(1, scale=1.0)),
+        )
+    ]
+    if found.tries > 2:
+        said.append(_further(found))
     if found.deadline:
-        said += " " + _("Gives up after {time}.", time=span(found.deadline))
+        said.append(_("Gives up {after} at the latest.", after=after(found.deadline)))
     return said
+
+
+def _further(found: Policy) -> str:
+    if found.factor <= 1 or found.base >= found.cap:
+        return _("Each further wait is as long.")
+    return _(
+        "Each further wait is up to {factor} times as long, but it tries again {after} at the latest.",
+        factor=format_number(round(found.factor, 2)),
+        after=after(found.floor + found.cap),
+    )
+
+
+def _when(bounds: tuple[float, float]) -> str:
+    """After a time, or between two: waits are drawn by lot, so that not all come at once."""
+    least, most = bounds
+    if least == most:
+        return after(most)
+    if not least:
+        return _("{after} at the latest", after=after(most))
+    return _(
+        "{least} at the earliest and {most} at the latest", least=after(least), most=after(most)
+    )
+
+
+def after(seconds: float) -> str:
+    """Such as "after 15 minutes": in the largest unit that says it exactly."""
+    whole = round(seconds)
+    if whole <= 0:
+        return _("at once")
+    if whole % 86_400 == 0:
+        return n_("after {n} day", "after {n} days", whole // 86_400)
+    if whole % 3_600 == 0:
+        return n_("after {n} hour", "after {n} hours", whole // 3_600)
+    if whole % 60 == 0 or whole > 600:
+        return n_("after {n} minute", "after {n} minutes", round(whole / 60))
+    return n_("after {n} second", "after {n} seconds", whole)
 
 
 def span(seconds: float) -> str:
@@ -194,9 +292,60 @@ def span(seconds: float) -> str:
     return n_("{n} day", "{n} days", round(hours / 24))
 
 
+def moment(value: datetime | None) -> str:
+    """A day and time; one that has passed is at once."""
+    if value is None or value <= datetime.now(tz=UTC):
+        return _("now")
+    return format_time(value)
+
+
 def deed(action: str) -> str:
-    """What somebody did to an entry."""
-    return _(DEEDS.get(action, action))
+    """What somebody did to an entry; of an import the number follows a colon."""
+    return _(DEEDS.get(action.partition(":")[0], action))
+
+
+def why(found: Likely) -> str:
+    """Why an entry is likely to mean the same as an answer."""
+    said = []
+    if found.family:
+        said.append(_("Same code family {family}.", family=found.family))
+    if found.words:
+        said.append(_("Same words: {words}.", words=", ".join(found.words[:4])))
+    return " ".join(said)
+
+
+def value(name: str, held: Any) -> str:
+    """What a field holds, in words; a dash for nothing."""
+    if held is None or held == "":
+        return "–"
+    if name.partition(".")[0] in TEXT_FIELDS:
+        return str(held)
+    if isinstance(held, bool):
+        return _("Yes") if held else _("No")
+    if name in ("policy.base", "policy.cap", "policy.floor", "policy.deadline"):
+        return span(float(held)) if held else "0"
+    if name == "policy.pause_share":
+        return f"{format_number(round(float(held) * 100, 1))} %"
+    return typed(name, str(held))
+
+
+def typed(name: str, held: str) -> str:
+    """What a form's field holds, in words where it is a choice."""
+    match name:
+        case "who":
+            return words.who(held)
+        case "group":
+            return words.group(held)
+        case "category":
+            return category(held)
+        case "permanence" if held in PERMANENCES:
+            return _(PERMANENCES[held])
+        case "policy.action" if held in ACTIONS:
+            return _(ACTIONS[held])
+        case "policy.block" if held in ("yes", "no"):
+            return _("Yes") if held == "yes" else _("No")
+        case _other:
+            return held
 
 
 def named(name: str) -> str:

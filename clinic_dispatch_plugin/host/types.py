@@ -41,6 +41,18 @@ def consent_allows(
     return said == Consent.YES
 
 
+def consent_said(
+    consent: Mapping[str, Consent | str], purpose: str, channel: str
+) -> Consent | str | None:
+    """What somebody said to one purpose on one channel: ``promotion.sms`` holds before ``promotion``."""
+    return consent.get(f"{purpose}.{channel}", consent.get(purpose))
+
+
+def names_yes(consent: Mapping[str, Consent | str], purpose: str, channel: str) -> bool:
+    """Whether somebody agreed to one purpose on this very channel."""
+    return consent.get(f"{purpose}.{channel}") == Consent.YES
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Actor:
     """Who acts in this request; ``addresses`` by channel key are where a trial message may go."""
@@ -88,7 +100,7 @@ class Recipient:
     locale: str = ""
     #: Raw addresses by channel key; several in one text may be separated by commas.
     addresses: Mapping[str, str] = field(default_factory=dict, repr=False)
-    #: By purpose; a purpose not named is unknown.
+    #: By purpose; a purpose not named is unknown. Who agreed to some channels only: ``promotion.sms``.
     consent: Mapping[str, Consent | str] = field(default_factory=dict)
     #: False for the deceased, and for cards that are closed.
     active: bool = True

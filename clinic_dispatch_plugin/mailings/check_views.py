@@ -111,7 +111,15 @@ def _check_page(draft: Draft, error: MailingProblem | None = None) -> ResponseRe
         no_link=", ".join(lacking_for_links(dispatch.settings))
         if draft.purpose == Purpose.PROMOTION
         else "",
-        foreseen=foreseen(dispatch, draft.channel, recipients=found.will_get),
+        foreseen=[
+            entry
+            for key in draft.order
+            for entry in foreseen(
+                dispatch,
+                key,
+                recipients=found.by_channel.get(key, 0) if draft.further else found.will_get,
+            )
+        ],
         must_type=found.will_get > TYPED_ABOVE,
         shown=preview_of(draft, int_arg("n", 0, most=trial.MOST_SHOWN)),
         errors=forms.faults(error) if error else {},

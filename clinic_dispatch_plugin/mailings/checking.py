@@ -6,8 +6,8 @@ import hashlib
 import json
 import threading
 import time
-from collections import OrderedDict
-from collections.abc import Sequence
+from collections import Counter, OrderedDict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from flask import copy_current_request_context
@@ -18,8 +18,9 @@ from clinic_dispatch_plugin.error_reference.service import explain
 from clinic_dispatch_plugin.mailings import store
 from clinic_dispatch_plugin.mailings.checks import Reason
 from clinic_dispatch_plugin.mailings.content import MailingContent, compiled
-from clinic_dispatch_plugin.mailings.drafts import checked_draft, of_row
-from clinic_dispatch_plugin.mailings.judging import Judge
+from clinic_dispatch_plugin.mailings.draft_checks import checked_draft
+from clinic_dispatch_plugin.mailings.drafts import of_row
+from clinic_dispatch_plugin.mailings.judging import Judge, Leg, Verdict
 from clinic_dispatch_plugin.mailings.planning import candidates_of, overruled
 from clinic_dispatch_plugin.mailings.problems import NotYours
 from clinic_dispatch_plugin.mailings.sources import BadRows, chunks
@@ -66,6 +67,17 @@ class CheckGroup:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Detour:
+    """Some who cannot be reached by the first channel, and begin with another."""
+
+    channel: str
+    #: The channel before it, and why not that one, in the reference's words.
+    instead_of: str
+    short: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CheckResult:
     """What would happen if the mailing started now."""
 
@@ -73,12 +85,19 @@ class CheckResult:
     will_get: int
     groups: Sequence[CheckGroup]
     bad_rows: BadRows
+    #: How many begin with each channel, in the order of the mailing.
+    by_channel: Mapping[str, int] = field(default_factory=dict)
+    #: Those who begin later than with the first channel, the most first.
+    detours: Sequence[Detour] = ()
 
 
 @dataclass(slots=True, kw_only=True)
 class _Measured:
     recipients: int = 0
     groups: dict[Reason, Group] = field(default_factory=dict)
+    by_channel: Counter[str] = field(default_factory=Counter)
+    #: By channel, and the last one passed over with its reason.
+    detours: Counter[tuple[str, str, Reason]] = field(default_factory=Counter)
     bad_rows: BadRows = field(default_factory=lambda: BadRows(whole_rows_only=True))
     at: float = field(default_factory=time.monotonic)
     #: Set when nothing more is counted.
@@ -115,12 +134,12 @@ def check(
         row = store.mailing(connection, mailing_id)
     if row is None:
         raise NotYours(mailing_id)
-    content = checked_draft(dispatch, of_row(row))
+    texts = checked_draft(dispatch, of_row(row))
     cached: OrderedDict[str, _Measured] = dispatch.cache.setdefault(_CACHE, OrderedDict())
     key = _state(row)
     found = cached.get(key)
     if found is None or (found.done.is_set() and _is_old(found)):
-        found = _begin(dispatch, row, content, aside=patience is not None)
+        found = _begin(dispatch, row, texts, aside=patience is not None)
         cached[key] = found
         while len(cached) > _CACHED:
             cached.popitem(last=False)
@@ -137,17 +156,17 @@ def _is_old(found: _Measured) -> bool:
 
 
 def _begin(
-    dispatch: Dispatch, row: RowMapping, content: MailingContent, *, aside: bool
+    dispatch: Dispatch, row: RowMapping, texts: Mapping[str, MailingContent], *, aside: bool
 ) -> _Measured:
     found = _Measured()
-    if _measure(dispatch, row, content, found, most=PLAN_AT_ONCE if aside else None):
+    if _measure(dispatch, row, texts, found, most=PLAN_AT_ONCE if aside else None):
         found.done.set()
         return found
     whole = _Measured()
 
     def count() -> None:
         try:
-            _measure(dispatch, row, content, whole)
+            _measure(dispatch, row, texts, whole)
         except Exception as error:
             whole.error = error
         whole.at = time.monotonic()
@@ -167,7 +186,7 @@ def forget(dispatch: Dispatch, mailing_id: int) -> None:
 
 
 def _state(row: RowMapping) -> str:
-    fields = ("purpose", "channel", "source", "selection", "draft")
+    fields = ("purpose", "channel", "fallbacks", "source", "selection", "draft")
     said = json.dumps([row[name] for name in fields], sort_keys=True, default=str)
     said += str(row["not_after"])
     return f"{row['id']}:{hashlib.sha256(said.encode()).hexdigest()}"
@@ -176,7 +195,7 @@ def _state(row: RowMapping) -> str:
 def _measure(
     dispatch: Dispatch,
     row: RowMapping,
-    content: MailingContent,
+    texts: Mapping[str, MailingContent],
     found: _Measured,
     *,
     most: int | None = None,
@@ -184,14 +203,17 @@ def _measure(
     """Count; False: there are more than ``most``, and nothing is worth keeping."""
     with dispatch.database.begin() as connection:
         at = now(connection)
-    channel = dispatch.channels[row["channel"]]
     judge = Judge(
         settings=dispatch.settings,
-        channel=channel,
-        text=compiled(content, purpose=row["purpose"], channel=channel.key),
-        overruled=overruled(
-            routed=dispatch.account(channel.key) is not None, not_after=row["not_after"], at=at
-        ),
+        legs=[
+            Leg(
+                channel=dispatch.channels[key],
+                text=compiled(content, purpose=row["purpose"], channel=key),
+                routed=dispatch.account(key) is not None,
+            )
+            for key, content in texts.items()
+        ],
+        overruled=overruled(not_after=row["not_after"], at=at),
     )
     for batch in chunks(candidates_of(dispatch, row, bad_rows=found.bad_rows), PLAN_BATCH):
         with dispatch.database.begin() as connection:
@@ -200,22 +222,30 @@ def _measure(
         if most is not None and found.recipients > most:
             return False
         for verdict in verdicts:
-            if verdict.reason is not None:
-                group = found.groups.setdefault(verdict.reason, Group(reason=verdict.reason))
-                group.count += 1
-                if len(group.examples) < EXAMPLES:
-                    candidate = verdict.candidate
-                    group.examples.append(
-                        Example(
-                            # A link or its lack would tell whether such a card exists.
-                            ref="" if candidate.unknown else candidate.ref,
-                            name=candidate.name,
-                            address=verdict.address,
-                            line=candidate.line,
-                        )
-                    )
+            _count(found, verdict)
     found.at = time.monotonic()
     return True
+
+
+def _count(found: _Measured, verdict: Verdict) -> None:
+    if verdict.reason is None:
+        found.by_channel[verdict.channel] += 1
+        if verdict.passed:
+            found.detours[verdict.channel, *verdict.passed[-1]] += 1
+        return
+    group = found.groups.setdefault(verdict.reason, Group(reason=verdict.reason))
+    group.count += 1
+    if len(group.examples) < EXAMPLES:
+        candidate = verdict.candidate
+        group.examples.append(
+            Example(
+                # A link or its lack would tell whether such a card exists.
+                ref="" if candidate.unknown else candidate.ref,
+                name=candidate.name,
+                address=verdict.address,
+                line=candidate.line,
+            )
+        )
 
 
 def _in_words(dispatch: Dispatch, found: _Measured, language: str) -> CheckResult:
@@ -228,7 +258,22 @@ def _in_words(dispatch: Dispatch, found: _Measured, language: str) -> CheckResul
         will_get=found.recipients - sum(group.count for group in groups),
         groups=groups,
         bad_rows=found.bad_rows,
+        by_channel=dict(found.by_channel),
+        detours=[
+            Detour(
+                channel=channel,
+                instead_of=before,
+                short=_short(dispatch, reason, language),
+                count=count,
+            )
+            for (channel, before, reason), count in found.detours.most_common()
+        ],
     )
+
+
+def _short(dispatch: Dispatch, reason: Reason, language: str) -> str:
+    entry = explain(dispatch, reason.answer).entry
+    return entry.text("short", language) if entry else reason.value
 
 
 def _group_in_words(dispatch: Dispatch, group: Group, language: str) -> CheckGroup:

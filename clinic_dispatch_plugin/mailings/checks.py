@@ -47,10 +47,14 @@ class Facts:
     known: bool = True
     #: The same patient with the same address was here before.
     repeated: bool = False
+    #: Whether an account is configured for the channel.
+    routed: bool = True
 
 
 def reason_not_to(facts: Facts) -> Reason | None:
     """The first reason that holds, in the order in which a person would put them right."""
+    if not facts.routed:
+        return Reason.NO_ROUTE
     if not facts.known:
         return Reason.UNKNOWN_REF
     if not facts.active:

@@ -8,8 +8,9 @@ from flask import Blueprint, Response, abort, jsonify, redirect, request, stream
 from flask.typing import ResponseReturnValue
 
 from clinic_dispatch_plugin.host.types import Action
-from clinic_dispatch_plugin.mailings import drafts, forms, texts, trial, uploads
+from clinic_dispatch_plugin.mailings import draft_files, drafts, forms, texts, trial, uploads
 from clinic_dispatch_plugin.mailings.bad_rows import bad_rows_of, csv_of_bad_rows
+from clinic_dispatch_plugin.mailings.draft_checks import checked_draft, names_of
 from clinic_dispatch_plugin.mailings.drafts import Draft
 from clinic_dispatch_plugin.mailings.problems import MailingProblem, NotYours, Problem
 from clinic_dispatch_plugin.mailings.sources import FileSurvey, audiences, survey_file
@@ -100,7 +101,7 @@ def _choose(draft: Draft) -> ResponseReturnValue:
     dispatch = current_dispatch()
     whom = request.form.get("whom", "")
     purpose = request.form.get("purpose", "")
-    channel = request.form.get("channel", "")
+    channel, fallbacks = request.form.get("channel", ""), forms.fallbacks_sent()
     on = redirect(url("mailing_what", mailing_id=draft.id), 303)
     if whom != forms.FILE:
         key = whom.removeprefix("audience:")
@@ -111,21 +112,25 @@ def _choose(draft: Draft) -> ResponseReturnValue:
             filters=forms.filters_sent(key),
             purpose=purpose,
             channel=channel,
+            fallbacks=fallbacks,
         )
         return on
     file = request.files.get("file")
     if file is None or not file.filename:
         if draft.source == forms.FILE and draft.selection.get("upload"):
-            drafts.keep_file(dispatch, draft, purpose=purpose)
+            draft_files.keep_file(
+                dispatch, draft, purpose=purpose, channel=channel, fallbacks=fallbacks
+            )
             return on
         raise MailingProblem(Problem(field="file", message="Choose a file with the recipients."))
-    survey = drafts.choose_file(
+    survey = draft_files.choose_file(
         dispatch,
         draft,
         stream=file.stream,
         file_name=file.filename,
         purpose=purpose,
         channel=channel,
+        fallbacks=fallbacks,
     )
     if survey.bad_rows.count:
         return redirect(url("mailing_who", mailing_id=draft.id), 303)
@@ -148,6 +153,7 @@ def _who_page(draft: Draft | None, error: MailingProblem | None = None) -> Respo
         purposes=forms.purposes(),
         purpose=request.form.get("purpose", "") if sent else draft.purpose if draft else "",
         channels=forms.channel_choices(drafts.channels_to_choose(dispatch)),
+        further=forms.fallbacks_shown(draft, sent=sent),
         channel=request.form.get("channel", "") if sent else draft.channel if draft else "",
         errors=forms.faults(error) if error else {},
         survey=survey,
@@ -208,8 +214,8 @@ def what(mailing_id: int) -> ResponseReturnValue:
         return what_page(draft)
     draft = write(draft)
     go = request.form.get("go", "")
-    if go == "template":
-        return _take_template(draft)
+    if go.partition(":")[0] == "template":
+        return _take_template(draft, go.partition(":")[2] or draft.channel)
     if go == "who":
         return redirect(url("mailing_who", mailing_id=draft.id), 303)
     if go.startswith("preview:"):
@@ -218,7 +224,7 @@ def what(mailing_id: int) -> ResponseReturnValue:
     if go == "keep":
         return redirect(url("mailing_what", mailing_id=draft.id, said="kept"), 303)
     try:
-        drafts.checked_draft(current_dispatch(), draft)
+        checked_draft(current_dispatch(), draft)
     except MailingProblem as error:
         return what_page(draft, error)
     return redirect(url("mailing_check", mailing_id=draft.id), 303)
@@ -229,7 +235,7 @@ def without_recipients(draft: Draft) -> ResponseReturnValue | None:
     if not draft.has_recipients:
         return redirect(url("mailing_who", mailing_id=draft.id), 303)
     try:
-        drafts.names_of(current_dispatch(), draft)
+        names_of(current_dispatch(), draft)
     except NotYours:
         return redirect(url("mailing_who", mailing_id=draft.id, said="list_gone"), 303)
     return None
@@ -243,34 +249,54 @@ def write(draft: Draft) -> Draft:
         name=request.form.get("name", ""),
         content=forms.content_sent(),
         template_id=draft.template_id,
+        further=forms.further_sent(draft),
     )
 
 
-def _take_template(draft: Draft) -> ResponseReturnValue:
+def _take_template(draft: Draft, channel: str) -> ResponseReturnValue:
     dispatch = current_dispatch()
-    chosen = forms.id_sent("template")
+    is_first = channel == draft.channel
+    field = "template" if is_first else f"template.{channel}"
+    chosen = forms.id_sent(field)
     if chosen is None:
         message = "Choose a template first."
-        return what_page(draft, MailingProblem(Problem(field="template", message=message)))
+        return what_page(draft, MailingProblem(Problem(field=field, message=message)))
     found = texts.template(dispatch, chosen)
-    if found.channel != draft.channel:
+    if found.channel != channel or channel not in draft.order:
         raise NotYours(chosen)
-    drafts.write(dispatch, draft, name=draft.name, content=found.content, template_id=found.id)
+    drafts.write(
+        dispatch,
+        draft,
+        name=draft.name,
+        content=found.content if is_first else draft.content,
+        template_id=found.id if is_first else draft.template_id,
+        further=draft.further if is_first else {**draft.further, channel: found.content},
+    )
     return redirect(url("mailing_what", mailing_id=draft.id, said="template"), 303)
 
 
 def what_page(draft: Draft, error: MailingProblem | None = None) -> Response:
     """The page of step two, with what is wrong beside its field."""
     dispatch = current_dispatch()
-    found = texts.templates(dispatch, channel=draft.channel)
+    further = [
+        forms.FurtherText(
+            channel=key,
+            content=content,
+            templates=_templates(key),
+            has_subject=forms.has_subject(key),
+            has_html=forms.has_html(key),
+        )
+        for key, content in draft.further.items()
+    ]
     position = int_arg("n", 0, most=trial.MOST_SHOWN)
     return render_page(
         "clinic_dispatch/mailings/what.html",
         422 if error else 200,
         active="new_mailing",
         draft=draft,
-        names=drafts.names_of(dispatch, draft),
-        templates=[(each.id, each.name) for each in found],
+        names=names_of(dispatch, draft),
+        templates=_templates(draft.channel),
+        further=further,
         has_html=forms.has_html(draft.channel),
         has_subject=forms.has_subject(draft.channel),
         shown=preview_of(draft, position),
@@ -279,13 +305,18 @@ def what_page(draft: Draft, error: MailingProblem | None = None) -> Response:
     )
 
 
+def _templates(channel: str) -> list[tuple[int, str]]:
+    found = texts.templates(current_dispatch(), channel=channel)
+    return [(each.id, each.name) for each in found]
+
+
 def preview_of(draft: Draft, position: int) -> trial.Preview | None:
     """What one recipient would get; with invented values for whoever may not read messages."""
     if not draft.has_recipients:
         return None
     dispatch, actor = current_dispatch(), acting()
     if not allowed(Action.VIEW_CONTENTS):
-        return trial.preview(dispatch, draft.content, trial.invented(dispatch, draft))
+        return trial.preview_all(dispatch, draft, trial.invented(dispatch, draft))
     try:
         found = trial.sample(dispatch, draft, actor, position)
     except MailingProblem:
@@ -295,13 +326,13 @@ def preview_of(draft: Draft, position: int) -> trial.Preview | None:
     candidate, at, has_next = found
     if not draft.content.is_empty:
         trial.note_looking(dispatch, draft, actor, candidate)
-    return trial.preview(
+    return trial.preview_all(
         dispatch,
-        draft.content,
+        draft,
         candidate,
         position=at,
         has_next=has_next,
-        known=drafts.names_of(dispatch, draft),
+        known=names_of(dispatch, draft),
     )
 
 
@@ -314,7 +345,7 @@ def keep(mailing_id: int) -> ResponseReturnValue:
     draft = write(draft)
     errors: dict[str, str] = {}
     try:
-        drafts.checked_draft(current_dispatch(), draft)
+        checked_draft(current_dispatch(), draft)
     except MailingProblem as error:
         errors = forms.faults(error)
     position = number_in(request.form.get("n", ""), most=trial.MOST_SHOWN) or 0

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import PurePath
-from typing import IO, Any
+from typing import Any
 
 from sqlalchemy import Connection, RowMapping
 
@@ -14,20 +13,17 @@ from clinic_dispatch_plugin.channels.types import Purpose
 from clinic_dispatch_plugin.database.connection import now
 from clinic_dispatch_plugin.host.types import Action, Actor
 from clinic_dispatch_plugin.mailings import store, uploads
-from clinic_dispatch_plugin.mailings.content import MailingContent, checked_content, storable
+from clinic_dispatch_plugin.mailings.content import MailingContent, storable
 from clinic_dispatch_plugin.mailings.filters import checked_filters
-from clinic_dispatch_plugin.mailings.problems import MailingProblem, NotYours, Problem, name_cut
-from clinic_dispatch_plugin.mailings.recipient_file import RecipientFileError
+from clinic_dispatch_plugin.mailings.order import checked_order
+from clinic_dispatch_plugin.mailings.problems import MailingProblem, NoRoute, NotYours, Problem
 from clinic_dispatch_plugin.mailings.sources import (
-    FileSurvey,
-    audience_names,
     audiences,
-    file_names,
     one_line,
-    survey_file,
 )
 from clinic_dispatch_plugin.messages import store as messages
 from clinic_dispatch_plugin.messages.mailing_rules import MailingState
+from clinic_dispatch_plugin.messages.routes import order_of
 from clinic_dispatch_plugin.registry import Dispatch
 from clinic_dispatch_plugin.web.asking import ask
 from clinic_dispatch_plugin.web.i18n import N_
@@ -56,6 +52,13 @@ class Draft:
     created_by: str
     created_by_name: str
     row: RowMapping = field(repr=False)
+    #: The channels after the first, each with the words written for it; empty ones say what the first says.
+    further: Mapping[str, MailingContent] = field(default_factory=dict)
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        """All channels, the first one first."""
+        return (self.channel, *self.further)
 
     @property
     def has_recipients(self) -> bool:
@@ -80,16 +83,24 @@ def of_row(row: RowMapping) -> Draft:
         state=MailingState(row["state"]),
         source=row["source"] if selection else "",
         selection=selection,
-        content=MailingContent(
-            subject=str(written.get("subject", "")),
-            text=str(written.get("text", "")),
-            html=str(written.get("html", "")),
-        ),
+        content=_content(written),
         template_id=row["template_id"],
         not_after=row["not_after"],
         created_by=row["created_by"],
         created_by_name=row["created_by_name"],
         row=row,
+        further={
+            key: _content((written.get("texts") or {}).get(key) or {})
+            for key in order_of(row["channel"], row["fallbacks"])[1:]
+        },
+    )
+
+
+def _content(written: Mapping[str, Any]) -> MailingContent:
+    return MailingContent(
+        subject=str(written.get("subject", "")),
+        text=str(written.get("text", "")),
+        html=str(written.get("html", "")),
     )
 
 
@@ -130,7 +141,11 @@ def may_open(dispatch: Dispatch, row: RowMapping, actor: Actor) -> bool:
     return mine or ask("is_allowed", lambda: dispatch.host.is_allowed(actor, Action.CONFIGURE))
 
 
-def _save(dispatch: Dispatch, mailing_id: int, values: Mapping[str, Any]) -> None:
+def save(dispatch: Dispatch, mailing_id: int, values: Mapping[str, Any]) -> None:
+    """Change a draft.
+
+    :raises MailingProblem: it was started meanwhile.
+    """
     changed = dispatch.database.run(
         lambda connection: store.change_mailing(
             connection, mailing_id, values, in_states=[MailingState.DRAFT]
@@ -146,15 +161,20 @@ def channels_to_choose(dispatch: Dispatch) -> list[str]:
     return [key for key in dispatch.channels if dispatch.account(key) is not None]
 
 
-def checked_channel(dispatch: Dispatch, draft: Draft, channel: str) -> str:
-    """The channel, when there is one of this name; an empty name keeps the draft's.
+def order_values(
+    dispatch: Dispatch, draft: Draft, channel: str, fallbacks: Sequence[str] | None
+) -> dict[str, Any]:
+    """The channels of a draft; an empty name keeps its first one, None what follows.
 
-    :raises MailingProblem: there is none.
+    :raises MailingProblem: there is none of this name, or one is chosen twice.
     """
-    wanted = channel or draft.channel
-    if wanted not in dispatch.channels:
-        raise MailingProblem(Problem(field="channel", message="Choose one of the list."))
-    return wanted
+    kept = list(draft.further) if fallbacks is None else [key for key in fallbacks if key]
+    try:
+        order = checked_order(dispatch, [channel or draft.channel, *kept])
+    except NoRoute as error:
+        problem = Problem(field="channel", message="Choose one of the list.")
+        raise MailingProblem(problem) from error
+    return {"channel": order[0], "fallbacks": [{"channel": key} for key in order[1:]]}
 
 
 def choose_audience(
@@ -165,10 +185,12 @@ def choose_audience(
     filters: Mapping[str, str],
     purpose: str,
     channel: str = "",
+    fallbacks: Sequence[str] | None = None,
 ) -> None:
     """Step one: a group of the clinic's; filters it does not have are left out.
 
     :param purpose: empty: what the group is usually written to for.
+    :param fallbacks: the channels after the first; None: as they are.
     :raises MailingProblem: no such group, a filter is missing or wrong, no such purpose.
     """
     audience = next((each for each in audiences(dispatch.host) if each.key == key), None)
@@ -179,90 +201,20 @@ def choose_audience(
         "source": "audience",
         "selection": {"audience": key, "filters": kept, "label": one_line(str(audience.label))},
         "purpose": checked_purpose(purpose or audience.purpose),
-        "channel": checked_channel(dispatch, draft, channel),
-        **_first_name(draft, str(audience.label)),
+        **order_values(dispatch, draft, channel, fallbacks),
+        **first_name(draft, str(audience.label)),
     }
-    _save(dispatch, draft.id, values)
+    save(dispatch, draft.id, values)
     uploads.remove(dispatch, draft.selection.get("upload"))
 
 
-def _first_name(draft: Draft, proposed: str) -> dict[str, str]:
+def first_name(draft: Draft, proposed: str) -> dict[str, str]:
     """A name for a mailing that has none yet; a proposed one follows the choice until somebody writes one."""
     if draft.name and draft.name != (draft.row["draft"] or {}).get("proposed"):
         return {}
     name = one_line(proposed)[:LONGEST_NAME]
     written = {**(draft.row["draft"] or {}), "proposed": name}
     return {"name": name, "draft": written}  # type: ignore[dict-item]
-
-
-def choose_file(
-    dispatch: Dispatch,
-    draft: Draft,
-    *,
-    stream: IO[bytes],
-    file_name: str,
-    purpose: str,
-    channel: str = "",
-) -> FileSurvey:
-    """Step one: a list somebody uploaded; replaces an earlier one.
-
-    :raises MailingProblem: it is too large, cannot be used, or holds nobody.
-    """
-    wanted = checked_purpose(purpose)
-    through = checked_channel(dispatch, draft, channel)
-    key = uploads.keep(dispatch, stream)
-    try:
-        survey = survey_file(uploads.path(dispatch, key), channel=through)
-        if not survey.rows:
-            raise MailingProblem(_nobody(survey))
-    except RecipientFileError as error:
-        uploads.remove(dispatch, key)
-        raise MailingProblem(file_problem(error)) from error
-    except BaseException:
-        uploads.remove(dispatch, key)
-        raise
-    shown = one_line(PurePath(file_name.replace("\\", "/")).name)[:LONGEST_NAME]
-    values = {
-        "source": "file",
-        "selection": {
-            "upload": key,
-            "file_name": shown,
-            "rows": survey.rows,
-            "bad_rows": survey.bad_rows.count,
-        },
-        "purpose": wanted,
-        "channel": through,
-        **_first_name(draft, shown.rsplit(".", 1)[0]),
-    }
-    _save(dispatch, draft.id, values)
-    uploads.remove(dispatch, draft.selection.get("upload"))
-    return survey
-
-
-def _nobody(survey: FileSurvey) -> Problem:
-    if not survey.bad_rows.count:
-        message = "The file holds no recipients, only the line of column names."
-        return Problem(field="file", message=message)
-    first = survey.bad_rows.rows[0]
-    return Problem(
-        field="file",
-        message="No row of this file can be used.",
-        advice=first.message,
-        fields=first.fields,
-    )
-
-
-def file_problem(error: RecipientFileError) -> Problem:
-    """A file's trouble as a problem of the field it was chosen in."""
-    return Problem(field="file", message=error.message, advice=error.advice, fields=error.fields)
-
-
-def keep_file(dispatch: Dispatch, draft: Draft, *, purpose: str) -> None:
-    """Step one again, with the list that is there already.
-
-    :raises MailingProblem: there is no such purpose.
-    """
-    _save(dispatch, draft.id, {"purpose": checked_purpose(purpose)})
 
 
 def checked_purpose(purpose: str) -> str:
@@ -282,65 +234,34 @@ def write(
     name: str,
     content: MailingContent,
     template_id: int | None = None,
+    further: Mapping[str, MailingContent] | None = None,
 ) -> Draft:
     """Step two, whatever is in it: kept even where it has faults, so that nothing typed is lost."""
     length = len(one_line(name))
     written = {
         **(draft.row["draft"] or {}),
         "name_too_long": length if length > LONGEST_NAME else 0,
-        "subject": storable(content.subject),
-        "text": storable(content.text),
-        "html": storable(content.html),
+        **_written(content),
     }
+    if further is not None:
+        # What was written for a channel that is left out for now comes back with it.
+        texts = {key: _written(each) for key, each in further.items()}
+        written["texts"] = {**(written.get("texts") or {}), **texts}
     values = {
         "name": one_line(name)[:LONGEST_NAME],
         "draft": written,
         "template_id": template_id,
     }
-    _save(dispatch, draft.id, values)
+    save(dispatch, draft.id, values)
     return of_row({**draft.row, **values})  # type: ignore[arg-type]
 
 
-def names_of(dispatch: Dispatch, draft: Draft) -> tuple[str, ...]:
-    """The placeholders its recipients have values for.
-
-    :raises NotYours: its list is not there any more.
-    """
-    if draft.source == "file":
-        found = uploads.path(dispatch, draft.selection.get("upload"))
-        return file_names(found, channel=draft.channel)
-    return audience_names(dispatch.host, str(draft.selection.get("audience", "")))
-
-
-def checked_draft(dispatch: Dispatch, draft: Draft) -> MailingContent:
-    """The content as it will be sent.
-
-    :raises MailingProblem: something of the draft is missing or wrong.
-    """
-    problems: list[Problem] = []
-    channel = dispatch.channels.get(draft.channel)
-    if channel is None or dispatch.account(draft.channel) is None:
-        message = "No account is set up for this channel. Ask your administrator."
-        problems.append(Problem(field="channel", message=message))
-    if not draft.has_recipients:
-        problems.append(Problem(field="whom", message="Choose who gets the message."))
-    if not draft.name:
-        problems.append(Problem(field="name", message="Give the mailing a name."))
-    elif too_long := (draft.row["draft"] or {}).get("name_too_long"):
-        problems.append(name_cut(too_long, LONGEST_NAME))
-    content = draft.content
-    try:
-        if channel is not None and draft.has_recipients:
-            known = names_of(dispatch, draft)
-            content = checked_content(content, fields=channel.fields, known=known)
-    except NotYours:
-        message = "The list of recipients is not there any more. Choose it again."
-        problems.append(Problem(field="file", message=message))
-    except MailingProblem as error:
-        problems += error.problems
-    if problems:
-        raise MailingProblem(*problems)
-    return content
+def _written(content: MailingContent) -> dict[str, str]:
+    return {
+        "subject": storable(content.subject),
+        "text": storable(content.text),
+        "html": storable(content.html),
+    }
 
 
 def set_deadline(dispatch: Dispatch, draft: Draft, not_after: datetime | None) -> None:
@@ -351,7 +272,7 @@ def set_deadline(dispatch: Dispatch, draft: Draft, not_after: datetime | None) -
     with dispatch.database.begin() as connection:
         if not_after is not None and not_after <= now(connection):
             raise MailingProblem(Problem(field="not_after", message=PASSED))
-    _save(dispatch, draft.id, {"not_after": not_after})
+    save(dispatch, draft.id, {"not_after": not_after})
 
 
 def rename(dispatch: Dispatch, mailing_id: int, name: str) -> None:

@@ -12,6 +12,7 @@ from clinic_dispatch_plugin.channels.types import Purpose
 from clinic_dispatch_plugin.host.types import Audience, FilterField
 from clinic_dispatch_plugin.mailings.content import MailingContent
 from clinic_dispatch_plugin.mailings.drafts import Draft
+from clinic_dispatch_plugin.mailings.order import MOST_CHANNELS
 from clinic_dispatch_plugin.mailings.problems import MailingProblem, Problem
 from clinic_dispatch_plugin.mailings.recipient_file import BadRow
 from clinic_dispatch_plugin.registry import current_dispatch
@@ -95,15 +96,50 @@ def filters_sent(audience: str) -> dict[str, str]:
     return {name.removeprefix(prefix): form.raw(name) for name in names}
 
 
-def content_sent() -> MailingContent:
-    """Subject, text and HTML as they were typed."""
+def content_sent(channel: str = "") -> MailingContent:
+    """Subject, text and HTML as they were typed; those of a later channel carry its name."""
+    end = f".{channel}" if channel else ""
     return MailingContent(
-        subject=_typed("subject")[:2_000], text=_typed("text"), html=_typed("html")
+        subject=_typed(f"subject{end}")[:2_000],
+        text=_typed(f"text{end}"),
+        html=_typed(f"html{end}"),
     )
+
+
+def further_sent(draft: Draft) -> dict[str, MailingContent]:
+    """The words for the channels after the first; a form that did not ask for them changes none."""
+    return {
+        key: content_sent(key) if f"text.{key}" in request.form else kept
+        for key, kept in draft.further.items()
+    }
+
+
+def fallbacks_sent() -> list[str] | None:
+    """The channels after the first, in order; None: the form did not ask for them."""
+    names = [f"channel.{place}" for place in range(2, MOST_CHANNELS + 1)]
+    there = [name for name in names if name in request.form]
+    return [request.form.get(name, "")[:32] for name in there] if there else None
 
 
 def _typed(name: str) -> str:
     return request.form.get(name, "").replace("\r\n", "\n")[:LONGEST_TEXT]
+
+
+def fallbacks_shown(draft: Draft | None, *, sent: bool) -> list[str]:
+    """What the fields of the channels after the first hold; empty ones: none."""
+    chosen = (fallbacks_sent() if sent else None) or (list(draft.further) if draft else [])
+    return [*chosen, *[""] * MOST_CHANNELS]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FurtherText:
+    """The fields of one channel after the first, as step two shows them."""
+
+    channel: str
+    content: MailingContent
+    templates: Sequence[tuple[int, str]]
+    has_subject: bool
+    has_html: bool
 
 
 def id_sent(name: str) -> int | None:

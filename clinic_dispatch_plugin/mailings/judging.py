@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
 
 from clinic_dispatch_plugin.channels.channel import Channel
 from clinic_dispatch_plugin.channels.text import EmptyPlaceholder, clean_value
 from clinic_dispatch_plugin.config import Settings
-from clinic_dispatch_plugin.engine.addresses import usable_address
+from clinic_dispatch_plugin.engine.addresses import LONGEST_ADDRESS, usable_address
 from clinic_dispatch_plugin.engine.prepare import Text
-from clinic_dispatch_plugin.host.types import consent_allows
+from clinic_dispatch_plugin.host.types import Consent, consent_allows
 from clinic_dispatch_plugin.mailings.checks import (
     Facts,
     Reason,
@@ -24,9 +24,20 @@ from clinic_dispatch_plugin.mailings.checks import (
 from clinic_dispatch_plugin.mailings.content import names_in
 from clinic_dispatch_plugin.mailings.sources import LONGEST_REF, Candidate
 from clinic_dispatch_plugin.messages import store as messages
+from clinic_dispatch_plugin.messages.routes import PASSABLE
 from clinic_dispatch_plugin.messages.rules import address_digest
 
 LONGEST_LOCALE = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leg:
+    """One channel of a mailing as its recipients are judged for it."""
+
+    channel: Channel
+    text: Text
+    #: Whether an account is configured for it.
+    routed: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,95 +45,156 @@ class Verdict:
     """What becomes of one candidate."""
 
     candidate: Candidate
-    #: The normalised address; the raw one where it is wrong.
+    #: The channel the message begins with.
+    channel: str
+    #: The normalised address there; the raw one where it is wrong.
     address: str
     reason: Reason | None
     duplicate_key: str | None = None
+    #: The channels before it, and why it cannot go through them.
+    passed: tuple[tuple[str, Reason], ...] = ()
 
 
 class Judge:
     """Holds what is the same for all recipients of a mailing, and what was seen so far.
 
-    :param overruled: a reason that holds for everybody (deadline passed, no account).
+    :param legs: the channels of the mailing, the first one first: who cannot be reached by one begins at the next.
+    :param overruled: a reason that holds for everybody, whatever the channel (the deadline passed).
     """
 
     def __init__(
         self,
         *,
         settings: Settings,
-        channel: Channel,
-        text: Text,
+        legs: Sequence[Leg],
         overruled: Reason | None = None,
         seen: Seen | None = None,
     ) -> None:
         self._settings = settings
-        self._channel = channel
-        self._text = text
+        self._legs = legs
+        self._first = legs[0].channel.key
+        self._purpose = legs[0].text.purpose
         self._overruled = overruled
-        self._names = names_in(text)
+        self._names = frozenset().union(*(names_in(leg.text) for leg in legs))
         self.seen = seen or Seen()
 
     def judge(self, connection: Connection, candidates: Sequence[Candidate]) -> list[Verdict]:
         """Decide about some; reads which addresses are blocked, and writes nothing."""
-        addresses = [self._address(candidate) for candidate in candidates]
-        digests = {
-            address: address_digest(self._channel.key, address)
-            for address, fault in addresses
-            if not fault
-        }
-        blocked = messages.blocked(
-            connection, self._channel.key, digests.values(), self._text.purpose
-        )
-        return [
-            self._verdict(candidate, address, fault, blocked=blocked.get(digests.get(address, "")))
-            for candidate, (address, fault) in zip(candidates, addresses, strict=True)
-        ]
+        looks = [_Look(self._settings, leg, self._first) for leg in self._legs]
+        for look in looks:
+            look.read(connection, candidates)
+        return [self._verdict(candidate, looks) for candidate in candidates]
 
     def data(self, candidate: Candidate) -> dict[str, str]:
-        """The values a message keeps: those its text names, and no others."""
+        """The values a message keeps: those its texts name, and no others."""
         return {
             name: clean_value(value)
             for name, value in candidate.values.items()
             if name in self._names
         }
 
-    def _address(self, candidate: Candidate) -> tuple[str, Reason | None]:
-        address, fault = usable_address(
-            self._channel, candidate.raw_address, region=self._settings.region
-        )
-        return address, Reason(fault) if fault else None
+    def addresses(self, candidate: Candidate) -> dict[str, str]:
+        """The addresses a message keeps for the channels it may go through: those the recipient agreed to."""
+        return {
+            leg.channel.key: address[:LONGEST_ADDRESS]
+            for leg in self._legs
+            if (address := candidate.address_on(leg.channel.key, first=self._first))
+            and consent_allows(
+                self._purpose,
+                candidate.said_to(leg.channel.key),
+                unknown_goes=self._settings.unknown_consent,
+            )
+        }
 
-    def _verdict(
-        self, candidate: Candidate, address: str, fault: Reason | None, *, blocked: str | None
-    ) -> Verdict:
+    def _verdict(self, candidate: Candidate, looks: Sequence[_Look]) -> Verdict:
+        passed: list[tuple[str, Reason]] = []
+        first: Verdict | None = None
+        unsubscribed = False
+        for look in looks:
+            verdict = self._on(candidate, look, unsubscribed=unsubscribed)
+            if verdict.reason is None:
+                return replace(verdict, passed=tuple(passed))
+            first = first or verdict
+            if verdict.reason not in PASSABLE:
+                # What speaks against the person, or against a second message, speaks against every channel.
+                return verdict if not passed else replace(verdict, passed=tuple(passed))
+            unsubscribed = unsubscribed or look.blocked(candidate) == Reason.NOT_AGREED
+            passed.append((look.channel, verdict.reason))
+        assert first is not None
+        return first
+
+    def _on(self, candidate: Candidate, look: _Look, *, unsubscribed: bool) -> Verdict:
+        """What would become of it on one channel.
+
+        :param unsubscribed: they said so on a channel before, so that only a yes to this very one counts.
+        """
+        address, fault = look.address(candidate)
+        blocked = look.blocked(candidate)
+        said = candidate.said_to(look.channel)
+        agreed = consent_allows(
+            self._purpose, said, unknown_goes=self._settings.unknown_consent
+        ) and (not unsubscribed or candidate.consents.get(look.channel) == Consent.YES)
         person = person_key(candidate.ref, address) if candidate.ref else ""
         facts = Facts(
             known=not candidate.unknown,
             active=candidate.active and len(candidate.ref) <= LONGEST_REF,
-            agreed=blocked != Reason.NOT_AGREED
-            and consent_allows(
-                self._text.purpose,
-                candidate.consent,
-                unknown_goes=self._settings.unknown_consent,
-            ),
+            agreed=blocked != Reason.NOT_AGREED and agreed,
             address=None if fault else address,
             address_fault=fault,
             blocked=blocked == Reason.BLOCKED,
             repeated=bool(person) and person in self.seen,
+            routed=look.routed,
         )
         reason = self._overruled or reason_not_to(facts)
         key = None
         if reason is None:
-            reason, key = self._by_text(candidate, address)
+            reason, key = self._by_text(candidate, address, look.text)
         if reason is None and key is not None:
             self.seen.add(key, *([person] if person else []))
-        return Verdict(candidate=candidate, address=address, reason=reason, duplicate_key=key)
+        return Verdict(
+            candidate=candidate,
+            channel=look.channel,
+            address=address,
+            reason=reason,
+            duplicate_key=key,
+        )
 
-    def _by_text(self, candidate: Candidate, address: str) -> tuple[Reason | None, str | None]:
+    def _by_text(
+        self, candidate: Candidate, address: str, text: Text
+    ) -> tuple[Reason | None, str | None]:
         locale = (candidate.locale or self._settings.locale)[:LONGEST_LOCALE]
         try:
-            content = self._text.render(self.data(candidate), locale)
+            content = text.render(self.data(candidate), locale)
         except EmptyPlaceholder:
             return Reason.EMPTY_PLACEHOLDER, None
         key = text_key(address, (content.subject, content.text, content.html))
         return (Reason.DUPLICATE if key in self.seen else None), key
+
+
+class _Look:
+    """The addresses of some candidates on one channel, and which of them are blocked."""
+
+    def __init__(self, settings: Settings, leg: Leg, first: str) -> None:
+        self.channel, self.text, self.routed = leg.channel.key, leg.text, leg.routed
+        self._leg, self._first, self._region = leg, first, settings.region
+        self._addresses: dict[int, tuple[str, Reason | None]] = {}
+        self._blocked: dict[str, str] = {}
+
+    def read(self, connection: Connection, candidates: Sequence[Candidate]) -> None:
+        for candidate in candidates:
+            raw = candidate.address_on(self.channel, first=self._first)
+            address, fault = usable_address(self._leg.channel, raw, region=self._region)
+            self._addresses[id(candidate)] = address, Reason(fault) if fault else None
+        digests = [
+            address_digest(self.channel, address)
+            for address, fault in self._addresses.values()
+            if not fault
+        ]
+        self._blocked = messages.blocked(connection, self.channel, digests, self._leg.text.purpose)
+
+    def address(self, candidate: Candidate) -> tuple[str, Reason | None]:
+        return self._addresses[id(candidate)]
+
+    def blocked(self, candidate: Candidate) -> str | None:
+        address, fault = self._addresses[id(candidate)]
+        return None if fault else self._blocked.get(address_digest(self.channel, address))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection, RowMapping
@@ -19,6 +20,7 @@ from clinic_dispatch_plugin.messages import store as messages
 from clinic_dispatch_plugin.messages.access import Sight
 from clinic_dispatch_plugin.messages.afresh import fresh_facts
 from clinic_dispatch_plugin.messages.mailing_rules import URGENT, MailingState
+from clinic_dispatch_plugin.messages.routes import Route, legs_of
 from clinic_dispatch_plugin.messages.rules import MessageState
 from clinic_dispatch_plugin.registry import Dispatch
 from clinic_dispatch_plugin.web.asking import ask
@@ -48,19 +50,16 @@ def send_once_more(
     with dispatch.database.begin() as connection:
         row = lists_store.message(connection, message_id)
         first = store.mailing(connection, row["mailing_id"]) if row else None
-        revision = store.revision(connection, first["revision_id"] or 0) if first else None
-    if row is None or first is None or revision is None or not _sees(dispatch, actor, row, first):
+        texts = _texts(dispatch, connection, row["channel"], first) if row and first else {}
+    if row is None or first is None or not texts or not _sees(dispatch, actor, row, first):
         raise NotYours(message_id)
     if row["state"] not in _ARRIVED:
         raise NotSent(message_id)
-    content = MailingContent(
-        subject=revision["subject"], text=revision["body"], html=revision["html"]
-    )
-    values = _values(first, message_id, actor, name=name, once=once)
-    candidate = _as_now(dispatch, row, first["purpose"])
+    values = _values(first, row, actor, name=name, once=once)
+    candidate = _as_now(dispatch, row, first["purpose"], order=list(texts))
 
     def work(connection: Connection) -> int:
-        mailing_id, existed = insert_started(connection, values, content, actor, action=ONCE_MORE)
+        mailing_id, existed = insert_started(connection, values, texts, actor, action=ONCE_MORE)
         if not existed:
             plan_within(dispatch, connection, mailing_id, [candidate])
             messages.write_audit(
@@ -87,13 +86,13 @@ def _sees(dispatch: Dispatch, actor: Actor, row: RowMapping, first: RowMapping) 
 
 
 def _values(
-    first: RowMapping, message_id: int, actor: Actor, *, name: str, once: str
+    first: RowMapping, row: RowMapping, actor: Actor, *, name: str, once: str
 ) -> dict[str, Any]:
     kept = ("trial", "trial_of")
     return {
         "name": name[:LONGEST_NAME],
         "purpose": first["purpose"],
-        "channel": first["channel"],
+        "channel": row["channel"],
         "state": MailingState.PLANNING.value,
         "source": "code",
         "selection": {
@@ -101,20 +100,40 @@ def _values(
         },
         "priority": URGENT,
         "template_id": first["template_id"],
-        "repeats_message_id": message_id,
-        "idempotency_key": f"once-more-{message_id}-{once[:64]}",
+        "repeats_message_id": row["id"],
+        "idempotency_key": f"once-more-{row['id']}-{once[:64]}",
         "created_by": actor.ref[:128],
         "created_by_name": actor.name[:255],
     }
 
 
-def _as_now(dispatch: Dispatch, row: RowMapping, purpose: str) -> Candidate:
+def _texts(
+    dispatch: Dispatch, connection: Connection, channel: str, first: RowMapping
+) -> dict[str, MailingContent]:
+    """The words for the channel it was sent by and those after it: the ones before did not reach the patient."""
+    legs = legs_of(first)
+    start = next((place for place, leg in enumerate(legs) if leg.channel == channel), len(legs))
+    found = {}
+    for leg in legs[start:]:
+        revision = store.revision(connection, leg.revision_id or 0)
+        if revision is not None and (leg.channel == channel or leg.channel in dispatch.channels):
+            found[leg.channel] = MailingContent(
+                subject=revision["subject"], text=revision["body"], html=revision["html"]
+            )
+    return found
+
+
+def _as_now(
+    dispatch: Dispatch, row: RowMapping, purpose: str, *, order: Sequence[str]
+) -> Candidate:
     """The recipient with the values of then, and what the card says now."""
     ref = row["ref"]
     fresh = fresh_facts(dispatch, [row["id"]]).get(row["id"])
     known = (
         ask("recipients_now", lambda: dispatch.host.recipients_now([ref])).get(ref) if ref else None
     )
+    planned = Route.read(row["route"]).addresses
+    consent = known.consent if known else {}
     return Candidate(
         ref=ref,
         name=row["name"],
@@ -122,6 +141,15 @@ def _as_now(dispatch: Dispatch, row: RowMapping, purpose: str) -> Candidate:
         raw_address=fresh.address if fresh and fresh.address else row["address"],
         values={key: str(value) for key, value in (row["data"] or {}).items()},
         active=known.active if known else not ref,
-        consent=Consent(known.consent.get(purpose, Consent.UNKNOWN)) if known else Consent.UNKNOWN,
+        consent=Consent(consent.get(purpose, Consent.UNKNOWN)),
+        addresses={
+            key: (known.addresses.get(key) if known else planned.get(key)) or ""
+            for key in order[1:]
+        },
+        consents={
+            key: Consent(consent[named])
+            for key in order
+            if (named := f"{purpose}.{key}") in consent
+        },
         unknown=bool(ref) and known is None,
     )

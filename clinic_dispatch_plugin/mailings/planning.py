@@ -23,7 +23,7 @@ from clinic_dispatch_plugin.error_reference.service import note_answer
 from clinic_dispatch_plugin.host.types import Actor
 from clinic_dispatch_plugin.mailings import store, uploads
 from clinic_dispatch_plugin.mailings.checks import Reason, Seen, person_key
-from clinic_dispatch_plugin.mailings.judging import LONGEST_LOCALE, Judge, Verdict
+from clinic_dispatch_plugin.mailings.judging import LONGEST_LOCALE, Judge, Leg, Verdict
 from clinic_dispatch_plugin.mailings.problems import HostFailed, MailingProblem, NoRoute, NotYours
 from clinic_dispatch_plugin.mailings.recipient_file import RecipientFileError
 from clinic_dispatch_plugin.mailings.sources import (
@@ -41,6 +41,7 @@ from clinic_dispatch_plugin.messages import holds
 from clinic_dispatch_plugin.messages import store as messages
 from clinic_dispatch_plugin.messages.access import CommandLine, Sight
 from clinic_dispatch_plugin.messages.mailing_rules import PLAN_BATCH, MailingState
+from clinic_dispatch_plugin.messages.routes import Passed, Route, order_of
 from clinic_dispatch_plugin.messages.rules import MessageState, new_key
 from clinic_dispatch_plugin.queue.context import places
 from clinic_dispatch_plugin.registry import Dispatch
@@ -132,18 +133,18 @@ def candidates_of(
 ) -> Iterator[Candidate]:
     """The recipients of a mailing, streamed; ``skip`` counts for files alone."""
     source = source_of(dispatch, row)
-    purpose, channel = row["purpose"], row["channel"]
+    purpose, order = row["purpose"], order_of(row["channel"], row["fallbacks"])
     if isinstance(source, FileSource):
         return file_candidates(
             dispatch.host,
             source,
             purpose=purpose,
-            channel=channel,
+            order=order,
             sight=Sight(dispatch, writer_of(row)),
             bad_rows=bad_rows,
             skip=skip,
         )
-    return audience_candidates(dispatch.host, source, purpose=purpose, channel=channel)
+    return audience_candidates(dispatch.host, source, purpose=purpose, order=order)
 
 
 def writer_of(row: RowMapping) -> Actor:
@@ -194,41 +195,51 @@ class _Writer:
     ) -> None:
         self._dispatch = dispatch
         self._mailing_id = int(row["id"])
-        self._channel = str(row["channel"])
-        channel = dispatch.channels.get(self._channel)
-        if channel is None:
-            raise NoRoute(self._channel)
-        account = dispatch.account(self._channel)
-        self._account_id = None
-        if account is not None:
-            self._account_id = accounts.account_id(connection, account.channel, account.key)
+        order = order_of(row["channel"], row["fallbacks"])
+        if order[0] not in dispatch.channels:
+            raise NoRoute(order[0])
+        self._order = [key for key in order if key in dispatch.channels]
+        self._account_ids = {
+            account.channel: accounts.account_id(connection, account.channel, account.key)
+            for account in map(dispatch.account, self._order)
+            if account is not None
+        }
         self.judge = Judge(
             settings=dispatch.settings,
-            channel=channel,
-            text=load_text(connection, self._mailing_id),
-            overruled=overruled(
-                routed=account is not None, not_after=row["not_after"], at=now(connection)
-            ),
+            legs=[
+                Leg(
+                    channel=dispatch.channels[key],
+                    text=load_text(connection, self._mailing_id, key),
+                    routed=key in self._account_ids,
+                )
+                for key in self._order
+            ],
+            overruled=overruled(not_after=row["not_after"], at=now(connection)),
             seen=seen,
         )
 
     def write(self, connection: Connection, verdicts: Sequence[Verdict]) -> None:
         at = now(connection)
-        reasons = {verdict.reason for verdict in verdicts if verdict.reason}
+        reasons = {(each.channel, each.reason) for each in verdicts if each.reason}
+        reasons |= {one for verdict in verdicts for one in verdict.passed}
         answers = {
-            reason: note_answer(self._dispatch, connection, reason.answer, channel=self._channel)[0]
-            for reason in sorted(reasons)
+            (channel, reason): note_answer(
+                self._dispatch, connection, reason.answer, channel=channel
+            )[0]
+            for channel, reason in sorted(reasons)
         }
         messages.add_messages(connection, [self._row(verdict, at, answers) for verdict in verdicts])
 
-    def _row(self, verdict: Verdict, at: datetime, answers: dict[Reason, int]) -> dict[str, Any]:
+    def _row(
+        self, verdict: Verdict, at: datetime, answers: Mapping[tuple[str, Reason], int]
+    ) -> dict[str, Any]:
         candidate, reason = verdict.candidate, verdict.reason
         goes = reason is None
-        return {
+        row = {
             "key": new_key(),
             "mailing_id": self._mailing_id,
-            "account_id": self._account_id,
-            "channel": self._channel,
+            "account_id": self._account_ids.get(verdict.channel),
+            "channel": verdict.channel,
             "ref": candidate.ref[:LONGEST_REF],
             "name": candidate.name,
             "locale": candidate.locale[:LONGEST_LOCALE],
@@ -238,7 +249,7 @@ class _Writer:
             "duplicate_key": verdict.duplicate_key,
             "state": (MessageState.QUEUED if goes else MessageState.SKIPPED).value,
             "due_at": at if goes else None,
-            "answer_id": answers[reason] if reason else None,
+            "answer_id": answers[verdict.channel, reason] if reason else None,
             "attempts": 0,
             "last_number": 0,
             "tries": 0,
@@ -246,13 +257,18 @@ class _Writer:
             "created_at": at,
             "final_at": None if goes else at,
         }
+        if len(self._order) > 1:
+            passed = [
+                Passed(channel=key, answer_id=answers[key, why]) for key, why in verdict.passed
+            ]
+            route = Route(addresses=self.judge.addresses(candidate), passed=passed)
+            row["route"] = route.stored()
+        return row
 
 
-def overruled(*, routed: bool, not_after: datetime | None, at: datetime) -> Reason | None:
+def overruled(*, not_after: datetime | None, at: datetime) -> Reason | None:
     """A reason that holds for every recipient of a mailing."""
-    if not_after is not None and not_after <= at:
-        return Reason.EXPIRED
-    return None if routed else Reason.NO_ROUTE
+    return Reason.EXPIRED if not_after is not None and not_after <= at else None
 
 
 def _plan(dispatch: Dispatch, mailing_id: int, lease: _Lease, most: int | None) -> PlanOutcome:

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Final
+from typing import Final, TypeAlias
 
 from clinic_dispatch_plugin.channels.text import placeholder_name
 from clinic_dispatch_plugin.mailings.recipient_problems import FileProblem, RecipientFileError
@@ -126,6 +126,20 @@ def columns_of(headers: Sequence[str], *, channel_key: str, line: int) -> tuple[
     )
     _refuse_twins(columns, keys)
     return columns
+
+
+#: Where a row has an address: :attr:`Role.ADDRESS` for its own, or the placeholder whose value it is; None: nowhere.
+Place: TypeAlias = Role | str | None
+
+
+def address_place(columns: Sequence[Column], *, channel_key: str) -> Place:
+    """Where the rows of a file that was opened for one channel have their addresses for another."""
+    keys = [_key(column.header) for column in columns]
+    found = next((keys.index(word) for word in _address_words(channel_key) if word in keys), None)
+    if found is None:
+        return None
+    column = columns[found]
+    return Role.ADDRESS if column.role is Role.ADDRESS else column.placeholder
 
 
 def best_delimiter(header_line: str, *, channel_key: str) -> str:

@@ -14,11 +14,12 @@ from clinic_dispatch_plugin.channels.types import Purpose
 from clinic_dispatch_plugin.database.base import db_now
 from clinic_dispatch_plugin.host.types import Actor, Recipient
 from clinic_dispatch_plugin.mailings import store, uploads
-from clinic_dispatch_plugin.mailings.content import MailingContent, checked_content
+from clinic_dispatch_plugin.mailings.content import MailingContent
 from clinic_dispatch_plugin.mailings.drafts import (
     LONGEST_NAME,
     checked_purpose,
 )
+from clinic_dispatch_plugin.mailings.order import checked_order, checked_texts
 from clinic_dispatch_plugin.mailings.planning import (
     PlanOutcome,
     plan,
@@ -83,9 +84,12 @@ def send_now(
     not_after: datetime | None = None,
     actor: Actor,
     idempotency_key: str | None = None,
+    further: Mapping[str, MailingContent] | None = None,
 ) -> StartedMailing:
     """Make a mailing and start it.
 
+    :param further: the channels that follow where one does not reach its recipient, in order, each with its own
+        words; empty ones: what the first says.
     :param not_after: aware; nothing goes out after it.
     :param idempotency_key: the same key again gives the same mailing and sends nothing.
     :raises NoRoute: the channel does not exist or has no account.
@@ -106,12 +110,15 @@ def send_now(
             not_after=not_after,
             idempotency_key=idempotency_key,
             actor=actor,
+            channels=[channel, *(further or ())],
+            texts=further or {},
         )
         return _started(dispatch, mailing_id, PlanOutcome.WHOLE)
-    found, names = dispatch.channels.get(channel), None
     survey: FileSurvey | None = None
-    if found is None or dispatch.account(channel) is None:
-        raise NoRoute(channel)
+    order = checked_order(dispatch, [channel, *(further or ())])
+    for key in order:
+        if dispatch.account(key) is None:
+            raise NoRoute(key)
     if isinstance(source, FileSource):
         survey = survey_file(source.path, channel=channel)
         names = survey.names
@@ -121,7 +128,7 @@ def send_now(
         raise MailingProblem(
             Problem(field="audience", message=message, fields={"key": source.key, "known": known})
         )
-    kept = checked_content(content, fields=found.fields, known=names)
+    kept = checked_texts(dispatch, order, {**(further or {}), channel: content}, known=names)
     values = _new_values(
         name=name or (source.file_name if isinstance(source, FileSource) else source.key),
         purpose=purpose,
@@ -169,6 +176,8 @@ def send(
     actor: Actor | None = None,
     trial: bool = False,
     trial_of: str = "",
+    channels: Sequence[str] = (),
+    texts: Mapping[str, str | MailingContent] | None = None,
 ) -> int:
     """Send to recipients the caller has in hand; returns the mailing's id.
 
@@ -178,6 +187,9 @@ def send(
     :param to: at most 500 recipients, or refs the host is asked about: one transaction must not last long. For more
         call it several times, or make an audience of them, whose messages are written in portions.
     :param template: id or name of a text of the clinic's, instead of ``subject``, ``text`` and ``html``.
+    :param channels: instead of ``channel``, several in order: who cannot be reached by one gets it by the next,
+        and so does whoever it could not be delivered to there, where the error reference says so.
+    :param texts: words of their own for channels after the first, by channel; the others say what the first says.
     :param trial: lists and the audit trail call it a trial.
     :param trial_of: the patient whose values a trial's words hold: who may not see them may not read it.
     :raises NoRoute: the channel does not exist.
@@ -185,14 +197,12 @@ def send(
     :raises NotYours: there is no such template.
     """
     who = actor or SYSTEM
-    found = dispatch.channels.get(channel)
-    if found is None:
-        raise NoRoute(channel)
+    order = checked_order(dispatch, list(channels) or [channel])
     recipients = _recipients(dispatch, to)
     values = _new_values(
         name=name or (one_line(subject)[:LONGEST_NAME] if len(recipients) == 1 else ""),
         purpose=checked_purpose(purpose),
-        channel=channel,
+        channel=order[0],
         not_after=not_after,
         actor=who,
         idempotency_key=idempotency_key,
@@ -200,8 +210,12 @@ def send(
     values["source"] = "code"
     values["selection"] = {"trial": True, "trial_of": trial_of} if trial else {}
     values["priority"] = URGENT if len(recipients) == 1 else 0
-    candidates = [of_recipient(each, purpose=purpose, channel=channel) for each in recipients]
+    candidates = [of_recipient(each, purpose=purpose, order=order) for each in recipients]
     written = MailingContent(subject=subject, text=text, html=html)
+    own = {
+        key: MailingContent(text=words) if isinstance(words, str) else words
+        for key, words in (texts or {}).items()
+    }
 
     def work(connection: Connection) -> int:
         content = written
@@ -210,7 +224,7 @@ def send(
             known = template_for_code(connection, template)
             content, values["template_id"] = known.content, known.id
             values["name"] = values["name"] or known.name
-        kept = checked_content(content, fields=found.fields)
+        kept = checked_texts(dispatch, order, {**own, order[0]: content})
         action = TRIAL if trial else SENT
         mailing_id, existed = insert_started(connection, values, kept, who, action=action)
         if not existed:
@@ -274,7 +288,7 @@ def _new_values(
 def insert_started(
     connection: Connection,
     values: Mapping[str, Any],
-    content: MailingContent,
+    texts: Mapping[str, MailingContent],
     actor: Actor,
     *,
     action: str = SENT,
@@ -294,34 +308,40 @@ def insert_started(
             assert before is not None
             return before, True
         mailing_id = added
-    freeze(connection, mailing_id, values["channel"], content, actor, action=action)
+    freeze(connection, mailing_id, texts, actor, action=action)
     return mailing_id, False
 
 
 def freeze(
     connection: Connection,
     mailing_id: int,
-    channel: str,
-    content: MailingContent,
+    texts: Mapping[str, MailingContent],
     actor: Actor,
     *,
     action: str = SENT,
 ) -> None:
-    """The words of a mailing, for ever, and who sent them."""
-    revision_id = store.add_revision(
-        connection,
-        channel=channel,
-        subject=content.subject,
-        body=content.text,
-        html=content.html,
-        created_by=actor.name,
-    )
-    store.change_mailing(
-        connection,
-        mailing_id,
-        {"revision_id": revision_id, "draft": None},
-        in_states=[MailingState.PLANNING],
-    )
+    """The words of a mailing for each of its channels, for ever, and who sent them."""
+    revisions = [
+        {
+            "channel": channel,
+            "revision": store.add_revision(
+                connection,
+                channel=channel,
+                subject=content.subject,
+                body=content.text,
+                html=content.html,
+                created_by=actor.name,
+            ),
+        }
+        for channel, content in texts.items()
+    ]
+    values = {
+        "channel": revisions[0]["channel"],
+        "revision_id": revisions[0]["revision"],
+        "fallbacks": revisions[1:],
+        "draft": None,
+    }
+    store.change_mailing(connection, mailing_id, values, in_states=[MailingState.PLANNING])
     audit(connection, actor, action, mailing_id)
 
 

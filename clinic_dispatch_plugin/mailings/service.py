@@ -15,11 +15,8 @@ from clinic_dispatch_plugin.database.connection import now
 from clinic_dispatch_plugin.error_reference.service import note_answer
 from clinic_dispatch_plugin.host.types import Actor
 from clinic_dispatch_plugin.mailings import store
-from clinic_dispatch_plugin.mailings.drafts import (
-    PASSED,
-    checked_draft,
-    load,
-)
+from clinic_dispatch_plugin.mailings.draft_checks import checked_draft
+from clinic_dispatch_plugin.mailings.drafts import PASSED, load
 from clinic_dispatch_plugin.mailings.planning import (
     PLAN_FAILED,
 )
@@ -79,7 +76,7 @@ def start(dispatch: Dispatch, mailing_id: int, actor: Actor) -> bool:
     draft = load(dispatch, mailing_id, actor)
     if draft.state is not MailingState.DRAFT:
         return False
-    content = checked_draft(dispatch, draft)
+    texts = checked_draft(dispatch, draft)
 
     def work(connection: Connection) -> bool:
         moved = store.change_mailing(
@@ -92,7 +89,7 @@ def start(dispatch: Dispatch, mailing_id: int, actor: Actor) -> bool:
             _refuse_haste(connection, actor)
             if draft.not_after is not None and draft.not_after <= now(connection):
                 raise MailingProblem(Problem(field="not_after", message=PASSED))
-            freeze(connection, mailing_id, draft.channel, content, actor)
+            freeze(connection, mailing_id, texts, actor)
         return moved
 
     if not dispatch.database.run(work):

@@ -14,6 +14,7 @@ from clinic_dispatch_plugin.channels.text import clean_value
 from clinic_dispatch_plugin.host.adapter import HostAdapter
 from clinic_dispatch_plugin.host.types import Audience, Consent, Recipient
 from clinic_dispatch_plugin.mailings.problems import HostFailed, MailingProblem, Problem
+from clinic_dispatch_plugin.mailings.recipient_columns import Place, address_place
 from clinic_dispatch_plugin.mailings.recipient_file import (
     BadRow,
     RecipientFile,
@@ -92,12 +93,23 @@ class Candidate:
     line: int | None = None
     active: bool = True
     consent: Consent = Consent.UNKNOWN
+    #: Raw addresses on the channels after the first, and what they said to those by name.
+    addresses: Mapping[str, str] = field(default_factory=dict, repr=False)
+    consents: Mapping[str, Consent] = field(default_factory=dict)
     #: The file names a patient the clinic does not know, or whom the writer may not see: nobody is told which.
     unknown: bool = False
 
+    def address_on(self, channel: str, *, first: str) -> str:
+        """The raw address on a channel."""
+        return self.raw_address if channel == first else self.addresses.get(channel, "")
+
+    def said_to(self, channel: str) -> Consent:
+        """What they said to this mailing's purpose on a channel."""
+        return self.consents.get(channel, self.consent)
+
 
 def audience_candidates(
-    host: HostAdapter, source: AudienceSource, *, purpose: str, channel: str
+    host: HostAdapter, source: AudienceSource, *, purpose: str, order: Sequence[str]
 ) -> Iterator[Candidate]:
     """The audience as the host streams it.
 
@@ -106,7 +118,7 @@ def audience_candidates(
     """
     try:
         for recipient in host.recipients(source.key, source.filters):
-            yield of_recipient(recipient, purpose=purpose, channel=channel)
+            yield of_recipient(recipient, purpose=purpose, order=order)
     except ValueError as error:
         raise MailingProblem(
             Problem(field="filters", message=str(error) or "Not possible.")
@@ -115,19 +127,27 @@ def audience_candidates(
         raise HostFailed(f"audience {source.key!r}: {type(error).__name__}") from error
 
 
-def of_recipient(recipient: Recipient, *, purpose: str, channel: str) -> Candidate:
-    """A recipient the host described, as a candidate of this mailing."""
+def of_recipient(recipient: Recipient, *, purpose: str, order: Sequence[str]) -> Candidate:
+    """A recipient the host described, as a candidate of a mailing through these channels."""
     name = one_line(recipient.name)[:LONGEST_NAME]
     values = {key: str(value) for key, value in recipient.values.items()}
     return Candidate(
         ref=clean_value(str(recipient.ref)),
         name=name,
         locale=recipient.locale or "",
-        raw_address=recipient.addresses.get(channel) or "",
+        raw_address=recipient.addresses.get(order[0]) or "",
         values={"name": name, **values},
         active=recipient.active,
         consent=Consent(recipient.consent.get(purpose, Consent.UNKNOWN)),
+        addresses={key: recipient.addresses.get(key) or "" for key in order[1:]},
+        consents=_consents(recipient, purpose, order),
     )
+
+
+def _consents(recipient: Recipient, purpose: str, order: Sequence[str]) -> dict[str, Consent]:
+    """What they said to this purpose on single channels."""
+    named = {key: recipient.consent.get(f"{purpose}.{key}") for key in order}
+    return {key: Consent(said) for key, said in named.items() if said is not None}
 
 
 def file_candidates(
@@ -135,7 +155,7 @@ def file_candidates(
     source: FileSource,
     *,
     purpose: str,
-    channel: str,
+    order: Sequence[str],
     sight: Sight,
     bad_rows: BadRows | None = None,
     skip: int = 0,
@@ -151,12 +171,13 @@ def file_candidates(
     :raises RecipientFileError: the file as a whole cannot be used.
     :raises HostFailed: the adapter raised.
     """
-    with open_recipients(source.path, channel_key=channel) as file:
+    with open_recipients(source.path, channel_key=order[0]) as file:
+        places = {key: address_place(file.columns, channel_key=key) for key in order[1:]}
         found = _usable(file.rows(), bad_rows)
         for rows in chunks(islice(found, skip, None), _ASK_AT_ONCE):
             known = _ask(host, sight, rows)
             for row in rows:
-                yield _of_row(row, known, purpose=purpose)
+                yield _of_row(row, known, purpose=purpose, order=order, places=places)
 
 
 def _usable(
@@ -184,7 +205,14 @@ def _ask(host: HostAdapter, sight: Sight, rows: Sequence[RecipientRow]) -> Mappi
         raise HostFailed(f"{len(refs)} recipients: {type(error).__name__}") from error
 
 
-def _of_row(row: RecipientRow, known: Mapping[str, Recipient], *, purpose: str) -> Candidate:
+def _of_row(
+    row: RecipientRow,
+    known: Mapping[str, Recipient],
+    *,
+    purpose: str,
+    order: Sequence[str],
+    places: Mapping[str, Place],
+) -> Candidate:
     recipient = known.get(row.ref) if row.ref else None
     consent = recipient.consent.get(purpose, Consent.UNKNOWN) if recipient else Consent.UNKNOWN
     name = one_line(row.name or (recipient.name if recipient else ""))[:LONGEST_NAME]
@@ -198,7 +226,15 @@ def _of_row(row: RecipientRow, known: Mapping[str, Recipient], *, purpose: str) 
         active=recipient is not None and recipient.active if row.ref else True,
         consent=Consent(consent),
         unknown=bool(row.ref) and recipient is None,
+        addresses={key: _further(row, recipient, key, places[key]) for key in order[1:]},
+        consents=_consents(recipient, purpose, order) if recipient else {},
     )
+
+
+def _further(row: RecipientRow, recipient: Recipient | None, channel: str, place: Place) -> str:
+    """The address on another channel: the file's, and where it has none the card's."""
+    in_file = row.address if place is Role.ADDRESS else row.values.get(place or "", "")
+    return in_file or (recipient.addresses.get(channel) if recipient else "") or ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -310,11 +346,14 @@ def _packed(candidate: Candidate) -> list[Any]:
         candidate.active,
         candidate.consent.value,
         candidate.unknown,
+        dict(candidate.addresses),
+        {key: said.value for key, said in candidate.consents.items()},
     ]
 
 
 def _unpacked(row: list[Any]) -> Candidate:
-    ref, name, locale, raw_address, values, line, active, consent, unknown = row
+    ref, name, locale, raw_address, values, line, active, consent, unknown, *further = row
+    addresses, consents = further
     return Candidate(
         ref=ref,
         name=name,
@@ -325,4 +364,6 @@ def _unpacked(row: list[Any]) -> Candidate:
         active=active,
         consent=Consent(consent),
         unknown=unknown,
+        addresses=addresses,
+        consents={key: Consent(said) for key, said in consents.items()},
     )

@@ -7,7 +7,7 @@ import json
 import re
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import nh3
 from sqlalchemy import Connection
@@ -24,7 +24,9 @@ from clinic_dispatch_plugin.channels.types import Purpose
 from clinic_dispatch_plugin.host.types import Actor, Recipient
 from clinic_dispatch_plugin.mailings import store
 from clinic_dispatch_plugin.mailings.content import LONGEST_SUBJECT, MailingContent
-from clinic_dispatch_plugin.mailings.drafts import LONGEST_NAME, Draft, checked_draft, names_of
+from clinic_dispatch_plugin.mailings.draft_checks import checked_draft, names_of
+from clinic_dispatch_plugin.mailings.drafts import LONGEST_NAME, Draft
+from clinic_dispatch_plugin.mailings.order import own_or_first, suiting
 from clinic_dispatch_plugin.mailings.planning import candidates_of
 from clinic_dispatch_plugin.mailings.problems import MailingProblem, Problem
 from clinic_dispatch_plugin.mailings.sending import TRIAL, send
@@ -59,6 +61,8 @@ class Preview:
     has_next: bool = False
     #: No real patient: the placeholders' own names stand for values.
     invented: bool = False
+    #: What the channels after the first would say, by channel.
+    further: Sequence[tuple[str, Preview]] = ()
 
 
 def sample(
@@ -136,6 +140,26 @@ def preview(
     )
 
 
+def preview_all(
+    dispatch: Dispatch,
+    draft: Draft,
+    candidate: Candidate,
+    *,
+    position: int = 0,
+    has_next: bool = False,
+    known: Collection[str] = (),
+) -> Preview:
+    """What this recipient would read on the first channel, and beside it on each of the others."""
+    first = preview(
+        dispatch, draft.content, candidate, position=position, has_next=has_next, known=known
+    )
+    others = []
+    for key, own in draft.further.items():
+        words = suiting(dispatch, key, own_or_first(own, draft.content))
+        others.append((key, preview(dispatch, words, candidate, known=known)))
+    return replace(first, further=others)
+
+
 def _parsed(source: str) -> Template | None:
     try:
         return parse(source)
@@ -178,7 +202,7 @@ def _showing(draft: Draft, actor: Actor, candidate: Candidate) -> str:
         draft.source,
         dict(draft.selection),
         [candidate.ref, candidate.line],
-        [content.subject, content.text, content.html],
+        [[each.subject, each.text, each.html] for each in (content, *draft.further.values())],
     ]
     said = json.dumps(parts, sort_keys=True, default=str)
     return hashlib.sha256(said.encode("utf-8", "surrogatepass")).hexdigest()
@@ -194,7 +218,7 @@ def send_trial(
     :param name: of the mailing of one that is made for it.
     :raises MailingProblem: the draft has a fault, the actor has no address, or there were too many trials.
     """
-    content = checked_draft(dispatch, draft)
+    content = checked_draft(dispatch, draft)[draft.channel]
     address = actor.addresses.get(draft.channel, "")
     channel = dispatch.channels[draft.channel]
     try:

@@ -13,6 +13,7 @@ from clinic_dispatch_plugin.error_reference.answers import explained
 from clinic_dispatch_plugin.host.types import Recipient
 from clinic_dispatch_plugin.messages import blocks_store, lists_store
 from clinic_dispatch_plugin.messages.contents import texts_of
+from clinic_dispatch_plugin.messages.routes import order_of
 from clinic_dispatch_plugin.registry import Dispatch
 from clinic_dispatch_plugin.web.asking import ask
 
@@ -25,6 +26,8 @@ class Fresh:
 
     address: str | None = field(default=None, repr=False)
     data: Mapping[str, str] | None = field(default=None, repr=False)
+    #: The channel the address belongs to; None: the message's.
+    channel: str | None = None
 
 
 def fresh_facts(dispatch: Dispatch, ids: Sequence[int]) -> dict[int, Fresh]:
@@ -40,7 +43,7 @@ def fresh_facts(dispatch: Dispatch, ids: Sequence[int]) -> dict[int, Fresh]:
         kept = blocks_store.corrected_here(connection, [row["id"] for row in rows])
         lacking = _lacking_values(dispatch, connection, rows)
         names = {m: _names(connection, m) for m in {row["mailing_id"] for row in lacking}}
-    known = _ask(dispatch, rows)
+    known = ask_about(dispatch, rows)
     facts = {}
     for row in rows:
         recipient = known.get(row["ref"])
@@ -68,10 +71,17 @@ def _lacking_values(
 
 
 def _names(connection: Connection, mailing_id: int) -> frozenset[str]:
-    return frozenset().union(*(text.names for text in texts_of(connection, mailing_id)))
+    mailing = lists_store.mailing(connection, mailing_id)
+    order = order_of(mailing["channel"], mailing["fallbacks"]) if mailing else ()
+    texts = (text for key in order for text in texts_of(connection, mailing_id, key))
+    return frozenset().union(*(text.names for text in texts))
 
 
-def _ask(dispatch: Dispatch, rows: Sequence[RowMapping]) -> Mapping[str, Recipient]:
+def ask_about(dispatch: Dispatch, rows: Sequence[RowMapping]) -> Mapping[str, Recipient]:
+    """What the host says now of these messages' patients.
+
+    :raises HostFailed: the host's adapter raised.
+    """
     refs = sorted({row["ref"] for row in rows})
     return ask("recipients_now", lambda: dispatch.host.recipients_now(refs)) if refs else {}
 

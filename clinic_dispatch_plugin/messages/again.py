@@ -7,10 +7,14 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from clinic_dispatch_plugin.accounts import service as accounts
 from clinic_dispatch_plugin.host.types import Actor
-from clinic_dispatch_plugin.messages import moves_store, store
+from clinic_dispatch_plugin.messages import moves_store, onward_store, store
 from clinic_dispatch_plugin.messages.afresh import Fresh, fresh_facts
+from clinic_dispatch_plugin.messages.blocks import blocked_by_hand
 from clinic_dispatch_plugin.messages.repeats import goes_there_already
+from clinic_dispatch_plugin.messages.restart import from_the_first, places_of
+from clinic_dispatch_plugin.messages.routes import Onward, Route
 from clinic_dispatch_plugin.messages.rules import address_digest
 from clinic_dispatch_plugin.messages.selection import Chosen, batches
 from clinic_dispatch_plugin.messages.service import (
@@ -33,16 +37,19 @@ def resend(
 ) -> Outcome:
     """Send undelivered or skipped messages again; a finished mailing runs again, what failed stays on the attempts.
 
+    A message of several channels begins with the first one again: whatever was put right, on the card or at the
+    service, gets its chance, and what still does not work there goes on as before.
+
     An address that was mended on the patient's card is used. A block made by the program is lifted, as a person
-    ordered it. What the recipient asked for themselves stays, and consent is asked of the host once more before
-    anything goes out.
+    ordered it; what a colleague blocked stays blocked until somebody lifts it. What the recipient asked for
+    themselves stays, and consent is asked of the host once more before anything goes out.
 
     :param asked_again: a person says that these recipients want again what they had unsubscribed from. The host's
         word alone does not do: nobody knows whether the card's *yes* is older than the unsubscribing.
     """
     outcome = Outcome()
     for ids in batches(dispatch, actor, chosen, RESENDABLE):
-        facts = fresh_facts(dispatch, ids)
+        facts = from_the_first(dispatch, ids, fresh_facts(dispatch, ids))
 
         def work(
             connection: Connection, ids: list[int] = ids, facts: Mapping[int, Fresh] = facts
@@ -67,16 +74,19 @@ def _resend(
     rows, outcome = movable(dispatch, connection, ids, RESENDABLE, facts)
     as_now = [_with(row, facts.get(row["id"], Fresh())) for row in rows]
     unsubscribed = _unsubscribed(connection, as_now)
+    by_hand = blocked_by_hand(dispatch, connection, as_now)
     going: list[Row] = []
     for row in as_now:
         if row["id"] in unsubscribed and not asked_again:
             outcome.refused[Refusal.UNSUBSCRIBED] += 1
+        elif row["id"] in by_hand:
+            outcome.refused[Refusal.BLOCKED] += 1
         elif _moved(facts, row) and goes_there_already(dispatch, connection, row, going):
             outcome.refused[Refusal.DUPLICATE] += 1
         else:
             going.append(row)
-    _take_over(connection, going, facts)
-    unblock_addresses(connection, going)
+    _take_over(dispatch, connection, going, facts)
+    unblock_addresses(connection, [place for row in going for place in places_of(dispatch, row)])
     _subscribe_again(connection, actor, [row for row in going if row["id"] in unsubscribed])
     gone = {row["id"] for row in going}
     return queue_again(
@@ -92,19 +102,37 @@ def _resend(
 
 def _with(row: Row, fresh: Fresh) -> Row:
     address = row["address"] if fresh.address is None else fresh.address
-    return {**row, "address": address, "data": row["data"] if fresh.data is None else fresh.data}
+    channel = fresh.channel or row["channel"]
+    return {
+        **row,
+        "channel": channel,
+        "address": address,
+        "data": row["data"] if fresh.data is None else fresh.data,
+    }
 
 
 def _moved(facts: Mapping[int, Fresh], row: Row) -> bool:
     return facts.get(row["id"], Fresh()).address is not None
 
 
-def _take_over(connection: Connection, rows: Iterable[Row], facts: Mapping[int, Fresh]) -> None:
+def _take_over(
+    dispatch: Dispatch, connection: Connection, rows: Iterable[Row], facts: Mapping[int, Fresh]
+) -> None:
     for row in rows:
         fresh = facts.get(row["id"], Fresh())
         if fresh.data is not None:
             moves_store.set_data(connection, row["id"], fresh.data)
-        if fresh.address is not None:
+        if fresh.channel is not None and fresh.address is not None:
+            account = dispatch.account(fresh.channel)
+            assert account is not None
+            start = Onward(
+                channel=fresh.channel,
+                account_id=accounts.account_id(connection, account.channel, account.key),
+                address=fresh.address,
+            )
+            route = Route.read(row["route"]).anew({fresh.channel: fresh.address})
+            onward_store.start_over(connection, row["id"], start, route)
+        elif fresh.address is not None:
             moves_store.set_address(connection, row["id"], fresh.address)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, insert, or_, select, update
+from sqlalchemy import Connection, RowMapping, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from clinic_dispatch_plugin.database.base import db_now
@@ -65,6 +65,19 @@ def block(
             .where(Block.channel == channel, Block.address_digest == digest, Block.scope == scope)
             .values(answer_id=answer_id, until=until, created_at=db_now(), shown=shown)
         )
+
+
+def count_of_answers(connection: Connection, answer_ids: Iterable[int]) -> int:
+    """How many addresses are blocked because of these answers."""
+    query = (
+        select(func.count())
+        .select_from(Block)
+        .where(
+            Block.answer_id.in_(list(answer_ids)),
+            or_(Block.until.is_(None), Block.until > db_now()),
+        )
+    )
+    return int(connection.execute(query).scalar_one())
 
 
 def unblock(connection: Connection, channel: str, digests: Iterable[str]) -> None:

@@ -15,6 +15,7 @@ from clinic_dispatch_plugin.channels.types import Content
 from clinic_dispatch_plugin.host.types import Actor
 from clinic_dispatch_plugin.messages import lists_store, store
 from clinic_dispatch_plugin.messages.access import Sight
+from clinic_dispatch_plugin.messages.routes import legs_of
 from clinic_dispatch_plugin.registry import Dispatch
 
 
@@ -63,7 +64,7 @@ def look_at_contents(
 
 def render(dispatch: Dispatch, connection: Connection, row: Mapping[Any, Any]) -> Contents:
     """The words of one message's row."""
-    texts = texts_of(connection, row["mailing_id"])
+    texts = texts_of(connection, row["mailing_id"], row["channel"])
     values = {name: str(value) for name, value in (row["data"] or {}).items()}
     locale = row["locale"] or dispatch.settings.locale
     try:
@@ -82,10 +83,13 @@ def of(content: Content) -> Contents:
     return Contents(subject=content.subject, text=content.text, html=content.html)
 
 
-def texts_of(connection: Connection, mailing_id: int) -> tuple[Template, Template, Template]:
-    """Subject, text and HTML of a mailing."""
+def texts_of(
+    connection: Connection, mailing_id: int, channel: str
+) -> tuple[Template, Template, Template]:
+    """Subject, text and HTML of a mailing on one of its channels."""
     mailing = lists_store.mailing(connection, mailing_id)
-    revision_id = mailing["revision_id"] if mailing else None
+    legs = legs_of(mailing) if mailing else ()
+    revision_id = next((leg.revision_id for leg in legs if leg.channel == channel), None)
     found = lists_store.revision(connection, revision_id) if revision_id else None
     sources = ("", "", "") if found is None else (found["subject"], found["body"], found["html"])
     subject, body, html = map(parse, sources)

@@ -11,10 +11,12 @@ from clinic_dispatch_plugin.channels.types import Answer
 from clinic_dispatch_plugin.error_reference.service import explain
 from clinic_dispatch_plugin.host.adapter import HostAdapter
 from clinic_dispatch_plugin.host.types import Action, Actor
-from clinic_dispatch_plugin.messages import lists_store, moves_store
+from clinic_dispatch_plugin.messages import lists_store, moves_store, onward_store
 from clinic_dispatch_plugin.messages.access import Sight
 from clinic_dispatch_plugin.messages.afresh import LONGEST_ADDRESS, Fresh
+from clinic_dispatch_plugin.messages.blocks import blocked_by_hand
 from clinic_dispatch_plugin.messages.repeats import goes_there_already
+from clinic_dispatch_plugin.messages.routes import Route
 from clinic_dispatch_plugin.messages.rules import masked
 from clinic_dispatch_plugin.messages.service import (
     RESENDABLE,
@@ -56,7 +58,8 @@ class Corrected:
 def correct_address(dispatch: Dispatch, actor: Actor, message_id: int, value: str) -> Corrected:
     """Give a message another address, save it through the host, and send it again.
 
-    Its earlier attempts keep the address they went to. The host is asked outside any transaction.
+    Its earlier attempts keep the address they went to, and a block of that address stays with it: the new one has
+    none. The host is asked outside any transaction.
 
     :raises AddressProblem: the address is wrong, the host refuses it, or it gets this message already.
     :raises NotPossible: the message cannot be sent again; says why.
@@ -67,6 +70,7 @@ def correct_address(dispatch: Dispatch, actor: Actor, message_id: int, value: st
     address = normalised(dispatch, row["channel"], value)
     _check_possible(dispatch, row)
     _check_duplicate(dispatch, row, address)
+    _check_block(dispatch, row, address)
     saved = _save(dispatch, row, address) if row["ref"] else None
     if saved is False and not ask(
         "is_allowed", lambda: dispatch.host.is_allowed(actor, Action.VIEW_CONTENTS)
@@ -85,6 +89,9 @@ def correct_address(dispatch: Dispatch, actor: Actor, message_id: int, value: st
         if not rows:
             return next(iter(outcome.refused), Refusal.MOVED_ON)
         moves_store.set_address(connection, message_id, address)
+        if rows[0]["route"]:
+            route = Route.read(rows[0]["route"]).anew({rows[0]["channel"]: address})
+            onward_store.set_route(connection, message_id, route)
         now = [{**rows[0], "address": address}]
         unblock_addresses(connection, now)
         details = {
@@ -164,6 +171,16 @@ def _check_duplicate(dispatch: Dispatch, row: RowMapping, address: str) -> None:
         found = goes_there_already(dispatch, connection, {**row, "address": address})
     if found:
         raise AddressProblem(_words(dispatch, Answer(system="dispatch", code="duplicate")))
+
+
+def _check_block(dispatch: Dispatch, row: RowMapping, address: str) -> None:
+    """What a colleague blocked is no way out; a block the program made of the new address is lifted in sending."""
+    with dispatch.database.begin() as connection:
+        found = blocked_by_hand(dispatch, connection, [{**row, "address": address}])
+    if found:
+        raise AddressProblem(
+            _("A colleague blocked this address: lift that block first, or enter another address.")
+        )
 
 
 def _save(dispatch: Dispatch, row: RowMapping, address: str) -> bool:

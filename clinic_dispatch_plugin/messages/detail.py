@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlalchemy import Connection, RowMapping
 
 from clinic_dispatch_plugin.accounts import service as accounts
-from clinic_dispatch_plugin.error_reference.answers import Explained, explained
+from clinic_dispatch_plugin.error_reference.answers import Explained, describers, explained
 from clinic_dispatch_plugin.host.types import Actor
 from clinic_dispatch_plugin.messages import blocks_store
 from clinic_dispatch_plugin.messages import lists_store as store
 from clinic_dispatch_plugin.messages.access import Sight
+from clinic_dispatch_plugin.messages.blocks import Blocked, block_of
 from clinic_dispatch_plugin.messages.lists import Line, lines
 from clinic_dispatch_plugin.messages.rules import address_digest
 from clinic_dispatch_plugin.queue.context import places
@@ -81,6 +82,10 @@ class Detail:
     held_account: RowMapping | None
     #: Since when the recipient wants no messages of this kind at this address; None: they did not say so.
     unsubscribed_at: datetime | None = None
+    #: The block that holds for its address; None: there is none.
+    block: Blocked | None = None
+    #: Who described answers that were explained only after they came, by the answer's id.
+    described_by: Mapping[int, str] = field(default_factory=dict)
 
 
 def message_detail(dispatch: Dispatch, actor: Actor, message_id: int) -> Detail:
@@ -98,8 +103,10 @@ def message_detail(dispatch: Dispatch, actor: Actor, message_id: int) -> Detail:
         said = _heard_of(dispatch, connection, message_id)
         wanted = [each["answer_id"] for each in (*tried, *said)]
         answers = explained(dispatch, connection, wanted)
+        named = describers(connection, answers.values())
         trail = blocks_store.audit_of_message(connection, message_id)
         unsubscribed_at = _unsubscribed_at(connection, row, mailing)
+        block = block_of(dispatch, connection, row["channel"], row["address"])
         known = {account["id"]: account for account in accounts.accounts(connection)}
     assert mailing is not None
     if not Sight(dispatch, actor).sees(row["ref"]):
@@ -116,6 +123,8 @@ def message_detail(dispatch: Dispatch, actor: Actor, message_id: int) -> Detail:
         card_url=card_url(dispatch, row["ref"]),
         held_account=known.get(row["account_id"] or 0) if line.held_by == "account" else None,
         unsubscribed_at=unsubscribed_at,
+        block=block,
+        described_by=named,
     )
 
 
@@ -138,7 +147,7 @@ def _try(
         number=attempt["number"],
         state=attempt["state"],
         channel=attempt["channel"],
-        account=_account_label(dispatch, known.get(attempt["account_id"])),
+        account=account_label(dispatch, known.get(attempt["account_id"])),
         address=attempt["address"],
         key=attempt["key"],
         provider_id=attempt["provider_id"],
@@ -169,7 +178,7 @@ def _heard(row: RowMapping, tried: Sequence[RowMapping], answers: dict[int, Expl
     )
 
 
-def _account_label(dispatch: Dispatch, row: RowMapping | None) -> str:
+def account_label(dispatch: Dispatch, row: RowMapping | None) -> str:
     """Host and port, as the channel names its account; never a secret."""
     if row is None:
         return ""

@@ -9,6 +9,7 @@ from datetime import datetime
 
 from clinic_dispatch_plugin.host.types import Actor
 from clinic_dispatch_plugin.messages.lists import Line, MessageFilter, Page, list_messages
+from clinic_dispatch_plugin.messages.showing import left_behind
 from clinic_dispatch_plugin.registry import Dispatch
 from clinic_dispatch_plugin.web import words
 from clinic_dispatch_plugin.web.i18n import N_, _, language, zone
@@ -31,6 +32,7 @@ HEADINGS = (
     N_("Planned at"),
     N_("Sent at"),
     N_("Decided at"),
+    N_("Ways before"),
 )
 
 
@@ -72,6 +74,7 @@ def _cells(line: Line) -> list[str]:
         _time(line.created_at),
         _time(line.sent_at),
         _time(line.final_at),
+        left_behind(line),
     ]
 
 

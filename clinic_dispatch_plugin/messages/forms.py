@@ -64,6 +64,11 @@ REFUSED: Mapping[Refusal, Callable[[int], str]] = {
         "{n} have unsubscribed: open the messages if they want them all the same.",
         n,
     ),
+    Refusal.BLOCKED: lambda n: n_(
+        "{n} goes to an address that a colleague blocked: lift that block first.",
+        "{n} go to addresses that a colleague blocked: lift those blocks first.",
+        n,
+    ),
     Refusal.NO_ROUTE: lambda n: n_(
         "{n} has no way out: no account is configured for its channel.",
         "{n} have no way out: no account is configured for their channel.",

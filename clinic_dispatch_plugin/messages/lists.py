@@ -14,6 +14,7 @@ from clinic_dispatch_plugin.error_reference.answers import Explained, answers_of
 from clinic_dispatch_plugin.host.types import Actor
 from clinic_dispatch_plugin.messages import lists_store as store
 from clinic_dispatch_plugin.messages.access import Sight
+from clinic_dispatch_plugin.messages.routes import Route
 from clinic_dispatch_plugin.messages.rules import MessageState
 from clinic_dispatch_plugin.registry import Dispatch
 
@@ -103,6 +104,8 @@ class Line:
     created_at: datetime
     sent_at: datetime | None
     final_at: datetime | None
+    #: The channels it left behind, each with what explains that.
+    passed: Sequence[tuple[str, Explained | None]] = ()
     #: Why a waiting message does not go out now: ``mailing``, ``account``; empty: nothing holds it.
     held_by: str = ""
 
@@ -290,10 +293,15 @@ def _lines(dispatch: Dispatch, rows: Sequence[RowMapping]) -> list[Line]:
 
 def lines(dispatch: Dispatch, connection: Connection, rows: Sequence[RowMapping]) -> list[Line]:
     """Rows with their mailings, explanations and what holds them."""
-    answers = explained(dispatch, connection, (row["answer_id"] for row in rows))
+    routes = {row["id"]: Route.read(row["route"]) for row in rows}
+    wanted = [row["answer_id"] for row in rows]
+    wanted += [each.answer_id for route in routes.values() for each in route.passed]
+    answers = explained(dispatch, connection, wanted)
     mailings = store.mailings(connection, (row["mailing_id"] for row in rows))
     held = accounts_on_hold(connection)
-    return [_line(row, mailings[row["mailing_id"]], answers, held) for row in rows]
+    return [
+        _line(row, mailings[row["mailing_id"]], answers, held, routes[row["id"]]) for row in rows
+    ]
 
 
 def accounts_on_hold(connection: Connection) -> dict[int, RowMapping]:
@@ -306,6 +314,7 @@ def _line(
     mailing: RowMapping,
     answers: Mapping[int, Explained],
     held: Mapping[int, RowMapping],
+    route: Route,
 ) -> Line:
     names = (
         "id mailing_id channel ref name address state due_at attempts account_id "
@@ -317,6 +326,7 @@ def _line(
         mailing_name=mailing["name"],
         mailing_state=mailing["state"],
         answer=answers.get(row["answer_id"]) if row["answer_id"] else None,
+        passed=[(each.channel, answers.get(each.answer_id)) for each in route.passed],
         held_by=_held_by(row, mailing, held),
     )
 

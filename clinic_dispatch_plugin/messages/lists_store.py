@@ -48,6 +48,7 @@ _SHOWN = (
     Message.created_at,
     Message.sent_at,
     Message.final_at,
+    Message.route,
 )
 
 

@@ -58,6 +58,9 @@ class Mailing(Base):
     purpose: Mapped[str] = mapped_column(String(16))
     #: The channel its messages go through first.
     channel: Mapped[str] = mapped_column(String(32))
+    #: The channels that follow when a message does not arrive through the one before, in order: ``channel``, and
+    #: ``revision`` once it was started. See :func:`clinic_dispatch_plugin.messages.routes.legs_of`.
+    fallbacks: Mapped[list[dict[str, Any]] | None] = mapped_column(Json)
     state: Mapped[str] = mapped_column(String(16))
     #: Why it is paused: ``person``, ``plan_failed``, ``spam``; empty otherwise.
     pause_reason: Mapped[str] = mapped_column(String(32), default="")

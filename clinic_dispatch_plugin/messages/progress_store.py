@@ -6,11 +6,12 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, and_, exists, func, literal, or_, select, update
+from sqlalchemy import Connection, and_, exists, func, literal, or_, select, update
 
 from clinic_dispatch_plugin.database.base import db_now
 from clinic_dispatch_plugin.messages.mailing_rules import MailingState
 from clinic_dispatch_plugin.messages.mailing_tables import Mailing, Revision
+from clinic_dispatch_plugin.messages.routes import legs_of
 from clinic_dispatch_plugin.messages.rules import MessageState
 from clinic_dispatch_plugin.messages.tables import Message
 
@@ -204,22 +205,27 @@ def reopen_unfinished(connection: Connection) -> int:
     return done.rowcount
 
 
-def text_of(connection: Connection, mailing_id: int) -> RowMapping:
-    """What a mailing says to whom: purpose, channel, ``not_after``, and the revision of its text."""
-    query = (
-        select(
-            Mailing.purpose,
-            Mailing.channel,
-            Mailing.not_after,
-            Mailing.source,
-            Revision.subject,
-            Revision.body,
-            Revision.html,
-        )
-        .join(Revision, Revision.id == Mailing.revision_id)
-        .where(Mailing.id == mailing_id)
+def text_of(connection: Connection, mailing_id: int, channel: str) -> dict[str, Any]:
+    """What a mailing says to whom: purpose, channels, ``not_after``, and the revision of its text for one channel.
+
+    :raises LookupError: it says nothing on this channel.
+    """
+    mailing = (
+        connection.execute(select(Mailing.__table__).where(Mailing.id == mailing_id))
+        .mappings()
+        .one()
     )
-    return connection.execute(query).mappings().one()
+    leg = next((each for each in legs_of(mailing) if each.channel == channel), None)
+    query = select(Revision.subject, Revision.body, Revision.html)
+    found = (
+        connection.execute(query.where(Revision.id == (leg.revision_id if leg else None)))
+        .mappings()
+        .first()
+    )
+    if found is None:
+        raise LookupError(f"mailing {mailing_id} has no text for {channel}")
+    wanted = ("purpose", "channel", "fallbacks", "not_after", "source")
+    return {**{name: mailing[name] for name in wanted}, **found}
 
 
 def runs_still(connection: Connection, mailing_id: int) -> bool:

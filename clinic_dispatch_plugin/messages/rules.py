@@ -61,7 +61,9 @@ MOVES: Mapping[tuple[MessageState, MessageState], frozenset[Mover]] = {
     (_S.LEASED, _S.QUEUED): frozenset({Mover.PUMP, Mover.TENDER}),
     (_S.QUEUED, _S.SKIPPED): frozenset({Mover.PUMP, Mover.TENDER, Mover.PERSON, Mover.REPORT}),
     (_S.LEASED, _S.SKIPPED): frozenset({Mover.PUMP, Mover.TENDER, Mover.PERSON}),
-    (_S.QUEUED, _S.UNDELIVERED): frozenset({Mover.PUMP, Mover.TENDER}),
+    # It waited for its next channel when word came that it had arrived through the one before.
+    (_S.QUEUED, _S.DELIVERED): frozenset({Mover.REPORT}),
+    (_S.QUEUED, _S.UNDELIVERED): frozenset({Mover.PUMP, Mover.TENDER, Mover.PERSON}),
     (_S.LEASED, _S.UNDELIVERED): frozenset({Mover.PUMP}),
     (_S.LEASED, _S.SENDING): frozenset({Mover.PUMP}),
     (_S.SENDING, _S.SENT): frozenset({Mover.PUMP, Mover.TENDER, Mover.REPORT}),

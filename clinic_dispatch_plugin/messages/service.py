@@ -56,6 +56,8 @@ class Refusal(StrEnum):
     EXPIRED = "expired"
     #: The recipient unsubscribed from messages for this purpose.
     UNSUBSCRIBED = "unsubscribed"
+    #: A person blocked its address.
+    BLOCKED = "blocked"
     #: No account is configured for its channel.
     NO_ROUTE = "no_route"
     #: It has no address: give it one.
@@ -114,8 +116,8 @@ def movable(
     outcome = Outcome()
     rows = []
     for row in found:
-        mended = (facts or {}).get(row["id"], Fresh()).address is not None
-        reason = _refusal(dispatch, row, answers.get(row["answer_id"] or 0), mended=mended)
+        fresh = (facts or {}).get(row["id"], Fresh())
+        reason = _refusal(dispatch, row, answers.get(row["answer_id"] or 0), fresh)
         if reason is None:
             rows.append(row)
         else:
@@ -126,9 +128,10 @@ def movable(
 
 
 def _refusal(
-    dispatch: Dispatch, row: RowMapping, answer: Explained | None, *, mended: bool
+    dispatch: Dispatch, row: RowMapping, answer: Explained | None, fresh: Fresh
 ) -> Refusal | None:
-    """Why a message is not queued again; ``mended``: it gets another address with that."""
+    """Why a message is not queued again; ``fresh``: what changes in it with that."""
+    mended = fresh.address is not None
     if row["mailing_state"] not in ALIVE:
         return Refusal.CANCELLED
     if answer is not None and answer.is_ours("superseded"):
@@ -139,7 +142,8 @@ def _refusal(
         return Refusal.EXPIRED
     if not mended and answer is not None and answer.is_ours("no_address", "malformed_address"):
         return Refusal.NO_ADDRESS
-    if row["account_id"] is None and dispatch.account(row["channel"]) is None:
+    has_account = row["account_id"] is not None and fresh.channel is None
+    if not has_account and dispatch.account(fresh.channel or row["channel"]) is None:
         return Refusal.NO_ROUTE
     return None
 

@@ -122,6 +122,24 @@ def note(answer: Explained) -> str:
     return short
 
 
+def left_behind(line: Line) -> str:
+    """The ways a message left behind, and why: ``Viber: not registered``; empty where it had only one."""
+    return " → ".join(
+        f"{words.channel(channel)}: {note(answer) if answer else _('not possible')}"
+        for channel, answer in line.passed
+    )
+
+
+def journey(line: Line) -> str:
+    """Its way through the channels with the end: ``Viber: not registered → SMS: delivered``."""
+    if not line.passed:
+        return ""
+    return (
+        f"{left_behind(line)} → {words.channel(line.channel)}: "
+        f"{words.message_state(line.state).label}"
+    )
+
+
 def hint(line: Line) -> str:
     """The small line under a note: the provider's words where nobody described them, else what helps."""
     answer = line.answer

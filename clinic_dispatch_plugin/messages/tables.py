@@ -66,6 +66,9 @@ class Message(Base):
     name: Mapped[str] = mapped_column(String(255), default="")
     locale: Mapped[str] = mapped_column(String(16), default="")
     address: Mapped[str] = mapped_column(String(320), default="")
+    #: Where several channels may follow each other: ``addresses`` by channel as they were planned, and ``passed``,
+    #: the channels left behind, each with the ``answer`` that says why.
+    route: Mapped[dict[str, Any] | None] = mapped_column(Json)
     #: Values of the placeholders.
     data: Mapped[dict[str, Any]] = mapped_column(Json, default=dict)
     #: Line in the file it came from.

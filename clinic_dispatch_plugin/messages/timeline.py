@@ -23,6 +23,13 @@ DEEDS: Mapping[str, str] = {
     "send": N_("Started by {who}"),
     "cancel": N_("Cancelled by {who}"),
     "send_once_more": N_("Sent once more by {who}"),
+    "policy_given_up": N_("Given up by {who}, who changed what the program does about this error"),
+    "policy_moved": N_(
+        "Next try moved by {who}, who changed what the program does about this error"
+    ),
+    "policy_stopped": N_(
+        "Waits for its sending account since {who} changed what the program does about this error"
+    ),
 }
 SETTLED: Mapping[str, str] = {
     "arrived": N_("“It arrived”, says {who}"),
@@ -75,6 +82,7 @@ def _events(detail: Detail) -> Iterator[Event]:
     yield Event(at=line.created_at, text=planned, more=detail.mailing["name"])
     for each in detail.tries:
         yield _tried(each)
+    yield from _explained_later(detail)
     for mail in detail.heard:
         yield _told(mail)
     for deed in detail.trail:
@@ -99,6 +107,21 @@ def _tried(each: Try) -> Event:
         raw=each.service_wrote,
         css=words.attempt_state(each.state).css,
     )
+
+
+def _explained_later(detail: Detail) -> Iterator[Event]:
+    """Since when an answer nobody had foreseen explains itself, and who described it; each once."""
+    told = [*(each.answer for each in detail.tries), *(each.answer for each in detail.heard)]
+    for answer in {each.id: each for each in told if each is not None}.values():
+        if not answer.explained_later or answer.since is None:
+            continue
+        note, who = answer.text("short", language()), detail.described_by.get(answer.id, "")
+        text = (
+            _("Explained since then by “{note}”, described by {who}", note=note, who=who)
+            if who
+            else _("Explained since then by “{note}”", note=note)
+        )
+        yield Event(at=answer.since, text=text)
 
 
 def _told(mail: Heard) -> Event:

@@ -44,7 +44,11 @@ def open_attempts_of_run(connection: Connection, run_id: int) -> Sequence[RowMap
             Message.attempts,
             Message.name,
             Message.created_at,
+            Message.route,
             Mailing.not_after,
+            Mailing.purpose,
+            Mailing.channel.label("first"),
+            Mailing.fallbacks,
         )
         .join(Message, Message.id == Attempt.message_id)
         .join(Mailing, Mailing.id == Message.mailing_id)

@@ -6,6 +6,7 @@ from flask import Blueprint
 
 from clinic_dispatch_plugin.messages import (
     action_views,
+    block_views,
     list_views,
     mailing_views,
     message_views,
@@ -45,6 +46,13 @@ def register(blueprint: Blueprint) -> None:
         action_views.check_account,
         methods=["POST"],
     )
+    add("/blocks", "blocks", block_views.show_blocks)
+    add("/blocks/find", "find_block", block_views.find_block, methods=["POST"])
+    add("/blocks/new", "new_block", block_views.new_block, methods=["GET", "POST"])
+    add("/blocks/lift", "lift_blocks", block_views.lift_blocks, methods=["POST"])
+    add("/blocks/kept-back", "kept_back", block_views.show_kept_back)
+    add("/blocks/<int:block_id>", "block", block_views.show_block)
+    add("/blocks/<int:block_id>/end", "change_block", block_views.change_block, methods=["POST"])
     add(
         "/unsubscribe/<token>",
         "unsubscribe",

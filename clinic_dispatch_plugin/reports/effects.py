@@ -8,13 +8,15 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, RowMapping
 
 from clinic_dispatch_plugin.channels.types import Answer, Purpose
+from clinic_dispatch_plugin.engine.onward import stuck, ways_on
 from clinic_dispatch_plugin.engine.rules import policy_for, storable
 from clinic_dispatch_plugin.error_reference.answers import explained
 from clinic_dispatch_plugin.error_reference.policy import Policy
 from clinic_dispatch_plugin.error_reference.rules import Explanation
 from clinic_dispatch_plugin.error_reference.service import Met, note_answer, note_answers
-from clinic_dispatch_plugin.messages import lists_store, reported_store
+from clinic_dispatch_plugin.messages import lists_store, onward_store, reported_store
 from clinic_dispatch_plugin.messages import store as messages
+from clinic_dispatch_plugin.messages.routes import order_of
 from clinic_dispatch_plugin.messages.rules import AttemptState, address_digest, masked
 from clinic_dispatch_plugin.registry import Dispatch
 from clinic_dispatch_plugin.reports.rules import (
@@ -26,6 +28,9 @@ from clinic_dispatch_plugin.reports.rules import (
     attempt_meant,
     decisive,
 )
+
+#: Seconds since a message was made in which a late report may send it on: a reminder of last week helps nobody.
+GOES_ON_WITHIN = 86_400.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +118,10 @@ def apply(dispatch: Dispatch, connection: Connection, read: ReadMail, tie: Tie) 
     elif said.action is ReportedAction.DELIVERED:
         reported_store.went_out(connection, tie.attempt["id"])
         reported_store.note_report(connection, tie.attempt["id"], "delivered")
-        reported_store.deliver(connection, tie.message_id, tie.attempt["id"])
+        here = (tie.message_id, tie.attempt["id"])
+        # What waits for its next channel goes back to the one that carried it.
+        if not onward_store.arrived_before(connection, *here):
+            reported_store.deliver(connection, *here)
     elif said.action is ReportedAction.COMPLAINED:
         answer_id = _complained(dispatch, connection, tie)
     return Effect(state=BounceState.TIED, action=said.action.value, answer_id=answer_id)
@@ -137,8 +145,11 @@ def _failed(dispatch: Dispatch, connection: Connection, said: Reported, tie: Tie
         return answer_id
     reported_store.went_out(connection, tie.attempt["id"])
     reported_store.note_report(connection, tie.attempt["id"], "failed")
-    if reported_store.undeliver(connection, tie.message_id, tie.attempt["id"], answer_id):
-        policy = policy_for(explanation, answer, None)
+    policy = policy_for(explanation, answer, None)
+    went_on = policy.next_channel and _went_on(dispatch, connection, tie, answer_id)
+    if went_on or reported_store.undeliver(
+        connection, tie.message_id, tie.attempt["id"], answer_id
+    ):
         if policy.block:
             messages.block(
                 connection,
@@ -148,8 +159,31 @@ def _failed(dispatch: Dispatch, connection: Connection, said: Reported, tie: Tie
                 days=policy.block_days,
                 shown=masked(tie.attempt["address"]),
             )
-        _pause_mailing(dispatch, connection, tie, explanation, policy, answer)
+        if not went_on:
+            _pause_mailing(dispatch, connection, tie, explanation, policy, answer)
     return answer_id
+
+
+def _went_on(dispatch: Dispatch, connection: Connection, tie: Tie, answer_id: int) -> bool:
+    """Whether the message goes to its next channel: it is the current attempt's, and young enough to be of use."""
+    row = onward_store.of_message(connection, tie.message_id, within=GOES_ON_WITHIN)
+    if row is None:
+        return False
+    one = stuck(
+        {"id": tie.message_id, "route": row["route"]},
+        order=order_of(row["first"], row["fallbacks"]),
+        purpose=row["purpose"],
+        channel=tie.attempt["channel"],
+    )
+    onward = ways_on(dispatch, connection, [one]).get(tie.message_id)
+    return onward is not None and onward_store.go_on_reported(
+        connection,
+        tie.message_id,
+        tie.attempt["id"],
+        onward,
+        one.route.passing(tie.attempt["channel"], answer_id),
+        answer_id,
+    )
 
 
 def _pause_mailing(

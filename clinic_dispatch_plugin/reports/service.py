@@ -241,6 +241,15 @@ def from_row(row: Mapping[str, Any]) -> Reported:
     )
 
 
+def recipients_in(raw: bytes) -> list[tuple[str, str, str]]:
+    """Of a mail somebody tries in the reference: each recipient's address, code and the words about it."""
+    found = []
+    for each in read_mail(raw).recipients:
+        answer = effects.answer_of(each)
+        found.append((each.address, answer.code, answer.text))
+    return found
+
+
 def explains(kind: str) -> bool:
     """Whether the reference has anything to say of such a mail."""
     return kind == MailKind.BOUNCE.value

@@ -67,7 +67,7 @@ function showLive(form) {
 function showFault(field, text) {
   const box = field.closest(".cd-field");
   const id = `e-${field.name}`;
-  let note = box.querySelector(`#${id}`);
+  let note = box.querySelector(`#${CSS.escape(id)}`);
   const wrong = Boolean(text) && field.value.trim() !== "";
   box.classList.toggle("has-fault", wrong);
   if (!wrong) {

@@ -38,12 +38,14 @@ function showAsInList(look) {
 /** Each language's fold becomes a tab that says whether its texts are missing. */
 function makeTabs(box) {
   const folds = [...box.querySelectorAll(":scope > details")];
+  const focused = box.contains(document.activeElement) ? document.activeElement : null;
   const bar = document.createElement("div");
   bar.className = "cd-langbar";
   bar.setAttribute("role", "tablist");
   bar.setAttribute("aria-label", box.getAttribute("aria-label"));
   const tabs = folds.map((fold) => makeTab(box, fold));
-  const first = tabs.find((tab) => tab.panel.querySelector("[aria-invalid]")) ?? tabs[0];
+  const first = tabs.find((tab) => tab.panel.contains(focused))
+    ?? tabs.find((tab) => tab.panel.querySelector("[aria-invalid]")) ?? tabs[0];
   const choose = (chosen, focus) => {
     for (const tab of tabs) {
       const on = tab === chosen;
@@ -69,6 +71,7 @@ function makeTabs(box) {
   box.prepend(bar);
   box.removeAttribute("aria-label");
   choose(first);
+  focused?.focus(); // a field that moves loses it, and somebody may write already
   // A fault named on top leads to its field, which may stand in another tab.
   box.closest("[data-entry-part], body").addEventListener("click", (event) => {
     const id = event.target.closest?.('a[href^="#f-"]')?.getAttribute("href").slice(1);

@@ -83,6 +83,14 @@ export function startPanel(context) {
     return form ? send(form) : false;
   }
 
+  /** Another form of the panel, such as taking back, would drop what stands unsaved in the entry's: asked first. */
+  async function submit(form) {
+    if (form === unsaved.form() || !isOpen() || !unsaved.changed()) return send(form);
+    const answer = await unsaved.ask();
+    if (answer === "save") return save();
+    return answer === "drop" && send(form);
+  }
+
   /** Sends a form of the panel; true where it was done. */
   async function send(form) {
     const buttons = [...form.querySelectorAll("button")];
@@ -149,7 +157,7 @@ export function startPanel(context) {
   panel.addEventListener("submit", (event) => {
     if (event.target.method !== "post") return;
     event.preventDefault();
-    send(event.target);
+    submit(event.target);
   });
 
   /** After Back or Forward: the list and the entry of this address, unless somebody wants to stay. */

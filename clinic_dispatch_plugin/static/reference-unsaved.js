@@ -8,9 +8,9 @@ export function keepUnsaved(root) {
   let leaving = false;
   const api = {
     form,
-    /** What the form holds now is what is saved; faults: it came back with them, so all of it is unsaved. */
+    /** What the form holds now is what is saved, unless it came back: with faults, or with what somebody typed before. */
     begin(faults = false) {
-      if (form()) shown.set(form(), faults ? null : state(form()));
+      if (form()) shown.set(form(), faults || form().dataset.entryForm ? null : state(form()));
     },
     changed() {
       return Boolean(form()) && shown.has(form()) && shown.get(form()) !== state(form());

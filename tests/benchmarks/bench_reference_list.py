@@ -19,7 +19,7 @@ from sqlalchemy import Connection
 from werkzeug.test import Client
 
 from clinic_dispatch_plugin.channels.types import Answer
-from clinic_dispatch_plugin.error_reference import editing, service, store
+from clinic_dispatch_plugin.error_reference import again, service, store
 from clinic_dispatch_plugin.error_reference.rules import KnownEntry
 from clinic_dispatch_plugin.messages.lists_store import count_by_answer
 from clinic_dispatch_plugin.messages.occurrences_store import count_occurrences
@@ -80,7 +80,7 @@ def _occur(dispatch: Dispatch, chosen: Sequence[KnownEntry]) -> None:
         for number, entry in enumerate(chosen):
             answer = Answer(system=entry.system, code=f"{number}", text=f"answer {number}")
             service.note_answer(dispatch, connection, answer, channel="email")
-        editing.explain_again(connection)
+        again.explain_again(connection)
 
     dispatch.database.run(work)
     bag = Mailbag(dispatch)

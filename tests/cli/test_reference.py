@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.cli.conftest import Typed, typing_in
-from tests.clinic.host import Clinic, make_clinic
+from tests.clinic.host import make_clinic
 from tests.clinic.mailbag import STRANGE, UNKNOWN_USER, Mailbag
 
 EXPLAINED = {
@@ -173,55 +173,58 @@ def test_what_is_wrong_is_said(typed: Typed, arguments: list[str], said: str) ->
     assert typed("reference", "list", "--changed", "--json").stdout == before
 
 
-def test_the_clinic_s_words_can_be_carried_to_another_installation(
-    typed: Typed, tmp_path: Path
-) -> None:
+def test_the_reference_can_be_carried_to_another_installation(typed: Typed, tmp_path: Path) -> None:
     typed("reference", "set", "smtp", "5.1.1", "--short", "Gibt es nicht", "--lang", "de")
     typed("reference", "add", "--system", "smtp", "--code", "5.9.9", "--short", "Zorgon")
-    file = tmp_path / "words.json"
+    file, sheet = tmp_path / "words.jsonl", tmp_path / "words.csv"
     assert typed("reference", "export", file).exit_code == 0
+    assert typed("reference", "export", sheet, "--own", "--lang", "ru").exit_code == 0
     on_screen = typed("reference", "export").stdout
-    assert json.loads(on_screen) == json.loads(file.read_text())
-    assert len(json.loads(on_screen)["entries"]) == 2
+    assert on_screen == file.read_text(encoding="utf-8")
+    own = typed("reference", "export", "--own").stdout
+    assert [each.get("code") for each in _json(own)] == [None, "5.1.1", "5.9.9"]
+    assert len(sheet.read_text(encoding="utf-8-sig").splitlines()) == 3
 
     (tmp_path / "other").mkdir()
     there = typing_in(make_clinic(tmp_path / "other"))
+    looked = there("reference", "import", file, "--dry-run", "--json")
+    said = _json(looked.stdout)[0]
+    counts = {name: said[name] for name in ("added", "changed", "unchanged", "refused")}
+    assert counts == {
+        "added": 1,
+        "changed": 1,
+        "unchanged": len(on_screen.splitlines()) - 3,
+        "refused": 0,
+    }
+    assert said["rows"][0]["changes"][0]["then"] == "Gibt es nicht"
+    assert there("reference", "export", "--own").stdout != own, "it was only looked at"
     read = there("reference", "import", file)
-    assert "2 entries read" in read.stdout
+    assert "changed: smtp 5.1.1 (short.de)" in read.stdout
     assert there("reference", "export").stdout == on_screen
-    assert there("reference", "import", "-", stdin=on_screen).exit_code == 0
-    assert there("reference", "export").stdout == on_screen, "twice is the same as once"
+    again = there("reference", "import", "-", stdin=on_screen)
+    assert "0 added, 0 changed" in again.stdout
+    assert "0 added, 0 changed, 2 unchanged" in there("reference", "import", sheet).stdout
+
+    number = read.stderr.strip().rpartition(" ")[2]
+    assert there("reference", "undo-import").stdout.startswith(f"{number}  ")
+    assert there("reference", "undo-import", number).stdout == "2 entries taken back\n"
+    assert there("reference", "list", "--changed", "--json").stdout == ""
+    assert "2 taken back" in there("reference", "undo-import").stdout
+    assert there("reference", "undo-import", "zz").exit_code == 1
 
 
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"{}", "no file that `reference export` wrote"),
-        (b"\xff\xfe\x00rubbish", "no file that `reference export` wrote"),
-        (b"[" * 100_000, "no file that `reference export` wrote"),
-        ([1], "no file that `reference export` wrote"),
-        ([{"system": "a", "code": 7, "own": {"short.de": "x"}}], "entry 2 (a 7): code"),
-        (
-            [{"system": "a", "code": "b", "own": {"colour": "red"}}],
-            "colour: There is no such field",
-        ),
-        ([{"system": "a", "code": "b", "own": {"short.de": 5}}], "short.de: This must be a text"),
-        (
-            [{"system": "a", "code": "b", "own": {"policy.tries": "x"}}],
-            "policy.tries: Give a number",
-        ),
-        ([{"system": "a", "code": "b", "pattern": "(", "own": {"short.de": "x"}}], "pattern"),
-        ([{"system": "a", "code": "b", "own": [1]}], "own: This must be an object"),
-        ([{"system": "a", "code": "b", "own": {"category": "unknown"}}], "short: Write the note"),
+        (b"{}", "no file of the reference"),
+        (b"\xff\xfe\x00rubbish", "Nothing was imported."),
+        (b"PK\x03\x04", "save it as \u201cCSV UTF-8\u201d"),
+        (b"name;email\n", "no columns of the reference"),
     ],
 )
-def test_a_wrong_file_changes_nothing(
-    clinic: Clinic, typed: Typed, tmp_path: Path, content: Any, said: str
+def test_a_foreign_file_changes_nothing(
+    typed: Typed, tmp_path: Path, content: bytes, said: str
 ) -> None:
-    good = {"system": "smtp", "code": "5.9.1", "own": {"short.en": "fine"}}
-    if not isinstance(content, bytes):
-        whole = {"format": "clinic-dispatch-reference-1", "entries": [good, *content]}
-        content = json.dumps(whole).encode()
     file = tmp_path / "words.json"
     file.write_bytes(content)
     read = typed("reference", "import", file)
@@ -230,16 +233,41 @@ def test_a_wrong_file_changes_nothing(
     assert typed("reference", "list", "--changed", "--json").stdout == ""
 
 
-def test_a_change_to_an_entry_that_is_not_shipped_here_is_left_out_by_name(
+def test_where_a_row_is_refused_nothing_is_imported_unless_asked(
     typed: Typed, tmp_path: Path
 ) -> None:
+    good = {"origin": "clinic", "system": "smtp", "code": "5.9.1", "own": {"short.en": "fine"}}
     old = {"origin": "shipped", "system": "smtp", "code": "5.250.1", "own": {"policy.tries": 3}}
-    file = tmp_path / "words.json"
-    file.write_text(json.dumps({"format": "clinic-dispatch-reference-1", "entries": [old]}))
+    head = {"format": "clinic-dispatch-reference", "version": 2}
+    file = tmp_path / "words.jsonl"
+    file.write_text("".join(json.dumps(line) + "\n" for line in (head, old, good)))
     read = typed("reference", "import", file)
-    assert read.exit_code == 0
-    assert "left out: smtp 5.250.1" in read.stderr
-    assert "0 entries read" in read.stdout
+    assert read.exit_code == 1
+    assert "line 2: smtp 5.250.1: code: The program installed here does not ship" in read.stderr
+    assert "--skip-refused imports the other rows" in read.stderr
+    assert typed("reference", "list", "--changed", "--json").stdout == ""
+    said = _json(typed("reference", "import", file, "--dry-run", "--json").stdout)[0]
+    assert [(each["line"], each["cell"]) for each in said["refusals"]] == [(2, "code")]
+    assert typed("reference", "import", file, "--skip-refused").exit_code == 0
+    listed = _json(typed("reference", "list", "--changed", "--json").stdout)
+    assert [each["code"] for each in listed] == ["5.9.1"]
+
+
+def test_the_state_of_the_reference_in_words_and_as_json(typed: Typed, mailbag: Mailbag) -> None:
+    nothing = _json(typed("reference", "health", "--json").stdout)[0]
+    assert (nothing["failures"], nothing["share"], nothing["causes"]) == (0, None, [])
+    mailing = mailbag.mailing()
+    for answer in (STRANGE, UNKNOWN_USER, UNKNOWN_USER, UNKNOWN_USER):
+        mailbag.message(mailing, "undelivered", answer=answer, attempt="refused")
+    said = _json(typed("reference", "health", "--json").stdout)[0]
+    assert (said["failures"], said["share"], said["goal"], said["drafts"]) == (4, 0.75, 0.95, 1)
+    assert [(each["count"], each["explained"]) for each in said["causes"]] == [
+        (3, True),
+        (1, False),
+    ]
+    text = typed("reference", "health").stdout
+    assert "75.0% of 4 failures of the last 30 days had an explanation and an action" in text
+    assert "1 answers wait for a description" in text
 
 
 def test_the_list_can_be_narrowed_to_one_system(typed: Typed, mailbag: Mailbag) -> None:

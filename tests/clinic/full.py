@@ -17,6 +17,7 @@ from clinic_dispatch_plugin.error_reference.editing import change_entry
 from clinic_dispatch_plugin.host.types import Actor, Audience, FilterField, Recipient
 from clinic_dispatch_plugin.mailings import drafts, texts
 from clinic_dispatch_plugin.mailings.content import MailingContent
+from clinic_dispatch_plugin.messages.blocks import block_address
 from clinic_dispatch_plugin.messages.rules import address_digest, unsubscribe_token
 from clinic_dispatch_plugin.reports.service import take
 from tests.clinic.browsing import submit
@@ -107,6 +108,7 @@ def fill(clinic: Clinic) -> dict[str, Any]:
         **_drafts(clinic),
         "token": _token(clinic),
         "bounce": _bounce(clinic),
+        "block": _block(clinic),
     }
 
 
@@ -199,6 +201,13 @@ def _bounce(clinic: Clinic) -> int:
     kept = take(clinic.dispatch, WORDS[0].raw, source="mailbox", by="")
     assert kept.bounce_id is not None
     return kept.bounce_id
+
+
+def _block(clinic: Clinic) -> int:
+    """An address somebody blocked by hand."""
+    return block_address(
+        clinic.dispatch, ADMIN, channel="email", address="alt@example.org", why="Alte Adresse"
+    )
 
 
 def _csv() -> tuple[BytesIO, str]:

@@ -34,10 +34,12 @@ def make_dispatch(
     channel: FakeChannel,
     host: FakeHost | None = None,
     tables: bool = True,
+    others: Sequence[FakeChannel] = (),
     **settings: Any,
 ) -> Dispatch:
     """A dispatch with one fake channel; the app is kept in its database.
 
+    :param others: further channels beside it.
     :param settings: more of ``CLINIC_DISPATCH_*``, without the prefix.
     """
     app = Flask("engine")
@@ -50,7 +52,7 @@ def make_dispatch(
     }
     app.config.update({f"CLINIC_DISPATCH_{name}": value for name, value in config.items()})
     dispatch = ClinicDispatch().init_app(
-        app, host=host or FakeHost(), plugins=[FakePlugin(channel)]
+        app, host=host or FakeHost(), plugins=[FakePlugin(channel, *others)]
     )
     if tables:
         fill(dispatch)

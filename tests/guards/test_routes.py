@@ -61,6 +61,7 @@ def addresses_of(app: Flask, ids: Mapping[str, Any], rule: Rule) -> list[str]:
         "template_id": ("template",),
         "token": ("token",),
         "bounce_id": ("bounce",),
+        "block_id": ("block",),
     }
     found: list[dict[str, Any]] = [{}]
     for name in rule.arguments:

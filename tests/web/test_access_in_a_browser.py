@@ -23,6 +23,7 @@ NO_PAGES = {
     "messages_csv": "a file",
     "bad_rows_csv": "a file",
     "support_report": "a file",
+    "export_reference": "a file",
     "mailing_counts": "for a script",
     "mailing_progress_json": "for a script",
     "message_html": "the mail itself, in a frame",

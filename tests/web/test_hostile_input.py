@@ -55,6 +55,10 @@ PAGES = (
     "/errors/new",
     "/errors/{entry}",
     "/errors/drafts/{answer}",
+    "/errors/files",
+    "/errors/files/import",
+    "/errors/health",
+    "/errors/print",
     "/unsubscribe/{token}",
 )
 

@@ -1,0 +1,163 @@
+"""Before a changed policy is saved: what waits because of it is counted, and a person says what becomes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from flask import Response, request
+
+from clinic_dispatch_plugin.error_reference import following, wording
+from clinic_dispatch_plugin.error_reference.following import Consequences, PolicyChange
+from clinic_dispatch_plugin.error_reference.form_pages import FOLDER
+from clinic_dispatch_plugin.error_reference.list_address import suffix, wanted_in_address
+from clinic_dispatch_plugin.error_reference.reading import Detail
+from clinic_dispatch_plugin.host.types import Action
+from clinic_dispatch_plugin.registry import current_dispatch
+from clinic_dispatch_plugin.web.auth import acting, allowed
+from clinic_dispatch_plugin.web.i18n import _, n_
+from clinic_dispatch_plugin.web.layout import render_page
+from clinic_dispatch_plugin.web.params import number_in
+
+#: What the buttons of the question say.
+APPLY, LEAVE, BACK = "apply", "leave", "back"
+#: What a form says besides what was typed.
+_ASKED = ("csrf_token", "follow")
+
+
+def wants_back() -> bool:
+    """Whether a person goes back to the form instead of answering."""
+    return request.form.get("follow") == BACK
+
+
+def question(found: Detail, changes: Sequence[PolicyChange]) -> Response | None:
+    """The page that asks; None: nothing waits for which anything would change, or it was answered."""
+    lent = following.follower(current_dispatch())
+    if lent is None or not changes or request.form.get("follow") in (APPLY, LEAVE):
+        return None
+    foreseen = lent.foresee(acting(), changes)
+    if not foreseen.act:
+        return None
+    return render_page(
+        f"{FOLDER}/follow.html",
+        active="reference",
+        entry=found.entry,
+        pairs=_pairs(changes),
+        foreseen=foreseen,
+        sentences=sentences(foreseen),
+        standing=following.standing_of(current_dispatch(), [found.entry.id]),
+        kept=[
+            (name, value) for name, value in request.form.items(multi=True) if name not in _ASKED
+        ],
+        may_apply=allowed(Action.SEND),
+        asking=True,
+        suffix=suffix(wanted_in_address()),
+        wording=wording,
+    )
+
+
+def _pairs(changes: Sequence[PolicyChange]) -> list[tuple[str, str]]:
+    """What the program did and does, in words; one entry may do several things, as services say it passes or stays."""
+    pairs = ((wording.policy(each.before), wording.policy(each.after)) for each in changes)
+    return list(dict.fromkeys(pairs))
+
+
+def follow(changes: Sequence[PolicyChange]) -> dict[str, str]:
+    """Carry the saved change out where a person ordered it; returns what the next page says about it."""
+    lent = following.follower(current_dispatch())
+    if lent is None or request.form.get("follow") != APPLY or not allowed(Action.SEND):
+        return {}
+    done = lent.follow(acting(), changes)
+    said = {
+        "gone": done.given_up,
+        "moved": done.moved,
+        "held": done.held,
+        "blocked": len(done.blocked),
+    }
+    return {name: str(number) for name, number in said.items() if number}
+
+
+def sentences(foreseen: Consequences) -> list[str]:
+    """What would become of the waiting messages, each kind in a sentence."""
+    said = []
+    if foreseen.given_up:
+        said.append(
+            n_(
+                "{n} message will be given up: it is not tried again.",
+                "{n} messages will be given up: they are not tried again.",
+                foreseen.given_up,
+            )
+        )
+    if foreseen.blocked:
+        said.append(
+            n_(
+                "{n} address will be blocked.",
+                "{n} addresses will be blocked.",
+                len(foreseen.blocked),
+            )
+        )
+    if foreseen.moved:
+        said.append(
+            n_(
+                "{n} message will be tried again at another time, from {first} on.",
+                "{n} messages will be tried again at another time, from {first} on.",
+                foreseen.moved,
+                first=wording.moment(foreseen.first_at),
+            )
+        )
+    for name in foreseen.accounts.values():
+        said.append(
+            _("The sending account {name} will stop until somebody checks it again.", name=name)
+        )
+    if foreseen.held:
+        said.append(
+            n_(
+                "{n} message waits for it.",
+                "{n} messages wait for it.",
+                foreseen.held,
+            )
+        )
+    if foreseen.kept:
+        said.append(
+            n_(
+                "{n} message stays as planned.",
+                "{n} messages stay as planned.",
+                foreseen.kept,
+            )
+        )
+    return said
+
+
+def notice() -> str:
+    """What was done with the waiting messages, after saving; empty: nothing."""
+    said = []
+    if n := _number("gone"):
+        said.append(
+            n_(
+                "{n} waiting message was given up.",
+                "{n} waiting messages were given up.",
+                n,
+            )
+        )
+    if n := _number("blocked"):
+        said.append(n_("{n} address was blocked.", "{n} addresses were blocked.", n))
+    if n := _number("moved"):
+        said.append(
+            n_(
+                "{n} waiting message has a new time for its next try.",
+                "{n} waiting messages have a new time for their next try.",
+                n,
+            )
+        )
+    if n := _number("held"):
+        said.append(
+            n_(
+                "{n} message waits for its sending account, which is stopped.",
+                "{n} messages wait for their sending account, which is stopped.",
+                n,
+            )
+        )
+    return " ".join(said)
+
+
+def _number(name: str) -> int:
+    return number_in(request.args.get(name, ""), most=10_000_000) or 0
