@@ -32,6 +32,9 @@ REQUIRES = [
     "google-re2>=1.1",
     "click>=8.1",
     "flufl.bounce>=4.0",
+    "aiohttp>=3.10",
+    "phonenumbers>=8.13",
+    "regex>=2023.0",
 ]
 DATABASES = {"postgresql": ["psycopg[binary]>=3.1"], "mariadb": ["PyMySQL>=1.1"]}
 #: The demo needs nothing that the plugin does not need itself.

@@ -14,6 +14,27 @@ from clinic_dispatch_plugin.channels.errors import (
     UncertainError,
 )
 from clinic_dispatch_plugin.channels.faults import fail_point
+from clinic_dispatch_plugin.channels.gateway_url import (
+    GatewayUrl,
+    account_keys,
+    is_loopback,
+    split_urls,
+)
+from clinic_dispatch_plugin.channels.http import (
+    HttpFailure,
+    HttpLimits,
+    HttpReply,
+    HttpRequest,
+    unusable,
+)
+from clinic_dispatch_plugin.channels.http_client import HttpClient
+from clinic_dispatch_plugin.channels.http_sender import (
+    CannotSendError,
+    HttpProtocol,
+    HttpSender,
+    SendApart,
+    nothing_sent,
+)
 from clinic_dispatch_plugin.channels.reference import (
     Cause,
     Permanence,
@@ -56,6 +77,7 @@ __all__ = [
     "Attachment",
     "Batch",
     "CallbackRefused",
+    "CannotSendError",
     "Capabilities",
     "Cause",
     "Channel",
@@ -65,6 +87,14 @@ __all__ = [
     "Content",
     "ContentFields",
     "DeliveryReport",
+    "GatewayUrl",
+    "HttpClient",
+    "HttpFailure",
+    "HttpLimits",
+    "HttpProtocol",
+    "HttpReply",
+    "HttpRequest",
+    "HttpSender",
     "InvalidAddress",
     "Measure",
     "Money",
@@ -77,6 +107,7 @@ __all__ = [
     "ReferencePack",
     "Refused",
     "ReportStatus",
+    "SendApart",
     "SendResult",
     "Sender",
     "SentMessage",
@@ -85,10 +116,15 @@ __all__ = [
     "Texts",
     "Uncertain",
     "UncertainError",
+    "account_keys",
     "fail_point",
     "hookimpl",
+    "is_loopback",
     "load_causes",
     "load_pack",
     "load_packs",
+    "nothing_sent",
     "shared_causes",
+    "split_urls",
+    "unusable",
 ]

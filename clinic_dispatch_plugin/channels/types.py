@@ -175,6 +175,8 @@ class Uncertain:
 
     attempt_id: int
     answer: Answer
+    #: What the gateway can be asked by, where we chose the id ourselves.
+    provider_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,6 +193,8 @@ SendResult = Accepted | Refused | Uncertain | NotSent
 class ReportStatus(StrEnum):
     """What a gateway says later about an attempt, lowest rank first."""
 
+    #: It knows of no such message: nothing was taken, if there was time enough to take it.
+    NOT_FOUND = "not_found"
     ACCEPTED = "accepted"
     UNDER_WAY = "under_way"
     NO_REPORT = "no_report"

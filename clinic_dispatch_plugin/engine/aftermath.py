@@ -157,4 +157,4 @@ def _answered(attempt_id: int, words: list[str]) -> SendResult:
         )
     if kind == "not_sent":
         return NotSent(attempt_id=attempt_id)
-    return Uncertain(attempt_id=attempt_id, answer=answer)
+    return Uncertain(attempt_id=attempt_id, answer=answer, provider_id=rest[2] or None)
