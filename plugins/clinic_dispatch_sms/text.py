@@ -1,17 +1,14 @@
-"""A text as it is sent, and how long it is in what is billed."""
+"""How long a text is in what is billed."""
 
 from __future__ import annotations
 
-import unicodedata
-
 from clinic_dispatch_plugin.api import Measure
+from clinic_dispatch_sms.parts import parted, prepared
+
+__all__ = ["measured", "prepared"]
 
 
-def prepared(text: str) -> str:
-    """The text as it goes to a gateway: composed letters, plain line ends, nothing blank at its end."""
-    return unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n")).rstrip()
-
-
-def measured(text: str) -> Measure:
-    """Characters, parts and alphabet."""
-    return Measure(characters=len(prepared(text)))
+def measured(text: str, *, language: str = "") -> Measure:
+    """Characters, parts and alphabet; an empty text counts as one part, for it is sent as one."""
+    found = parted(text, language=language)
+    return Measure(characters=found.characters, parts=max(found.parts, 1), encoding=found.encoding)

@@ -1,0 +1,133 @@
+"""What saves parts of a text without changing what it says: offered with its result, never done unasked."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from clinic_dispatch_sms.alphabet import GSM7
+from clinic_dispatch_sms.parts import parted, prepared
+
+
+def _pairs(*rows: tuple[str, str]) -> dict[str, str]:
+    return {each: to for characters, to in rows for each in characters}
+
+
+#: Signs that look alike or mean the same.
+SIGNS: Final[Mapping[str, str]] = _pairs(
+    ("“”„‟«»″", '"'),
+    ("‘’‚‛′`´‹›", "'"),
+    ("–—‒‑‐−―", "-"),
+    ("…", "..."),
+    ("\u00a0\u202f\u2009\u2007\u3000\u2002\u2003\u200a\t", " "),
+    ("\u200b\ufeff\u00ad\u200e\u200f\u2060", ""),
+    ("•·‣", "-"),
+    ("№", "No."),
+    ("×", "x"),
+    ("÷", "/"),
+    ("±", "+-"),
+    ("≈", "~"),
+    ("≤", "<="),
+    ("≥", ">="),
+    ("™", "(TM)"),
+    ("©", "(c)"),
+    ("®", "(r)"),
+    ("₽", "RUB"),
+    ("₸", "KZT"),
+    ("₺", "TL"),
+    ("₴", "UAH"),
+)
+#: Letters without their marks: names suffer, so the author has to agree.
+LETTERS: Final[Mapping[str, str]] = dict(
+    zip("çáíóúâêîôûëïıİşŞğĞ", "caiouaeioueiiIsSgG", strict=True)
+)
+#: Russian, Ukrainian, Belarusian and Kazakh in Latin letters, as passports and signs write them.
+CYRILLIC: Final[Mapping[str, str]] = dict(
+    pair.split("=")
+    for pair in (
+        "а=a б=b в=v г=g д=d е=e ё=yo ж=zh з=z и=i й=y к=k л=l м=m н=n о=o п=p р=r с=s т=t у=u ф=f х=kh "
+        "ц=ts ч=ch ш=sh щ=shch ъ= ы=y ь= э=e ю=yu я=ya і=i ї=yi є=ye ґ=g ў=u "
+        "ә=a ғ=gh қ=q ң=n ө=o ұ=u ү=u һ=h"
+    ).split()
+)
+#: A joiner keeps an emoji together; alone it is only in the way.
+_STRAY_JOINER = re.compile("(?<![\u2600-\U0010ffff\ufe0f])\u200d|\u200d(?![\u2600-\U0010ffff])")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suggestion:
+    """A text that costs less.
+
+    :ivar kind: ``signs``, ``letters`` or ``transliteration``.
+    :ivar changed: what is replaced by what, each once, in the order of the text.
+    """
+
+    kind: str
+    text: str
+    parts: int
+    saved: int
+    changed: tuple[tuple[str, str], ...]
+
+
+def suggestions(text: str, *, transliterate: bool = False) -> list[Suggestion]:
+    """What saves at least one part, the gentlest first; each goes only as far as it has to."""
+    text = prepared(text)
+    before = parted(text).parts
+    found: list[Suggestion] = []
+    ways = [("signs", SIGNS), ("letters", {**SIGNS, **LETTERS})]
+    least = before
+    for kind, table in ways:
+        suggestion = _suggested(kind, text, replaced(text, table), table, before)
+        if suggestion is not None and suggestion.parts < least:
+            found.append(suggestion)
+            least = suggestion.parts
+    if transliterate:
+        latin = replaced(transliterated(text), SIGNS)
+        suggestion = _suggested("transliteration", text, latin, {}, before)
+        if suggestion is not None and suggestion.parts < least:
+            found.append(suggestion)
+    return found
+
+
+def odd_characters(text: str) -> list[str]:
+    """The characters for whose sake the whole text costs twice, each once, in the order of the text."""
+    return [each for each in dict.fromkeys(prepared(text)) if not GSM7.septets(each)]
+
+
+def replaced(text: str, table: Mapping[str, str]) -> str:
+    """Every character of the table by its like."""
+    text = _STRAY_JOINER.sub("", text)
+    return prepared("".join(table.get(each, each) for each in text))
+
+
+def transliterated(text: str) -> str:
+    """Cyrillic in Latin letters; capitals stay capitals, also where one letter becomes several."""
+    out: list[str] = []
+    for at, each in enumerate(text):
+        latin = CYRILLIC.get(each.lower())
+        if latin is None:
+            out.append(each)
+        elif each.islower() or each == each.lower():
+            out.append(latin)
+        else:
+            out.append(latin.upper() if _among_capitals(text, at) else latin.capitalize())
+    return "".join(out)
+
+
+def _among_capitals(text: str, at: int) -> bool:
+    after, before = text[at + 1 : at + 2], text[at - 1 : at] if at else ""
+    return after.isupper() or (not after.islower() and before.isupper())
+
+
+def _suggested(
+    kind: str, text: str, cheaper: str, table: Mapping[str, str], before: int
+) -> Suggestion | None:
+    parts = parted(cheaper).parts
+    if cheaper == text or parts >= before:
+        return None
+    changed = tuple((each, table[each]) for each in dict.fromkeys(text) if each in table)
+    return Suggestion(
+        kind=kind, text=cheaper, parts=parts, saved=before - parts, changed=changed
+    )
