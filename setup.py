@@ -56,6 +56,9 @@ TEST = [
     "ruff>=0.5",
     # The packaging tests build without a network: this is the first setuptools that makes a wheel by itself.
     "setuptools>=70.1",
+    # Clients of the gateways' own makers: what our simulators are checked with.
+    "twilio>=9.0",
+    "vonage>=4.0",
 ]
 
 setup(
