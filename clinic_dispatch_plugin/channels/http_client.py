@@ -118,12 +118,10 @@ class HttpClient(Generic[T]):
     async def _new_session(self) -> aiohttp.ClientSession:
         import aiohttp
 
-        tls = ssl.create_default_context(cafile=self._limits.ca_file)
-        tls.minimum_version = ssl.TLSVersion.TLSv1_2
-        connector = aiohttp.TCPConnector(
-            limit=self._limits.connections, keepalive_timeout=_KEPT, ssl=tls
-        )
         limits = self._limits
+        # The library's own context proves chain and name like ours, and is made once for all.
+        tls = ssl.create_default_context(cafile=limits.ca_file) if limits.ca_file else True
+        connector = aiohttp.TCPConnector(limit=limits.connections, keepalive_timeout=_KEPT, ssl=tls)
         return aiohttp.ClientSession(
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),

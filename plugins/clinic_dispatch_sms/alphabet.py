@@ -48,11 +48,18 @@ def _single(name: str, language: str, letters: str) -> Alphabet:
 
 
 def _turkish_both() -> Alphabet:
-    places = {0x04: "€", 0x07: "ı", 0x0B: "Ğ", 0x0C: "ğ", 0x1C: "Ş", 0x1D: "ş", 0x40: "İ", 0x60: "ç"}
+    places = {
+        0x04: "€",
+        0x07: "ı",
+        0x0B: "Ğ",
+        0x0C: "ğ",
+        0x1C: "Ş",
+        0x1D: "ş",
+        0x40: "İ",
+        0x60: "ç",
+    }
     one = frozenset(places.get(code, each) for code, each in enumerate(_BASIC)) - {"\x1b"}
-    return Alphabet(
-        name="GSM-7 (TR, locking)", language="TR", one=one, two=_TURKISH.two, header=7
-    )
+    return Alphabet(name="GSM-7 (TR, locking)", language="TR", one=one, two=_TURKISH.two, header=7)
 
 
 GSM7: Final = Alphabet(name="GSM-7")

@@ -128,6 +128,4 @@ def _suggested(
     if cheaper == text or parts >= before:
         return None
     changed = tuple((each, table[each]) for each in dict.fromkeys(text) if each in table)
-    return Suggestion(
-        kind=kind, text=cheaper, parts=parts, saved=before - parts, changed=changed
-    )
+    return Suggestion(kind=kind, text=cheaper, parts=parts, saved=before - parts, changed=changed)

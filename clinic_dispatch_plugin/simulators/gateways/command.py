@@ -1,4 +1,4 @@
-"""``clinic-dispatch simulate twilio|infobip|vonage``."""
+"""``clinic-dispatch simulate smsc|twilio|infobip|vonage``."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ import click
 
 #: Gateway to its port, and what its user name and password are called there.
 _GATEWAYS = {
+    "smsc": (8080, "login", "password"),
     "twilio": (8081, "account SID", "auth token"),
     "infobip": (8082, "user name", "API key"),
     "vonage": (8083, "API key", "API secret"),
 }
+_NAMES = {"smsc": "SMSC"}
 _NUMBERS = """
 
 A recipient's number asks for its fate by its last eight digits: 00, a kind, and five digits. Kinds: 1 refused with
@@ -25,6 +27,11 @@ this code, 2 reported later with this code, 3 reports: never 2, twice 3, reverse
 7 so many milliseconds late, 8 a call's end: human, machine, busy, no-answer, failed, key 1, key 2; 9 opened.
 Everybody else is served well.
 """
+#: What is particular to one gateway.
+_MORE = {
+    "smsc": """ Codes of SMSC below 1000 in kind 1 refuse the whole request (error_code), from 1000 on this
+one number (its err plus 1000); in kind 2 they are an err, from 1000 on a state plus 1000 (1003: expired)."""
+}
 
 
 def add_gateways(group: click.Group) -> None:
@@ -63,12 +70,13 @@ def _command(name: str) -> click.Command:
         click.Option(
             ["--rate"], type=click.FloatRange(0, min_open=True), help="Messages a second."
         ),
+        click.Option(["--strict"], is_flag=True, help="Keep to the limits a minute has."),
         click.Option(["--balance"], type=Decimal, default="100", show_default=True),
     ]
-    words = (
-        f"Run {name.capitalize()}'s interface on this machine; it takes messages and sends none."
+    words = f"Run {_NAMES.get(name, name.capitalize())}'s interface on this machine; it takes messages and sends none."
+    return click.Command(
+        name, params=[*options], callback=_run_of(name), help=words + _NUMBERS + _MORE.get(name, "")
     )
-    return click.Command(name, params=[*options], callback=_run_of(name), help=words + _NUMBERS)
 
 
 def _seconds(name: str, words: str, *, default: float = 0.0) -> click.Option:
