@@ -44,14 +44,14 @@ LETTERS: Final[Mapping[str, str]] = dict(
     zip("çáíóúâêîôûëïıİşŞğĞ", "caiouaeioueiiIsSgG", strict=True)
 )
 #: Russian, Ukrainian, Belarusian and Kazakh in Latin letters, as passports and signs write them.
-CYRILLIC: Final[Mapping[str, str]] = dict(
-    pair.split("=")
-    for pair in (
-        "а=a б=b в=v г=g д=d е=e ё=yo ж=zh з=z и=i й=y к=k л=l м=m н=n о=o п=p р=r с=s т=t у=u ф=f х=kh "
-        "ц=ts ч=ch ш=sh щ=shch ъ= ы=y ь= э=e ю=yu я=ya і=i ї=yi є=ye ґ=g ў=u "
-        "ә=a ғ=gh қ=q ң=n ө=o ұ=u ү=u һ=h"
-    ).split()
-)
+CYRILLIC: Final[Mapping[str, str]] = {
+    **dict(zip("абвгдезийклмнопрстуфыэ", "abvgdeziyklmnoprstufye", strict=True)),
+    **{"ё": "yo", "ж": "zh", "х": "kh", "ц": "ts", "ч": "ch", "ш": "sh", "щ": "shch"},
+    **{"ъ": "", "ь": "", "ю": "yu", "я": "ya"},
+    **{"і": "i", "ї": "yi", "є": "ye", "ґ": "g", "ў": "u"},
+    **dict(zip("әқңөұүһ", "aqnouuh", strict=True)),
+    "ғ": "gh",
+}
 #: A joiner keeps an emoji together; alone it is only in the way.
 _STRAY_JOINER = re.compile("(?<![\u2600-\U0010ffff\ufe0f])\u200d|\u200d(?![\u2600-\U0010ffff])")
 

@@ -59,12 +59,13 @@ def read_settings(url: GatewayUrl) -> SmscSettings:
     if not url.host:
         raise url.wrong("name the site behind the @, such as smsc.kz.")
     site = url.host if url.port is None else f"{url.host}:{url.port}"
+    root = url.base_url(f"https://{site}")
     sender = url.text("sender")
     if _SENDER.fullmatch(sender) is None:
         raise url.wrong("sender has at most 11 Latin letters and digits, or at most 15 digits.")
     return SmscSettings(
-        label=f"smsc {site}",
-        root=url.base_url(f"https://{site}"),
+        label=f"smsc {root.partition('://')[2]}",
+        root=root,
         login=url.user,
         password=url.password,
         api_key=api_key,
