@@ -20,6 +20,7 @@ from clinic_dispatch_plugin.channels.types import (
     Account,
     Answer,
     Capabilities,
+    Cheaper,
     Content,
     ContentFields,
     DeliveryReport,
@@ -117,6 +118,10 @@ class Channel(abc.ABC):
     def measure(self, content: Content) -> Measure:
         """Characters and billed parts of a text."""
         return Measure(characters=len(content.text))
+
+    def cheaper(self, text: str) -> Sequence[Cheaper]:
+        """Ways to write a text so that less is billed, the gentlest first; a person decides, placeholders stay."""
+        return ()
 
     @abc.abstractmethod
     def open(self, account: Account) -> AbstractContextManager[Sender]:

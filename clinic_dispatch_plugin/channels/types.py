@@ -43,6 +43,8 @@ class ContentFields:
     html: bool = False
     attachments: bool = False
     audio: bool = False
+    #: The script of ours that counts while one types (``"sms"``); empty: length does not matter.
+    counter: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +91,24 @@ class Measure:
     characters: int
     parts: int = 1
     encoding: str = "UTF-8"
+    #: What still fits into the last part, in units of the encoding.
+    left: int = 0
+    #: The characters for whose sake a part holds less, each once.
+    odd: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cheaper:
+    """The same text written so that less is billed."""
+
+    #: ``"signs"`` (look-alikes), ``"letters"`` (without their marks) or ``"latin"`` (in Latin letters).
+    kind: str
+    text: str = field(repr=False)
+    parts: int
+    #: Parts it saves.
+    saved: int
+    #: What is replaced by what, each once; empty where whole words are written anew.
+    changed: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

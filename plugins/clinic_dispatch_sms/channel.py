@@ -9,6 +9,7 @@ from typing import ClassVar
 from clinic_dispatch_plugin.api import (
     Account,
     Channel,
+    Cheaper,
     Content,
     ContentFields,
     DeliveryReport,
@@ -16,6 +17,7 @@ from clinic_dispatch_plugin.api import (
     Sender,
 )
 from clinic_dispatch_sms.numbers import normalised
+from clinic_dispatch_sms.saving import cheaper_texts
 from clinic_dispatch_sms.settings import CHANNEL, SmsSettings
 from clinic_dispatch_sms.text import measured
 
@@ -25,7 +27,7 @@ class SmsChannel(Channel):
 
     key: ClassVar[str] = CHANNEL
     label: ClassVar[str] = "SMS"
-    fields: ClassVar[ContentFields] = ContentFields()
+    fields: ClassVar[ContentFields] = ContentFields(counter="sms")
 
     def __init__(self, accounts: Sequence[Account]) -> None:
         """Have these accounts, the first one first."""
@@ -44,6 +46,10 @@ class SmsChannel(Channel):
     def measure(self, content: Content) -> Measure:
         """Characters, parts and alphabet as they are billed."""
         return measured(content.text)
+
+    def cheaper(self, text: str) -> Sequence[Cheaper]:
+        """Other signs, other letters, Latin letters: whatever saves a part."""
+        return cheaper_texts(text, transliterate=True)
 
     def open(self, account: Account) -> AbstractContextManager[Sender]:
         """The sender of the account's gateway."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import regex
@@ -32,6 +32,8 @@ class Parted:
     limit: int
     texts: tuple[str, ...]
     language: str = ""
+    #: Units that still fit into the last part.
+    left: int = 0
 
     @property
     def parts(self) -> int:
@@ -65,13 +67,15 @@ def _in_septets(text: str, alphabet: Alphabet, reference: int) -> Parted:
     # One header length for all that stands in the header.
     header = alphabet.header + reference - (1 if alphabet.header else 0)
     several = (_OCTETS - header) * 8 // 7
+    texts, left = _split(text, costs, units, limit=limit, several=several)
     return Parted(
         encoding=alphabet.name,
         characters=len(text),
         units=units,
         limit=limit,
-        texts=_split(text, costs, units, limit=limit, several=several),
+        texts=texts,
         language=alphabet.language,
+        left=left,
     )
 
 
@@ -79,34 +83,32 @@ def _in_units(text: str, reference: int) -> Parted:
     several = (_OCTETS - reference) // 2
     costs = list(_clusters(text, several))
     units = sum(cost for _, cost in costs)
+    texts, left = _split(text, costs, units, limit=_OCTETS // 2, several=several)
     return Parted(
         encoding=UCS2,
         characters=len(text),
         units=units,
         limit=_OCTETS // 2,
-        texts=_split(text, costs, units, limit=_OCTETS // 2, several=several),
+        texts=texts,
+        left=left,
     )
 
 
 def _split(
-    text: str, costs: Iterable[tuple[str, int]], units: int, *, limit: int, several: int
-) -> tuple[str, ...]:
+    text: str, costs: Sequence[tuple[str, int]], units: int, *, limit: int, several: int
+) -> tuple[tuple[str, ...], int]:
+    """The parts, and what still fits into the last one."""
     if units <= limit:
-        return (text,) if text else ()
-    return tuple(_filled(costs, several))
-
-
-def _filled(costs: Iterable[tuple[str, int]], room: int) -> Iterator[str]:
-    """Fill part after part; what does not fit whole goes into the next."""
-    part: list[str] = []
-    left = room
+        return ((text,) if text else ()), limit - units
+    parts: list[list[str]] = [[]]
+    left = several
     for piece, cost in costs:
-        if cost > left:
-            yield "".join(part)
-            part, left = [], room
-        part.append(piece)
+        if cost > left:  # what does not fit whole goes into the next
+            parts.append([])
+            left = several
+        parts[-1].append(piece)
         left -= cost
-    yield "".join(part)
+    return tuple("".join(each) for each in parts), left
 
 
 def _clusters(text: str, room: int) -> Iterator[tuple[str, int]]:

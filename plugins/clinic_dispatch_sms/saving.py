@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from typing import Final
 
+from clinic_dispatch_plugin.api import Cheaper
 from clinic_dispatch_sms.alphabet import GSM7
 from clinic_dispatch_sms.parts import parted, prepared
 
@@ -54,40 +54,28 @@ CYRILLIC: Final[Mapping[str, str]] = {
 }
 #: A joiner keeps an emoji together; alone it is only in the way.
 _STRAY_JOINER = re.compile("(?<![\u2600-\U0010ffff\ufe0f])\u200d|\u200d(?![\u2600-\U0010ffff])")
+#: What a value is taken for while it is not known.
+_VALUE = "x" * 8
+_PLACEHOLDER = re.compile(r"(\{\{.*?\}\}|\{%.*?%\})", re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Suggestion:
-    """A text that costs less.
-
-    :ivar kind: ``signs``, ``letters`` or ``transliteration``.
-    :ivar changed: what is replaced by what, each once, in the order of the text.
-    """
-
-    kind: str
-    text: str
-    parts: int
-    saved: int
-    changed: tuple[tuple[str, str], ...]
-
-
-def suggestions(text: str, *, transliterate: bool = False) -> list[Suggestion]:
+def cheaper_texts(text: str, *, transliterate: bool = False) -> list[Cheaper]:
     """What saves at least one part, the gentlest first; each goes only as far as it has to."""
     text = prepared(text)
-    before = parted(text).parts
-    found: list[Suggestion] = []
+    before = parted(_with_values(text)).parts
+    found: list[Cheaper] = []
     ways = [("signs", SIGNS), ("letters", {**SIGNS, **LETTERS})]
     least = before
     for kind, table in ways:
-        suggestion = _suggested(kind, text, replaced(text, table), table, before)
-        if suggestion is not None and suggestion.parts < least:
-            found.append(suggestion)
-            least = suggestion.parts
+        offer = _offer(kind, text, replaced(text, table), table, before)
+        if offer is not None and offer.parts < least:
+            found.append(offer)
+            least = offer.parts
     if transliterate:
         latin = replaced(transliterated(text), SIGNS)
-        suggestion = _suggested("transliteration", text, latin, {}, before)
-        if suggestion is not None and suggestion.parts < least:
-            found.append(suggestion)
+        offer = _offer("latin", text, latin, {}, before)
+        if offer is not None and offer.parts < least:
+            found.append(offer)
     return found
 
 
@@ -98,12 +86,31 @@ def odd_characters(text: str) -> list[str]:
 
 def replaced(text: str, table: Mapping[str, str]) -> str:
     """Every character of the table by its like."""
-    text = _STRAY_JOINER.sub("", text)
-    return prepared("".join(table.get(each, each) for each in text))
+
+    def change(literal: str) -> str:
+        return "".join(table.get(each, each) for each in _STRAY_JOINER.sub("", literal))
+
+    return prepared(_outside_placeholders(text, change))
 
 
 def transliterated(text: str) -> str:
     """Cyrillic in Latin letters; capitals stay capitals, also where one letter becomes several."""
+    return _outside_placeholders(text, _in_latin)
+
+
+def _outside_placeholders(text: str, change: Callable[[str], str]) -> str:
+    """Names of values stay as they are: they are replaced later, and are known by their letters."""
+    pieces = _PLACEHOLDER.split(text)
+    return "".join(each if at % 2 else change(each) for at, each in enumerate(pieces))
+
+
+def _with_values(text: str) -> str:
+    pieces = _PLACEHOLDER.split(text)
+    values = (_VALUE if each.startswith("{{") else "" for each in pieces[1::2])
+    return "".join(literal + next(values, "") for literal in pieces[::2])
+
+
+def _in_latin(text: str) -> str:
     out: list[str] = []
     for at, each in enumerate(text):
         latin = CYRILLIC.get(each.lower())
@@ -121,11 +128,11 @@ def _among_capitals(text: str, at: int) -> bool:
     return after.isupper() or (not after.islower() and before.isupper())
 
 
-def _suggested(
+def _offer(
     kind: str, text: str, cheaper: str, table: Mapping[str, str], before: int
-) -> Suggestion | None:
-    parts = parted(cheaper).parts
+) -> Cheaper | None:
+    parts = parted(_with_values(cheaper)).parts
     if cheaper == text or parts >= before:
         return None
     changed = tuple((each, table[each]) for each in dict.fromkeys(text) if each in table)
-    return Suggestion(kind=kind, text=cheaper, parts=parts, saved=before - parts, changed=changed)
+    return Cheaper(kind=kind, text=cheaper, parts=parts, saved=before - parts, changed=changed)

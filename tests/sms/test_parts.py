@@ -12,7 +12,7 @@ from clinic_dispatch_plugin.api import Content
 from clinic_dispatch_sms.alphabet import GSM7, NATIONAL
 from clinic_dispatch_sms.channel import SmsChannel
 from clinic_dispatch_sms.parts import CONCATENATION_16, parted, prepared, units_of
-from clinic_dispatch_sms.saving import odd_characters, replaced, suggestions, transliterated
+from clinic_dispatch_sms.saving import cheaper_texts, odd_characters, replaced, transliterated
 
 FAMILY = "👨\u200d👩\u200d👧"
 VISIT = "Здравствуйте! Напоминаем о приёме 25.11 в 10:30, кабинет 12. Клиника «Здоровье»"
@@ -130,28 +130,28 @@ def test_nothing_is_lost_and_no_part_is_too_long(text: str) -> None:
 
 
 def test_signs_that_look_alike_are_offered_with_what_they_save() -> None:
-    [offer] = suggestions(CARD)
+    [offer] = cheaper_texts(CARD)
     assert (offer.kind, offer.parts, offer.saved) == ("signs", 1, 1)
     assert offer.text == CARD.replace("–", "-").replace("“", '"').replace("”", '"')
     assert offer.changed == (("–", "-"), ("“", '"'), ("”", '"'))
 
 
 def test_letters_without_their_marks_are_offered_only_where_signs_do_not_do() -> None:
-    [offer] = suggestions(TURKISH)
+    [offer] = cheaper_texts(TURKISH)
     assert offer.kind == "letters"
     assert offer.text.startswith("Sayin hastamiz")
     assert "Lütfen" in offer.text, "what the alphabet has stays as it is"
 
 
 def test_nothing_is_offered_where_nothing_is_saved() -> None:
-    assert suggestions("„Kurz“") == []
-    assert suggestions("a" * 300) == []
-    assert suggestions(VISIT) == [], "in a Cyrillic text quotes do not decide"
+    assert cheaper_texts("„Kurz“") == []
+    assert cheaper_texts("a" * 300) == []
+    assert cheaper_texts(VISIT) == [], "in a Cyrillic text quotes do not decide"
 
 
 def test_latin_letters_are_offered_on_request_alone() -> None:
-    [offer] = suggestions(VISIT, transliterate=True)
-    assert (offer.kind, offer.parts, offer.saved) == ("transliteration", 1, 1)
+    [offer] = cheaper_texts(VISIT, transliterate=True)
+    assert (offer.kind, offer.parts, offer.saved) == ("latin", 1, 1)
     assert offer.text.endswith('Klinika "Zdorove"')
 
 
@@ -169,6 +169,12 @@ def test_latin_letters_are_offered_on_request_alone() -> None:
 )
 def test_latin_letters(text: str, latin: str) -> None:
     assert transliterated(text) == latin
+
+
+def test_names_of_values_stay_as_they_are() -> None:
+    text = "Здравствуйте, {{ имя }}! {% if врач %}Врач – {{ врач }}.{% endif %} Ждём вас завтра в 10:30, каб. 7"
+    [offer] = cheaper_texts(text, transliterate=True)
+    assert "{{ имя }}! {% if врач %}Vrach - {{ врач }}.{% endif %}" in offer.text
 
 
 def test_what_makes_a_text_dear_is_named_once() -> None:
