@@ -90,7 +90,9 @@ setup(
     install_requires=REQUIRES,
     extras_require={**DATABASES, "demo": DEMO, "test": TEST},
     entry_points={
-        "clinic_dispatch.plugins": [f"{name.rpartition('_')[2]} = {name}" for name in BUILT_IN],
+        "clinic_dispatch.plugins": [
+            f"{name.rpartition('_')[2]} = {name}" for name in BUILT_IN if "." not in name
+        ],
         "console_scripts": ["clinic-dispatch = clinic_dispatch_plugin.demo.cli:main"],
     },
 )

@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import re
 
+_OTHERS = re.compile("[^0-9]+")
 _OURS = re.compile(r"([A-Za-z0-9._-]{1,40})-[0-9a-f]{12}")
 
 
 def digits_of(number: str) -> str:
     """A number as the gateway writes it: without the plus."""
-    return "".join(each for each in number if each.isascii() and each.isdigit())
+    return _OTHERS.sub("", number)
 
 
 def message_id(request_id: str, number: str) -> str:

@@ -53,10 +53,9 @@ class SmscProtocol(HttpProtocol):
 
         A backslash before an n would become a line's end in a list, so such a text goes alone.
         """
-        several = [*group, message]
-        if any("\\n" in each.content.text for each in several):
+        if "\\n" in message.content.text or "\\n" in group[0].content.text:
             return False
-        return all(each.address != message.address for each in group)
+        return message.address not in [each.address for each in group]
 
     def compose(self, group: Sequence[OutgoingMessage]) -> HttpRequest:
         """One POST; its id is the first message's, which nobody used before."""
