@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import replace
 from typing import Any
 
 from flask import Blueprint, Response, abort, jsonify, redirect, request, stream_with_context
 from flask.typing import ResponseReturnValue
 
 from clinic_dispatch_plugin.host.types import Action
-from clinic_dispatch_plugin.mailings import counting, draft_files, drafts, forms, texts, trial, uploads
+from clinic_dispatch_plugin.mailings import (
+    counting,
+    draft_files,
+    drafts,
+    forms,
+    texts,
+    trial,
+    uploads,
+)
 from clinic_dispatch_plugin.mailings.bad_rows import bad_rows_of, csv_of_bad_rows
 from clinic_dispatch_plugin.mailings.draft_checks import checked_draft, names_of
 from clinic_dispatch_plugin.mailings.drafts import Draft
@@ -220,7 +227,8 @@ def what(mailing_id: int) -> ResponseReturnValue:
     if go.partition(":")[0] == "template":
         return _take_template(draft, go.partition(":")[2] or draft.channel)
     if go.startswith("cheaper:"):
-        return _write_cheaper(draft, go.rpartition(":")[2])
+        counting.write_cheaper(current_dispatch(), draft, *f"{go}:".split(":")[1:3])
+        return redirect(url("mailing_what", mailing_id=draft.id, said="cheaper"), 303)
     if go == "who":
         return redirect(url("mailing_who", mailing_id=draft.id), 303)
     if go.startswith("preview:"):
@@ -280,14 +288,6 @@ def _take_template(draft: Draft, channel: str) -> ResponseReturnValue:
     return redirect(url("mailing_what", mailing_id=draft.id, said="template"), 303)
 
 
-def _write_cheaper(draft: Draft, kind: str) -> ResponseReturnValue:
-    dispatch = current_dispatch()
-    text = counting.cheaper_text(dispatch, draft.channel, draft.content.text, kind)
-    content = replace(draft.content, text=text)
-    drafts.write(dispatch, draft, name=draft.name, content=content, template_id=draft.template_id)
-    return redirect(url("mailing_what", mailing_id=draft.id, said="cheaper"), 303)
-
-
 def what_page(draft: Draft, error: MailingProblem | None = None) -> Response:
     """The page of step two, with what is wrong beside its field."""
     dispatch = current_dispatch()
@@ -326,9 +326,8 @@ def _templates(channel: str) -> list[tuple[int, str]]:
 def shown_with(draft: Draft, position: int) -> dict[str, Any]:
     """What stands beside the text: one recipient's message, and its length where that costs money."""
     shown = preview_of(draft, position)
-    sent = shown.text if shown and not shown.invented else None
-    counted = counting.counted(current_dispatch(), draft.channel, draft.content.text, sent=sent)
-    return {"shown": shown, "counted": counted, "odd": counting.odd_shown}
+    counts = counting.counts(current_dispatch(), draft, shown)
+    return {"shown": shown, "counts": counts, "odd": counting.odd_shown}
 
 
 def preview_of(draft: Draft, position: int) -> trial.Preview | None:

@@ -64,19 +64,23 @@ function filled(words, found) {
 /** A line below a text's field tells its length; a part more or less is told to whoever cannot see it. */
 function count(line) {
   const field = document.getElementById(line.dataset.count);
+  // A field left empty stands for the first one's text.
+  const first = document.getElementById(line.dataset.first);
   const shown = line.querySelector("[data-shown]");
   const values = line.querySelector("[data-values]");
   const said = line.querySelector("[data-said]");
   let before = 0;
   function show() {
-    const text = withValues(field.value);
+    const typed = first && !field.value.trim() ? first.value : field.value;
+    const text = withValues(typed);
     const found = measure(text);
-    values.hidden = text === field.value;
+    values.hidden = text === typed;
     shown.textContent = filled(found.odd.length ? line.dataset.odd : line.dataset.plain, found);
     if (before && before !== found.parts) said.textContent = filled(line.dataset.parts, found);
     before = found.parts;
   }
   field.addEventListener("input", show);
+  first?.addEventListener("input", show);
   show();
 }
 

@@ -63,7 +63,7 @@ def listener() -> Iterator[Listener]:
 
 
 def message(to: str, text: str = "Morgen um neun.", **more: str) -> SmsMessage:
-    return SmsMessage(to=to, from_="Klinik", text=text, **more)  # type: ignore[arg-type]
+    return SmsMessage(to=to, from_="Klinik", text=text, **more)
 
 
 def test_a_message_is_taken(simulator: Simulator, client: Vonage) -> None:

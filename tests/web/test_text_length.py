@@ -21,7 +21,11 @@ NUMBERS = ["0170 1234567", "030 901820", "110", "keine", "0170 12", "030 901820 
 
 @pytest.fixture(scope="module")
 def clinic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clinic]:
-    config = {"CLINIC_DISPATCH_SMS_URL": "smsc://clinic:secret@smsc.kz/"}
+    config = {
+        "CLINIC_DISPATCH_SMS_URL": "smsc://clinic:secret@smsc.kz/",
+        "CLINIC_DISPATCH_EMAIL_URL": "smtp://127.0.0.1:9",
+        "CLINIC_DISPATCH_EMAIL_FROM": "praxis@clinic.example",
+    }
     made = make_clinic(tmp_path_factory.mktemp("clinic"), config=config)
     made.host.audience_list = [Audience(key="all", label="Alle", purpose="service")]
     made.host.patients = {
@@ -121,3 +125,22 @@ def test_whoever_has_no_mobile_number_is_named_before_anything_is_paid(
         "Adresse oder Nummer kann nicht stimmen",
     ):
         assert words in shown
+
+
+def test_the_words_of_a_later_channel_are_counted_too(client: FlaskClient) -> None:
+    chosen = submit(
+        client,
+        f"{HOME}/new",
+        {"whom": "audience:all", "purpose": "service", "channel": "email", "channel.2": "sms"},
+    )
+    page = str(chosen.headers["Location"])
+    content = {"name": "Termine", "subject": "Termin", "text": DEAR, "text.sms": ""}
+    first = submit(client, page, {**content, "go": "keep"})
+    shown = client.get(first.headers["Location"]).text
+    assert 'data-count="f-text.sms" data-first="f-text"' in shown
+    assert 'data-count="f-text"' not in shown, "nobody pays for the length of a mail"
+    assert "SMS: 2 · Zeichen: 95" in words_of(shown), "left empty, the first text goes"
+    done = submit(client, page, {**content, "go": "cheaper:text.sms:signs"})
+    fields = fields_of(client.get(done.headers["Location"]).text)
+    assert fields["text"] == DEAR
+    assert fields["text.sms"] == DEAR.replace("–", "-").replace("„", '"').replace("“", '"')
