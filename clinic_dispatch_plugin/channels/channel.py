@@ -145,6 +145,9 @@ class Channel(abc.ABC):
     ) -> Sequence[DeliveryReport]:
         """Understand what a gateway calls back.
 
+        :param headers: the call's headers, and as ``:path`` its path with its query, as the gateway wrote them:
+            some sign their address, some are known by a secret in it.
+        :param body: of a GET, its query.
         :raises CallbackRefused: it is forged or not for us.
         """
         raise CallbackRefused("this channel takes no callbacks")

@@ -161,6 +161,8 @@ class SentMessage:
     provider_id: str | None
     address: str = field(repr=False)
     opened_at: datetime
+    #: What it said, for gateways that can only be asked by listing; empty: not known.
+    text: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
