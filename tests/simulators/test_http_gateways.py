@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import http.client
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from http.client import HTTPConnection
 from pathlib import Path
@@ -177,3 +179,26 @@ def test_words_and_numbers_ask_for_the_same() -> None:
     for words in ("refused:1", "trouble:none", "throttle:often"):
         with pytest.raises(ValueError, match="there are"):
             plan_of(words)
+
+
+def test_the_command_runs_until_it_is_told_to_stop(tmp_path: Path) -> None:
+    words = {"+49 151 7": "refuse:52"}
+    (tmp_path / "scenarios").write_text(json.dumps(words))
+    command = [sys.executable, "-m", "clinic_dispatch_plugin.demo.cli", "simulate", "infobip"]
+    options = ["--port", "0", "--password", "key", "--scenarios", str(tmp_path / "scenarios")]
+    with subprocess.Popen([*command, *options], stdout=subprocess.PIPE, text=True) as program:
+        try:
+            assert program.stdout is not None
+            port = int(program.stdout.readline().rpartition(":")[2])
+            connection = HTTPConnection("127.0.0.1", port, timeout=5)
+            connection.request(
+                "POST", "/sms/3/messages", json.dumps(messages("491517", "491518")), HEADERS
+            )
+            answers = json.loads(connection.getresponse().read())["messages"]
+            connection.close()
+            assert statuses(answers) == ["REJECTED_DESTINATION", "PENDING_ACCEPTED"]
+            program.terminate()
+            assert program.stdout.readline() == "1 messages taken\n"
+            assert program.wait(20) == 0
+        finally:
+            program.kill()
