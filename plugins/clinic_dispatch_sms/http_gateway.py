@@ -115,6 +115,13 @@ class AskingSender(HttpSender, Generic[Token]):
         except HttpFailure as failure:
             raise nothing_sent(failure) from None
 
+    def sign_in(self) -> None:
+        """Ask something that takes the login and costs nothing; the balance, unless there is something better.
+
+        :raises ChannelError: the gateway refuses, or could not be asked.
+        """
+        self.balance()
+
     def close(self) -> None:
         """End every connection."""
         self._asking.close()
@@ -138,13 +145,13 @@ class HttpGateway(Gateway):
             sender.close()
 
     def connect(self, settings: Any) -> None:
-        """Ask for the balance: it takes the login and costs nothing.
+        """Ask something that takes the login and costs nothing.
 
         :raises ChannelError: the login is wrong, or the gateway cannot be reached.
         """
         sender = self.sender(settings)
         try:
-            sender.balance()
+            sender.sign_in()
         finally:
             sender.close()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -162,7 +162,7 @@ def test_too_many_requests_rest_the_account_as_long_as_was_said(place: Place) ->
 def test_a_wrong_password_is_the_accounts_fault_in_every_question(place: Place) -> None:
     place.simulator.switch(GatewayMode.WRONG_PASSWORD)
     message = place.message()
-    questions = [
+    questions: list[Callable[[], object]] = [
         lambda: place.send(message),
         lambda: place.ask(sent(message, Accepted(attempt_id=1, provider_id="x"))),
         place.sender.balance,
@@ -172,6 +172,17 @@ def test_a_wrong_password_is_the_accounts_fault_in_every_question(place: Place) 
         with pytest.raises(AccountError) as caught:
             question()
         assert_explained(caught.value.answer)
+    assert place.took(message) == 0
+
+
+def test_an_account_that_does_not_exist_is_no_messages_fault(places: Mapping[str, Place]) -> None:
+    place = places["twilio"]
+    account = account_at(
+        place.simulator, "twilio", LOGIN, sender="Klinik", account_sid="ACnobody", auth_token="x"
+    )
+    with SmsChannel([account]).open(account) as sender, pytest.raises(AccountError) as caught:
+        list(sender.send(ListBatch([message := place.message()])))
+    assert_explained(caught.value.answer)
     assert place.took(message) == 0
 
 

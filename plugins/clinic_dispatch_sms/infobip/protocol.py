@@ -169,6 +169,6 @@ def of_the_account(answer: Answer, reply: HttpReply) -> ChannelError | None:
     """The error that concerns more than these messages; None: nothing more."""
     if reply.status == 429:
         return ConnectionFailed(answer, retry_after=reply.retry_after())
-    if reply.status in {401, 403}:
+    if reply.status in {401, 403, 404}:  # 404: the account's own host is another
         return AccountError(answer)
     return None

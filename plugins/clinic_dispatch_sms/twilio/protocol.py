@@ -30,8 +30,8 @@ SEND, DELIVERY = "twilio", "twilio_delivery"
 LONGEST = 1600
 #: Field of the callback's address that names the attempt.
 ATTEMPT = "attempt"
-#: Login, contract or money: the whole account is at fault.
-_OF_THE_ACCOUNT = {"10001", "20003", "20005", "20006", "20008", "20403"}
+#: Login, contract or money: the whole account is at fault; 20404 says that there is no such account.
+_OF_THE_ACCOUNT = {"10001", "20003", "20005", "20006", "20008", "20403", "20404"}
 _TOO_MANY = "20429"
 
 

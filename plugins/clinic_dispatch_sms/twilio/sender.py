@@ -61,12 +61,22 @@ class TwilioSender(AskingSender[SentMessage]):
                 claimed.add(report.provider_id)
                 yield report
 
+    def sign_in(self) -> None:
+        """Ask for one message: every key may, where the balance is told to whole accounts alone.
+
+        :raises ChannelError: the gateway refuses, or could not be asked.
+        """
+        self._said(self.ask_one(self._get("Messages.json", [("PageSize", "1")])))
+
     def balance(self) -> Money | None:
-        """What is left on the account.
+        """What is left on the account; None where it is another's child.
 
         :raises ChannelError: the gateway could not be asked.
         """
-        said = self._said(self.ask_one(self._get("Balance.json")))
+        reply = self.ask_one(self._get("Balance.json"))
+        if reply.status == 404:
+            return None
+        said = self._said(reply)
         return balance(said.get("balance"), said.get("currency"))
 
     def price(self, batch: Sequence[OutgoingMessage]) -> Money | None:
