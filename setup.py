@@ -57,6 +57,7 @@ TEST = [
     # The packaging tests build without a network: this is the first setuptools that makes a wheel by itself.
     "setuptools>=70.1",
     # Clients of the gateways' own makers: what our simulators are checked with.
+    "infobip-api-python-client>=6.0",
     "twilio>=9.0",
     "vonage>=4.0",
 ]

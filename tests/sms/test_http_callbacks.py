@@ -15,9 +15,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from twilio.request_validator import RequestValidator
-from vonage import Auth
+from vonage_http_client.auth import Auth
 
 from clinic_dispatch_plugin.api import (
+    Accepted,
     Account,
     CallbackRefused,
     DeliveryReport,
@@ -145,6 +146,19 @@ def test_a_report_may_come_before_the_answer(told: tuple[Account, Any]) -> None:
     account, send = told
     message, calls = send("+4915112345006", "reports:early", calls_of(account))
     assert parse_call(account, calls[-1])[0].attempt_key == message.attempt_key
+
+
+def test_a_request_that_we_sign_is_let_in() -> None:
+    options = {"signature_secret": SIGNING, "sender": "Klinik", "sign": "on"}
+    for theirs, ours in (("md5", "md5hash"), ("sha256", "sha256")):
+        simulated = GatewaySettings(
+            user="key", password="unused", signature_secret=SIGNING, signature_method=theirs
+        )
+        with HttpSimulator(KINDS["vonage"], simulated) as simulator:
+            account = account_at(simulator, "vonage", "key:other", signature_method=ours, **options)
+            batch = ListBatch([make_message("+4915112345008", text="Äpfel & Birnen = Obst")])
+            with SmsChannel([account]).open(account) as sender:
+                assert [type(result) for result in sender.send(batch)] == [Accepted]
 
 
 # -- forged ones -------------------------------------------------------------------------------------

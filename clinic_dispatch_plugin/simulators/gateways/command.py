@@ -30,7 +30,10 @@ Everybody else is served well.
 #: What is particular to one gateway.
 _MORE = {
     "smsc": """ Codes of SMSC below 1000 in kind 1 refuse the whole request (error_code), from 1000 on this
-one number (its err plus 1000); in kind 2 they are an err, from 1000 on a state plus 1000 (1003: expired)."""
+one number (its err plus 1000); in kind 2 they are an err, from 1000 on a state plus 1000 (1003: expired).""",
+    "infobip": """ Codes of Infobip in kind 1 are states (14), in kind 2 errors (27), from 50000 on a state plus
+50000 without an error (50029).""",
+    "vonage": " Code 90 of Vonage in kind 2 is a receipt that the end is unknown.",
 }
 
 

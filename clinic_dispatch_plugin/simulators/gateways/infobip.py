@@ -177,7 +177,10 @@ class InfobipGateway(SimulatedGateway):
 
     def _logs(self, asked: Asked, kind: str) -> Said:
         several = [held for held in self._wanted(asked, kind) if held.is_listed]
-        shown = [self._shown(held, over=held.is_over) for held in several[: self._limit(asked)]]
+        shown = [
+            {**self._shown(held, over=held.is_over), "destination": held.to}
+            for held in several[: self._limit(asked)]
+        ]
         return Said(content={"results": shown})
 
     def _wanted(self, asked: Asked, kind: str) -> list[Held]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 PENDING, DELIVERED, DUPLICATE, NO_CREDIT = "26", "5", "23", "12"
+#: Added to a state's number where it is to be reported without an error.
+STATE = 50_000
 
 #: States by group.
 _STATES = {
@@ -82,13 +84,15 @@ def status_of(identifier: str) -> dict[str, Any]:
 
 
 def failed_status(failure: str) -> str:
-    """The final state of a message that met this error."""
+    """The final state of a message that met this error; from 50000 on a state itself, without an error."""
+    if failure.isdigit() and int(failure) >= STATE:
+        return str(int(failure) - STATE)
     return "15" if failure in _EXPIRED else "9"
 
 
 def error_of(failure: str) -> dict[str, Any]:
     """An error in the provider's words; empty: there was none."""
-    code = failure or "0"
+    code = failure if failure and not (failure.isdigit() and int(failure) >= STATE) else "0"
     number = int(code) if code.isdigit() else code
     user = code in {"6", "7", "8", "11", "21", "27"}
     group, word = (

@@ -29,8 +29,8 @@ WORDS = {
     "14": "Invalid Signature",
     "15": "Illegal Sender Address - rejected",
 }
-#: What a receipt calls the end, by its error code; all others are "failed".
-_ENDS = {"0": "delivered", "2": "rejected", "3": "expired", "9": "rejected"}
+#: What a receipt calls the end, by its error code; all others are "failed". 90 stands for an operator that never says.
+_ENDS = {"0": "delivered", "2": "rejected", "3": "expired", "9": "rejected", "90": "unknown"}
 _TOLERANCE = 300
 _FEW = 20
 
