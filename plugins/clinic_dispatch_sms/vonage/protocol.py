@@ -84,11 +84,8 @@ class VonageProtocol(HttpProtocol):
         :raises HttpFailure: these are not the gateway's words.
         """
         (message,) = group
-        if reply.status in {401, 402, 429} or reply.status >= 500:
-            error = of_status(reply)
-            if error is not None:
-                raise error
-            raise unusable(reply)
+        if not reply.ok:  # what becomes of messages is said with 200 alone
+            raise of_status(reply) or unusable(reply)
         parts = mappings(mapping_of(reply).get("messages"))
         codes = [words(part.get("status"), 16) for part in parts]
         if not codes or not all(codes):
