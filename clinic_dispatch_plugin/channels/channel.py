@@ -20,6 +20,7 @@ from clinic_dispatch_plugin.channels.types import (
     Account,
     Answer,
     Capabilities,
+    Cheaper,
     Content,
     ContentFields,
     DeliveryReport,
@@ -118,6 +119,10 @@ class Channel(abc.ABC):
         """Characters and billed parts of a text."""
         return Measure(characters=len(content.text))
 
+    def cheaper(self, text: str) -> Sequence[Cheaper]:
+        """Ways to write a text so that less is billed, the gentlest first; a person decides, placeholders stay."""
+        return ()
+
     @abc.abstractmethod
     def open(self, account: Account) -> AbstractContextManager[Sender]:
         """A sender for this account; it may connect only when it first sends."""
@@ -140,6 +145,9 @@ class Channel(abc.ABC):
     ) -> Sequence[DeliveryReport]:
         """Understand what a gateway calls back.
 
+        :param headers: the call's headers, and as ``:path`` its path with its query, as the gateway wrote them:
+            some sign their address, some are known by a secret in it.
+        :param body: of a GET, its query.
         :raises CallbackRefused: it is forged or not for us.
         """
         raise CallbackRefused("this channel takes no callbacks")
