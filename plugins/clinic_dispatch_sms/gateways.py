@@ -7,6 +7,7 @@ from typing import Final
 
 from clinic_dispatch_sms.gateway import Gateway
 from clinic_dispatch_sms.infobip.gateway import InfobipGateway
+from clinic_dispatch_sms.smpp.gateway import SmppGateway
 from clinic_dispatch_sms.smsc.gateway import SmscGateway
 from clinic_dispatch_sms.twilio.gateway import TwilioGateway
 from clinic_dispatch_sms.vonage.gateway import VonageGateway
@@ -14,5 +15,11 @@ from clinic_dispatch_sms.vonage.gateway import VonageGateway
 #: By scheme; a new gateway is a module and a line here.
 GATEWAYS: Final[Mapping[str, Gateway]] = {
     each.scheme: each
-    for each in (SmscGateway(), TwilioGateway(), InfobipGateway(), VonageGateway())
+    for each in (
+        SmscGateway(),
+        SmppGateway(),
+        TwilioGateway(),
+        InfobipGateway(),
+        VonageGateway(),
+    )
 }

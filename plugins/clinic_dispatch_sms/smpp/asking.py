@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from clinic_dispatch_plugin.api import DeliveryReport, ReportStatus, SentMessage
 from clinic_dispatch_sms.smpp import statuses
-from clinic_dispatch_sms.smpp.known import Known, Sent, report_of
+from clinic_dispatch_sms.smpp.known import DOUBT, Known, Sent, report_of
 from clinic_dispatch_sms.smpp.link import Link
 from clinic_dispatch_sms.smpp.pdu import ANSWER, BadPacketError, Command, Packet
 from clinic_dispatch_sms.smpp.receipts import Receipt
@@ -123,6 +123,8 @@ class Questions:
 
 def _remembered(sent: SentMessage) -> Sent:
     ids = tuple(filter(None, (sent.provider_id or "").split(BETWEEN_IDS)))
+    if ids and ids[0].startswith(DOUBT):  # no id of the centre's
+        ids = ()
     return Sent(sent.attempt_key, sent.address, ids=ids, parts=max(1, len(ids)))
 
 

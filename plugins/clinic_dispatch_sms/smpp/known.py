@@ -6,13 +6,18 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from clinic_dispatch_plugin.api import DeliveryReport, ReportStatus
 from clinic_dispatch_sms.smpp.receipts import Receipt, answer_of
 from clinic_dispatch_sms.smpp.window import BETWEEN_IDS
 
+K = TypeVar("K")
+
 #: Attempts one sender remembers; receipts of older ones are tied by whoever keeps them.
 MOST = 50_000
+#: How the id of an attempt begins that has none of the centre's.
+DOUBT = "ref-"
 #: Ids up to this length may be numbers in another spelling.
 _LONGEST_NUMBER = 20
 
@@ -20,6 +25,12 @@ _LONGEST_NUMBER = 20
 def reference_of(attempt_key: str) -> int:
     """The user_message_reference of an attempt: the same whoever asks, so that it is found again later."""
     return int.from_bytes(hashlib.blake2s(attempt_key.encode(), digest_size=2).digest(), "big")
+
+
+def doubt_id(address: str, reference: int) -> str:
+    """What an attempt without the centre's id is called, and a receipt that brings our reference; names no number."""
+    told = hashlib.blake2s(f"{_digits(address)}:{reference}".encode(), digest_size=8).hexdigest()
+    return f"{DOUBT}{told}"
 
 
 def spellings(message_id: str) -> set[str]:
@@ -141,7 +152,8 @@ class Known:
 def report_of(receipt: Receipt, sent: Sent | None, *, errors: str) -> DeliveryReport:
     """What the core is told.
 
-    :param sent: None: whose receipt it is, somebody else finds out by what is in ``details``.
+    :param sent: None: whose receipt it is, somebody else finds out: by ``provider_id``, else by one of the ids in
+        ``details["also"]``, which are the same one in other spellings and the one an uncertain attempt has.
     """
     details = {"stat": receipt.state}
     details.update({key: value for key, value in _details(receipt) if value})
@@ -165,7 +177,10 @@ def _details(receipt: Receipt) -> Iterable[tuple[str, str]]:
     yield "err", receipt.error
     yield "submit date", receipt.submitted
     yield "done date", receipt.done
-    yield "reference", "" if receipt.reference is None else str(receipt.reference)
+    others = spellings(receipt.message_id) - {receipt.message_id} if receipt.message_id else set()
+    if receipt.reference is not None:
+        others.add(doubt_id(receipt.address, receipt.reference))
+    yield "also", " ".join(sorted(others))
 
 
 def _rank(receipt: Receipt) -> int:
@@ -184,7 +199,7 @@ def _digits(address: str) -> str:
     return "".join(filter(str.isdigit, address))
 
 
-def _take_out(table: dict[object, list[Sent]], key: object, sent: Sent) -> None:
+def _take_out(table: dict[K, list[Sent]], key: K, sent: Sent) -> None:
     left = [each for each in table.get(key, ()) if each is not sent]
     if left:
         table[key] = left

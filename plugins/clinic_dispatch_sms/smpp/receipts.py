@@ -153,7 +153,7 @@ def answer_of(receipt: Receipt, *, errors: str) -> Answer | None:
     """What the error reference looks up; None: there is nothing to explain.
 
     :param errors: whose list the provider's codes follow: ``"common"`` (the list several aggregators share),
-        ``"map"`` (3GPP TS 29.002), or ``""``: its own, which only the clinic can describe.
+        ``"map"`` (3GPP TS 29.002), or ``"own"``, which only the clinic can describe.
     """
     if receipt.status is ReportStatus.DELIVERED:
         return None

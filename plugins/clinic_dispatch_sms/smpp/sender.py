@@ -6,6 +6,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from clinic_dispatch_plugin.api import (
     Accepted,
@@ -25,7 +26,7 @@ from clinic_dispatch_plugin.api import (
 )
 from clinic_dispatch_sms.smpp import statuses
 from clinic_dispatch_sms.smpp.asking import Questions
-from clinic_dispatch_sms.smpp.known import Known, Sent, report_of
+from clinic_dispatch_sms.smpp.known import Known, Sent, doubt_id, reference_of, report_of
 from clinic_dispatch_sms.smpp.link import Link, LinkEndedError
 from clinic_dispatch_sms.smpp.pace import Pace
 from clinic_dispatch_sms.smpp.pdu import ANSWER, BadPacketError, Command, Packet
@@ -306,6 +307,9 @@ class SmppSender:
             self._remember(flight, tuple(filter(None, flight.ids)))
         elif isinstance(result, Uncertain):
             self._remember(flight, ())
+            message = flight.message
+            ours = doubt_id(message.address, reference_of(message.attempt_key))
+            result = replace(result, provider_id=ours)
         self._results.append(result)
 
     def _remember(self, flight: Flight, ids: tuple[str, ...]) -> None:

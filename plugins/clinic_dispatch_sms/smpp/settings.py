@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
-import math
 import ssl
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
+from typing import NamedTuple
+from urllib.parse import urlsplit
 
-EXAMPLE = "smpp://system_id:password@smpp.provider.example:2775?sender=Clinic"
-PORTS = {"smpp": 2775, "smpps": 3550}
+from clinic_dispatch_plugin.api import GatewayUrl
+from clinic_dispatch_sms.gateway import GatewaySettings
+
+#: The registered port, and one that providers often use for TLS.
+PORT, TLS_PORT = 2775, 3550
+#: What to ask for (registered_delivery, 5.2.17).
+_REGISTERED = {"all": 1, "failures": 2, "off": 0}
+
+
+class Source(NamedTuple):
+    """Who a text is from, with kind and plan of the number (5.2.5, 5.2.6)."""
+
+    ton: int
+    npi: int
+    text: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SmppSettings:
+class SmppSettings(GatewaySettings):
     """One account at a centre. All times in seconds."""
 
     host: str
@@ -22,11 +33,7 @@ class SmppSettings:
     system_id: str = field(default="", repr=False)
     password: str = field(default="", repr=False)
     system_type: str = ""
-    #: Who the text is from: a name of up to 11 characters, or a number.
-    sender: str = ""
-    #: Kind and plan of the sender and of the recipient's number; None: chosen by what the sender looks like.
-    source_ton: int | None = None
-    source_npi: int | None = None
+    source: Source
     dest_ton: int = 1
     dest_npi: int = 1
     #: Whether the recipient's number keeps its plus sign.
@@ -36,8 +43,8 @@ class SmppSettings:
     ca_file: str | None = None
     #: Texts (parts of them) that may be under way without an answer.
     window: int = 10
-    #: Texts (parts) a second; None: no limit.
-    rate: float | None = None
+    #: Links one worker holds: providers count them, and one link with a window is fast enough.
+    connections: int = 1
     connect_timeout: float = 10.0
     #: For each answer.
     timeout: float = 60.0
@@ -46,81 +53,62 @@ class SmppSettings:
     #: Seconds a text may be asked to wait by the centre before it is given back.
     throttle: float = 20.0
     #: Hours after which the centre gives up; 0: the centre's own time.
-    validity: float = 0.0
+    validity: int = 0
     #: Which receipts to ask for.
     receipts: str = "all"
     #: How a long text travels: ``udh``, ``udh16``, ``sar``, ``payload``.
     long: str = "udh"
     #: What data_coding 0 means at this centre: ``gsm`` or ``latin1``.
     alphabet: str = "gsm"
-    #: Whose list the receipts' err follows (``common``, ``map``); empty: the provider's own.
-    errors: str = ""
+    #: Whose list the receipts' err follows: ``own`` (the provider's), ``common``, ``map``.
+    errors: str = "own"
     #: The provider's own optional parameter that carries our key and comes back in receipts; 0: none.
     key_tlv: int = 0
 
     @property
-    def label(self) -> str:
-        """What pages and logs may show."""
-        return f"smpp {self.host}:{self.port}"
-
-    @property
     def registered_delivery(self) -> int:
         """The field of submit_sm (5.2.17)."""
-        return {"all": 1, "failures": 2, "off": 0}[self.receipts]
-
-    @property
-    def source(self) -> tuple[int, int, str]:
-        """Kind, plan and text of the sender (5.2.5, 5.2.6)."""
-        digits = self.sender.removeprefix("+")
-        if not digits.isdigit():
-            ton, npi, text = 5, 0, self.sender
-        elif len(digits) <= 6:
-            ton, npi, text = 3, 0, digits
-        else:
-            ton, npi, text = 1, 1, digits
-        return (
-            ton if self.source_ton is None else self.source_ton,
-            npi if self.source_npi is None else self.source_npi,
-            text,
-        )
+        return _REGISTERED[self.receipts]
 
     def destination(self, address: str) -> str:
         """A normalised number as the centre takes it."""
         return address if self.plus else address.removeprefix("+")
 
 
-def read_url(url: str) -> SmppSettings:
-    """Read an account's URL.
+def read_settings(url: GatewayUrl) -> SmppSettings:
+    """The settings in ``smpp://system_id:password@smpp.provider.example/?sender=Clinic``.
 
-    :raises ValueError: what is wrong with it and what to write instead; it holds no secret.
+    :raises ConfigurationError: something is wrong or missing.
     """
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname or "", parts.port
-    except ValueError:
-        raise ValueError(f"host or port cannot be read; write something like {EXAMPLE}.") from None
-    if parts.scheme not in PORTS or not host or port == 0:
-        raise ValueError(f"name the message centre; write something like {EXAMPLE}.")
-    if parts.path.strip("/") or parts.fragment:
-        raise ValueError(
-            "write / ? # @ : and % inside system_id or password as %2F %3F %23 %40 %3A and %25."
-        )
-    found = _options(parts.query)
-    # base_url points elsewhere, for trials; what it names is a host and a port.
-    base = urlsplit(found.pop("base_url", ""))
-    if base.hostname:
-        host, port = base.hostname, base.port or port
-    if parts.scheme == "smpps":
-        found["tls"] = True
-    settings = SmppSettings(
+    tls = url.switch("tls", False)
+    host, port, tls = _place(url, tls=tls)
+    return SmppSettings(
+        label=f"smpp {host}:{port}",
         host=host,
-        port=port or PORTS["smpps" if found.get("tls") else "smpp"],
-        system_id=_login(parts.username, "system_id", most=15),
-        password=_login(parts.password, "password", most=64),
-        **found,
+        port=port,
+        system_id=_login(url, url.user, "system_id", most=15),
+        password=_login(url, url.password, "password", most=64),
+        system_type=_short_text(url, "system_type", most=12),
+        source=_source(url),
+        dest_ton=url.whole("dest_ton", 1, lowest=0, highest=6),
+        dest_npi=url.whole("dest_npi", 1, lowest=0, highest=18),
+        plus=url.switch("plus", False),
+        tls=tls,
+        ca_file=url.ca_file(),
+        window=url.whole("window", 10, lowest=1, highest=1_000),
+        connections=url.whole("connections", 1, lowest=1, highest=1),
+        rate=url.rate(),
+        connect_timeout=url.seconds("connect_timeout", 10.0),
+        timeout=url.seconds("timeout", 60.0),
+        enquire=url.seconds("enquire", 30.0),
+        throttle=url.seconds("throttle", 20.0),
+        validity=url.whole("validity", 0, lowest=0, highest=24 * 7),
+        receipts=url.choice("receipts", "all", tuple(_REGISTERED)),
+        long=url.choice("long", "udh", ("udh", "udh16", "sar", "payload")),
+        alphabet=url.choice("alphabet", "gsm", ("gsm", "latin1")),
+        errors=url.choice("errors", "own", ("own", "common", "map")),
+        key_tlv=_provider_tlv(url),
     )
-    _check_sender(settings)
-    return settings
 
 
 def client_tls(settings: SmppSettings) -> ssl.SSLContext:
@@ -133,136 +121,57 @@ def client_tls(settings: SmppSettings) -> ssl.SSLContext:
     return context
 
 
-def _login(value: str | None, name: str, *, most: int) -> str:
-    text = unquote(value or "")
-    if not text.isprintable() or not text.isascii():
-        raise ValueError(f"the {name} holds characters that SMPP cannot carry.")
-    if len(text) > most:
-        raise ValueError(f"the {name} has at most {most} characters.")
+def _place(url: GatewayUrl, *, tls: bool) -> tuple[str, int, bool]:
+    """Host, port and whether TLS begins at the first byte; the protocol knows no STARTTLS."""
+    elsewhere = urlsplit(url.base_url(""))
+    if elsewhere.hostname:
+        tls = tls or elsewhere.scheme == "https"
+        return elsewhere.hostname, elsewhere.port or (TLS_PORT if tls else PORT), tls
+    if not url.host or url.port == 0:
+        raise url.wrong("name the message centre behind the @.")
+    return url.host, url.port or (TLS_PORT if tls else PORT), tls
+
+
+def _login(url: GatewayUrl, value: str, name: str, *, most: int) -> str:
+    if not value.isascii() or not value.isprintable() or len(value) > most:
+        raise url.wrong(f"{name} has at most {most} letters, digits and other ASCII characters.")
+    return value
+
+
+def _short_text(url: GatewayUrl, name: str, *, most: int) -> str:
+    text = url.text(name, longest=most)
+    if not text.isascii():
+        raise url.wrong(f"{name} has at most {most} ASCII characters.")
     return text
 
 
-def _check_sender(settings: SmppSettings) -> None:
-    ton, _, text = settings.source
+def _source(url: GatewayUrl) -> Source:
+    """Who the texts are from: a name, a number, or a short number, told apart by their looks."""
+    text = url.text("sender").strip()
+    digits = text.removeprefix("+")
     if not text:
-        raise ValueError("say who the texts are from: sender=Clinic or sender=%2B491511234567.")
-    if ton == 5 and (len(text) > 11 or not text.isascii() or not text.isprintable()):
-        raise ValueError("sender is a name of up to 11 letters and digits, or a number.")
-    if len(text) > 20:
-        raise ValueError("sender is a number of up to 20 digits.")
+        raise url.wrong("say who the texts are from, such as sender=Clinic.")
+    if not (digits.isascii() and digits.isdigit()):
+        if len(text) > 11 or not text.isascii():
+            raise url.wrong("sender is a name of at most 11 ASCII characters, or a number.")
+        ton, npi = 5, 0
+    else:
+        if len(digits) > 20:
+            raise url.wrong("sender is a number of at most 20 digits.")
+        text, (ton, npi) = digits, (3, 0) if len(digits) <= 6 else (1, 1)
+    return Source(
+        ton=url.whole("source_ton", ton, lowest=0, highest=6),
+        npi=url.whole("source_npi", npi, lowest=0, highest=18),
+        text=text,
+    )
 
 
-def _options(query: str) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, value in parse_qsl(query, keep_blank_values=True):
-        read = _OPTIONS.get(key)
-        if read is None:
-            raise ValueError(f"{key[:40]!r} is no option; there are: {', '.join(_OPTIONS)}.")
-        if key in found:
-            raise ValueError(f"{key} stands there twice; write it once.")
-        try:
-            found[key] = read(value)
-        except ValueError as error:
-            raise ValueError(f"{key} is {value[:100]!r}: {error}.") from None
-    return found
-
-
-def _number(lowest: float, highest: float) -> Callable[[str], float]:
-    def read(value: str) -> float:
-        try:
-            number = float(value)
-        except ValueError:
-            number = math.nan
-        if not lowest <= number <= highest:
-            raise ValueError(f"give a number from {lowest:g} to {highest:g}")
-        return number
-
-    return read
-
-
-def _whole(lowest: int, highest: int) -> Callable[[str], int]:
-    def read(value: str) -> int:
-        if not (value.isascii() and value.isdigit() and lowest <= int(value[:9]) <= highest):
-            raise ValueError(f"give a whole number from {lowest} to {highest}")
-        return int(value)
-
-    return read
-
-
-def _one_of(*words: str) -> Callable[[str], str]:
-    def read(value: str) -> str:
-        if value not in words:
-            raise ValueError(f"write one of {', '.join(words)}")
-        return value
-
-    return read
-
-
-def _switch(value: str) -> bool:
-    if value.lower() in {"on", "1", "true", "yes"}:
-        return True
-    if value.lower() in {"off", "0", "false", "no"}:
-        return False
-    raise ValueError("write on or off")
-
-
-def _ca_file(value: str) -> str:
+def _provider_tlv(url: GatewayUrl) -> int:
+    text = url.text("key_tlv", longest=6)
     try:
-        ssl.create_default_context(cafile=value)
-    except OSError as error:
-        why = "it holds no certificate" if isinstance(error, ssl.SSLError) else error.strerror
-        raise ValueError(f"give the path of a PEM file with certificates ({why})") from None
-    return value
-
-
-def _provider_tlv(value: str) -> int:
-    try:
-        tag = int(value, 16)
+        tag = int(text, 16) if text else 0
     except ValueError:
-        tag = 0
-    if not 0x1400 <= tag <= 0x3FFF:
-        raise ValueError("give the provider's own parameter, 0x1400 to 0x3FFF")
+        tag = -1
+    if tag and not 0x1400 <= tag <= 0x3FFF:
+        raise url.wrong("key_tlv is a parameter of the provider's own, 0x1400 to 0x3FFF.")
     return tag
-
-
-def _elsewhere(value: str) -> str:
-    parts = urlsplit(value)
-    if parts.hostname is None or parts.port == 0:
-        raise ValueError("give host and port of another server, such as http://127.0.0.1:2775")
-    return value
-
-
-def _sender(value: str) -> str:
-    return value.strip()
-
-
-def _system_type(value: str) -> str:
-    if len(value) > 12 or not value.isascii() or not value.isprintable():
-        raise ValueError("give at most 12 letters and digits")
-    return value
-
-
-_OPTIONS: dict[str, Callable[[str], Any]] = {
-    "sender": _sender,
-    "base_url": _elsewhere,
-    "system_type": _system_type,
-    "source_ton": _whole(0, 6),
-    "source_npi": _whole(0, 18),
-    "dest_ton": _whole(0, 6),
-    "dest_npi": _whole(0, 18),
-    "plus": _switch,
-    "tls": _switch,
-    "ca_file": _ca_file,
-    "window": _whole(1, 1_000),
-    "rate": _number(0.01, 1e6),
-    "connect_timeout": _number(0.1, 600),
-    "timeout": _number(0.1, 600),
-    "enquire": _number(0.1, 3_600),
-    "throttle": _number(0, 600),
-    "validity": _number(0, 24 * 7),
-    "receipts": _one_of("all", "failures", "off"),
-    "long": _one_of("udh", "udh16", "sar", "payload"),
-    "alphabet": _one_of("gsm", "latin1"),
-    "errors": _one_of("", "common", "map"),
-    "key_tlv": _provider_tlv,
-}

@@ -32,7 +32,6 @@ class Flight:
 
     message: OutgoingMessage
     bodies: Sequence[bytes] = field(repr=False)
-    reference: int
     ids: list[str | None] = field(default_factory=list)
     #: Requests that are written or wait to be.
     pending: int = 0
