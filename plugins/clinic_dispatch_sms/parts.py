@@ -46,14 +46,18 @@ def prepared(text: str) -> str:
     return unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n")).rstrip()
 
 
-def parted(text: str, *, language: str = "", reference: int = CONCATENATION_8) -> Parted:
+def parted(
+    text: str, *, language: str = "", reference: int = CONCATENATION_8, septets: bool = True
+) -> Parted:
     """Part a text: in septets where every character allows it, else in 16-bit units.
 
     :param language: of the national tables the gateway is told to use (``"TR"``); empty: none.
     :param reference: octets that number the parts.
+    :param septets: False: in 16-bit units whatever the characters, for a gateway that cannot write them otherwise.
     """
     text = prepared(text)
-    fitting = [each for each in (GSM7, *NATIONAL.get(language, ())) if each.holds(text)]
+    alphabets = (GSM7, *NATIONAL.get(language, ())) if septets else ()
+    fitting = [each for each in alphabets if each.holds(text)]
     ways = [_in_septets(text, each, reference) for each in fitting]
     if not ways:
         return _in_units(text, reference)

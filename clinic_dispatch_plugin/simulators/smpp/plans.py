@@ -53,7 +53,7 @@ class Way(StrEnum):
     NO_ID = "no_id"
 
 
-#: Numbers choose a way by the last three digits after 993: 993 0001 is the first of these.
+#: Numbers choose a way by its place here: 003 00001 is the one after the first.
 _WAYS = tuple(Way)
 STATES = (
     "SCHEDULED", "ENROUTE", "DELIVRD", "EXPIRED", "DELETED",
@@ -84,14 +84,16 @@ class Behaviour(Protocol):
 
 
 ORDINARY = Plan()
-_BY_NUMBER = re.compile(r"99([123])(\d{4})$")
+#: A number that asks for something: it ends with ``00``, a kind, and five digits.
+_ASKING = re.compile(r"00([123])(\d{5})$")
 
 
 class ByNumber:
-    """A table first, then the number's last seven digits.
+    """A table first, then the number's last eight digits: ``00``, a kind, and five digits.
 
-    ``991nnnn`` is refused with command status nnnn (decimal: 9910011 is 0x0B, 9911041 is 0x411); ``992snnn`` is taken
-    and its receipt has state s and err nnn; ``993nnnn`` goes one of the special ways.
+    Kind 1 is refused with this command status in decimal (00100011 is 0x0B, 00101041 is 0x411). Kind 2 is taken, and
+    its receipt has the first digit as state and the last three as err (00230034: EXPIRED, 034). Kind 3 goes the way
+    of this place in :class:`Way`.
     """
 
     def __init__(self, table: Mapping[str, Plan] | None = None) -> None:
@@ -115,14 +117,14 @@ class ByNumber:
         digits = _digits(destination)
         if digits in self._table:
             return self._table[digits]
-        found = _BY_NUMBER.search(digits)
+        found = _ASKING.search(digits)
         if found is None:
             return ORDINARY
         kind, rest = found.groups()
         if kind == "1":
             return Plan(status=int(rest))
         if kind == "2":
-            return Plan(state=int(rest[0]), error=rest[1:])
+            return Plan(state=int(rest[0]), error=rest[2:])
         place = int(rest)
         return Plan(way=_WAYS[place]) if place < len(_WAYS) else ORDINARY
 
@@ -145,13 +147,13 @@ def plan_of(words: str) -> Plan:
     )
 
 
-def number_for(plan: Plan, *, prefix: str = "+491512") -> str:
+def number_for(plan: Plan, *, prefix: str = "+49151") -> str:
     """A number that asks for this plan."""
     if plan.status:
-        return f"{prefix}991{plan.status:04d}"
+        return f"{prefix}001{plan.status:05d}"
     if plan.way is not Way.ORDINARY:
-        return f"{prefix}993{_WAYS.index(plan.way):04d}"
-    return f"{prefix}992{plan.state}{plan.error:0>3}"
+        return f"{prefix}003{_WAYS.index(plan.way):05d}"
+    return f"{prefix}002{plan.state}{plan.error:0>4}"
 
 
 def _digits(number: str) -> str:
