@@ -58,6 +58,7 @@ TEST = [
     "setuptools>=70.1",
     # Clients of the gateways' own makers: what our simulators are checked with.
     "infobip-api-python-client>=6.0",
+    "smpplib>=2.2",
     "twilio>=9.0",
     "vonage>=4.0",
 ]

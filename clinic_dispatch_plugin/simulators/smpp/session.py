@@ -28,6 +28,7 @@ class Session(asyncio.Protocol):
         self._system_id = ""
         self._sequence = 0
         self._unanswered: dict[int, Receipt] = {}
+        #: Texts that were taken and not answered.
         self._open = 0
         self._after_sync: list[Callable[[], None]] = []
         self.last_heard = asyncio.get_running_loop().time()
@@ -171,6 +172,7 @@ class Session(asyncio.Protocol):
             self.cut()
         else:
             text = self._centre.take(submit, plan, self._system_id)
+            self._open += 1
             self._after_sync.append(lambda: self._answer_taken(pdu, text))
 
     def _answer_taken(self, pdu: wire.Pdu, text: Text) -> None:
@@ -211,10 +213,10 @@ class Session(asyncio.Protocol):
             seconds += settings.slow_seconds
         if plan.way is Way.EARLY:
             seconds += _AFTER_RECEIPT
-        self._open += 1
 
         def answer() -> None:
-            self._open -= 1
+            if status == 0:
+                self._open -= 1
             self._answer(pdu, body, status=status)
 
         self._in(seconds, answer)

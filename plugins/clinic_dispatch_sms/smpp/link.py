@@ -24,6 +24,8 @@ logger = logging.getLogger(__name__)
 
 #: Seconds for the answers nobody needs: to unbind.
 _GOODBYE = 2.0
+#: Octets that go in one write.
+_VOLLEY = 16_384
 #: Seconds for the answer to enquire_link; a shorter ``timeout`` counts instead.
 _SIGN_OF_LIFE = 30.0
 
@@ -54,6 +56,8 @@ class Link:
         self._sequence = 0
         self._enquired_at: float | None = None
         self.closed = False
+        #: The centre said goodbye: it may still answer what it took, and gets no more.
+        self.leaving = False
         self._wire = Wire(settings)
         self.opened_at = self.heard_at = time.monotonic()
         try:
@@ -86,6 +90,12 @@ class Link:
             self._wire.flush()
         except OSError as problem:
             raise self._lost(problem) from None
+
+    def is_full(self) -> bool:
+        """Whether the network takes no more for now: what is queued then would only be in doubt."""
+        if self._wire.backlog > _VOLLEY:
+            self.flush()
+        return self.leaving or self._wire.backlog > _VOLLEY
 
     def turn(self, seconds: float) -> Iterator[Packet]:
         """Wait for the network and give the packets that are for the sender: answers and deliveries."""
@@ -151,6 +161,10 @@ class Link:
             f"no answer to {what} within {self._settings.timeout:g} s", code="timeout"
         )
 
+    def goodbye(self) -> LinkEndedError:
+        """The centre said goodbye, and has answered all it will."""
+        return self._ended("the message centre said goodbye (unbind)")
+
     def overdue(self, what: str) -> Answer:
         """One request was not answered, while others were."""
         return self.silent(what).answer
@@ -177,8 +191,7 @@ class Link:
             self.answer(packet, statuses.OK)
         elif packet.command == Command.UNBIND:
             self.answer(packet, statuses.OK)
-            self.flush()
-            raise self._ended("the message centre said goodbye (unbind)")
+            self.leaving = True
         elif packet.command != Command.ALERT_NOTIFICATION:
             nack = Packet(Command.GENERIC_NACK, statuses.UNKNOWN_COMMAND, packet.sequence)
             self._wire.queue(nack.encode())

@@ -161,7 +161,7 @@ class SmppSender:
         link, window = self._link, self._window
         assert link is not None
         wrote = False
-        while self._pace.ready_at() <= (now := time.monotonic()):
+        while self._pace.ready_at() <= (now := time.monotonic()) and not link.is_full():
             if window.wants_more:
                 flight = self._take(batch)
                 if flight is None:
@@ -205,6 +205,8 @@ class SmppSender:
             heard = True
             self._on_packet(packet)
         link.flush()
+        if link.leaving and not self._window.awaits:
+            raise link.goodbye()
         self._inbox.send_back()
         now = time.monotonic()
         if (
@@ -222,7 +224,9 @@ class SmppSender:
             until.append(oldest.sent_at + self._settings.timeout)
         if self._results:
             until.append(now)
-        if self._window.may_write or (self._window.wants_more and len(batch)):
+        if self._link is not None and self._link.is_full():
+            pass  # the network says when it takes more
+        elif self._window.may_write or (self._window.wants_more and len(batch)):
             until.append(self._pace.ready_at())
         elif self._window.wants_more and not batch.ended:
             until.append(now + _LOOK)

@@ -145,6 +145,11 @@ class Window:
         return bool(self._waiting or self._open)
 
     @property
+    def awaits(self) -> bool:
+        """Whether an answer is due."""
+        return bool(self._open)
+
+    @property
     def oldest(self) -> Request | None:
         """The open request that waits longest for its answer."""
         return min(self._open.values(), key=lambda each: each.sent_at, default=None)

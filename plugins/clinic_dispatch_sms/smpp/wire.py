@@ -33,9 +33,9 @@ class Wire:
         self._watched = selectors.EVENT_READ
 
     @property
-    def wants_to_write(self) -> bool:
-        """Whether something waits until the network takes more."""
-        return bool(self._waiting)
+    def backlog(self) -> int:
+        """Octets that wait until the network takes more."""
+        return len(self._waiting)
 
     def queue(self, data: bytes) -> int:
         """Add bytes to what goes next; gives the place in the stream where they end."""
