@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from clinic_dispatch_plugin.channels.channel import Batch, Channel, Sender, SimpleChannel
+from clinic_dispatch_plugin.channels.channel import (
+    Batch,
+    Channel,
+    HearsReports,
+    Sender,
+    SimpleChannel,
+)
 from clinic_dispatch_plugin.channels.errors import (
     AccountError,
     CallbackRefused,
@@ -90,6 +96,7 @@ __all__ = [
     "ContentFields",
     "DeliveryReport",
     "GatewayUrl",
+    "HearsReports",
     "HttpClient",
     "HttpFailure",
     "HttpLimits",

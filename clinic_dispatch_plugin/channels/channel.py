@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, runtime_checkable
 
 from clinic_dispatch_plugin.channels.errors import (
     AccountError,
@@ -89,6 +89,19 @@ class Sender(Protocol):
 
     def price(self, batch: Sequence[OutgoingMessage]) -> Money | None:
         """What these messages will cost; None where the gateway does not say."""
+
+
+@runtime_checkable
+class HearsReports(Protocol):
+    """A sender whose gateway reports by itself, over the connection that sends; not every sender is one."""
+
+    def reports(self) -> Generator[DeliveryReport, None, None]:
+        """What came by itself until now, oldest first; on the thread that sends, also between two of its results.
+
+        Asking for the next one says that the last one is kept, and only then is the gateway told so: what was not
+        kept it brings again. Without ``attempt_key`` the sender does not know whose a report is; then it is the
+        attempt with its ``provider_id``, or with one of the ids in ``details["also"]`` (separated by spaces).
+        """
 
 
 class Channel(abc.ABC):

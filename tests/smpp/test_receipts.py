@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,7 +20,7 @@ STANDARD = (
 )
 
 
-def receipt(text: str, tlvs: dict[int, bytes] | None = None, esm_class: int = 4) -> Receipt:
+def receipt(text: str, tlvs: Mapping[Any, bytes] | None = None, esm_class: int = 4) -> Receipt:
     found = understood(text, tlvs or {}, esm_class=esm_class, address="491512000001")
     assert isinstance(found, Receipt)
     return found

@@ -18,6 +18,7 @@ from clinic_dispatch_plugin.api import (
     ConnectionFailed,
     Content,
     DeliveryReport,
+    HearsReports,
     NotSent,
     OutgoingMessage,
     Refused,
@@ -341,8 +342,12 @@ def test_an_open_batch_keeps_the_link_alive_both_ways(sender_for: Senders) -> No
     with ScriptedCentre(ask) as centre:
         sender = sender_for(centre.url, "enquire=0.3")
         batch = ListBatch(messages(1), closed=False)
-        closer = threading.Thread(target=lambda: (heard.wait(15), batch.close()))
-        closer.start()
+
+        def close() -> None:
+            heard.wait(15)
+            batch.close()
+
+        threading.Thread(target=close, daemon=True).start()
         assert [type(each) for each in sender.send(batch)] == [Accepted]
         assert heard.is_set()
         sender.close()
@@ -453,6 +458,7 @@ def test_a_failure_is_explained(sender_for: Senders, start_centre: Centres) -> N
 def test_a_receipt_nobody_kept_is_brought_again(sender_for: Senders, start_centre: Centres) -> None:
     centre = start_centre()
     first = sender_for(centre.url)
+    assert isinstance(first, HearsReports)
     message = a_message()
     collect(first, message)
     wait_until(lambda: centre.counters.receipts == 1)

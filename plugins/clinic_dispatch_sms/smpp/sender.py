@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
 
 from clinic_dispatch_plugin.api import (
@@ -89,7 +89,7 @@ class SmppSender:
                 self._drop_link(Answer(system="dispatch", code="connection_lost", text="left"))
             self._results.clear()
 
-    def reports(self) -> Iterator[DeliveryReport]:
+    def reports(self) -> Generator[DeliveryReport, None, None]:
         """What the centre said by itself, oldest first.
 
         Asking for the next report means that this one is kept: only then is the centre told so, and what
