@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -14,7 +17,9 @@ import smpplib.client
 import smpplib.consts
 import smpplib.exceptions
 import smpplib.gsm
+from click.testing import CliRunner
 
+from clinic_dispatch_plugin.demo.cli import main
 from clinic_dispatch_plugin.simulators.smpp import (
     ByNumber,
     CentreSettings,
@@ -223,3 +228,37 @@ def test_a_table_goes_before_the_digits(tmp_path: Path) -> None:
 )
 def test_every_plan_has_a_number(plan: Plan) -> None:
     assert ByNumber().plan(number_for(plan)) == plan
+
+
+def test_the_command_serves_until_it_is_told_to_end(tmp_path: Path) -> None:
+    options = ["--port", "0", "--ledger", str(tmp_path / "ledger"), "--receipt-after", "0"]
+    command = [sys.executable, "-m", "clinic_dispatch_plugin.demo.cli", "simulate", "smpp"]
+    process = subprocess.Popen([*command, *options], stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        first = process.stdout.readline()
+        assert first.startswith("SMPP message centre listening on 127.0.0.1:")
+        client = Client(int(first.rpartition(":")[2]))
+        client.bind()
+        client.answer("+4915123456789")
+        client.until(lambda: bool(client.receipts))
+        client.smpp.unbind()
+        client.smpp.disconnect()
+        process.send_signal(signal.SIGTERM)
+        rest = process.stdout.read()
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+    assert rest.startswith("1 texts taken, 0 refused, 0 too fast;")
+    assert len(read_ledger(tmp_path / "ledger")) == 1
+
+
+def test_a_table_that_says_nothing_stops_the_command(tmp_path: Path) -> None:
+    table = tmp_path / "table.json"
+    table.write_text('{"+49": "vanish"}')
+    result = CliRunner().invoke(main, ["simulate", "smpp", "--scenarios", str(table)])
+    assert result.exit_code == 1
+    assert "'vanish' cannot happen" in result.output
+    result = CliRunner().invoke(main, ["simulate", "smpp", "--user", "clinic"])
+    assert "--user and --password belong together" in result.output

@@ -30,6 +30,18 @@ class Peer:
 
     def hear(self, command: int) -> wire.Pdu:
         """The next packet, which must be this one."""
+        pdu = self.next()
+        assert pdu.command == command, f"0x{command:X} was due, 0x{pdu.command:X} came"
+        return pdu
+
+    def hear_among_others(self, command: int) -> wire.Pdu:
+        """The next packet of this kind, whatever comes before it."""
+        while (pdu := self.next()).command != command:
+            pass
+        return pdu
+
+    def next(self) -> wire.Pdu:
+        """The next packet."""
         while (pdu := wire.cut(self._buffer)) is None:
             try:
                 data = self.connection.recv(65_536)
@@ -38,7 +50,6 @@ class Peer:
             if not data:
                 raise ClientLeft
             self._buffer += data
-        assert pdu.command == command, f"0x{command:X} was due, 0x{pdu.command:X} came"
         return pdu
 
     def say(self, command: int, sequence: int, body: bytes = b"", *, status: int = 0) -> None:

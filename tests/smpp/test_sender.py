@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import random
 import threading
 import time
 from collections.abc import Callable
@@ -193,6 +194,33 @@ def test_what_cannot_be_written_is_refused_and_the_rest_goes(
     results = {each.attempt_id: each for each in collect(sender, odd, a_message(2))}
     assert isinstance(results[1], Refused) and results[1].answer.code == "harmful"
     assert isinstance(results[2], Accepted)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_whatever_a_centre_says_every_message_has_one_true_result(
+    sender_for: Senders, seed: int
+) -> None:
+    dice = random.Random(seed)
+    taken = []
+
+    def babble(peer: Peer) -> None:
+        peer.let_in()
+        for _ in range(dice.randrange(1, 6)):
+            pdu = peer.hear_among_others(wire.SUBMIT_SM)
+            taken.append(pdu)
+            body, sequence = dice.randbytes(dice.randrange(0, 40)), pdu.sequence
+            command = dice.choice([wire.SUBMIT_SM, wire.DELIVER_SM, wire.ENQUIRE_LINK, 0, 0x102])
+            status = dice.choice([0, 0, 0x58, 0x14, dice.getrandbits(32)])
+            peer.say(command | dice.choice([0, wire.RESPONSE]), sequence, body, status=status)
+        peer.say_bytes(dice.randbytes(dice.randrange(0, 60)))
+
+    with ScriptedCentre(babble) as centre:
+        sender = sender_for(centre.url, "timeout=0.3&throttle=0.1&window=3")
+        results = collect(sender, *messages(8))
+        list(sender.reports())
+        sender.close()
+    assert len({each.attempt_id for each in results}) == len(results)
+    assert len(taken) >= sum(isinstance(each, Accepted | Refused) for each in results)
 
 
 # The link

@@ -15,7 +15,7 @@ from clinic_dispatch_sms.smpp.window import BETWEEN_IDS
 K = TypeVar("K")
 
 #: Attempts one sender remembers; receipts of older ones are tied by whoever keeps them.
-MOST = 50_000
+MOST = 10_000
 #: How the id of an attempt begins that has none of the centre's.
 DOUBT = "ref-"
 #: Ids up to this length may be numbers in another spelling.

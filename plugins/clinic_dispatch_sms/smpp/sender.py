@@ -40,6 +40,8 @@ logger = logging.getLogger(__name__)
 
 #: Seconds between looks at a batch that may get more while answers are awaited.
 _LOOK = 0.02
+#: Seconds after which late answers are looked for, however much else is heard.
+_LOOK_AT_LEAST = 0.25
 #: Seconds in which the end of an unused new link still counts as a failure to open one.
 _TOO_SOON = 1.0
 
@@ -56,6 +58,7 @@ class SmppSender:
         self._link: Link | None = None
         self._window = self._new_window()
         self._answered_at = 0.0
+        self._looked_at = 0.0
         self._results: deque[SendResult] = deque()
         self._late: deque[DeliveryReport] = deque()
         #: Why no further link is opened in this batch.
