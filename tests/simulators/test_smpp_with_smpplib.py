@@ -234,8 +234,8 @@ def test_the_command_serves_until_it_is_told_to_end(tmp_path: Path) -> None:
     options = ["--port", "0", "--ledger", str(tmp_path / "ledger"), "--receipt-after", "0"]
     command = [sys.executable, "-m", "clinic_dispatch_plugin.demo.cli", "simulate", "smpp"]
     process = subprocess.Popen([*command, *options], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
     try:
-        assert process.stdout is not None
         first = process.stdout.readline()
         assert first.startswith("SMPP message centre listening on 127.0.0.1:")
         client = Client(int(first.rpartition(":")[2]))
