@@ -40,6 +40,7 @@ from clinic_dispatch_plugin.simulators.smpp import (
 from clinic_dispatch_plugin.simulators.smpp import packets as wire
 from clinic_dispatch_plugin.testing.batches import ListBatch
 from clinic_dispatch_sms.smpp.sender import SmppSender
+from tests.email.conftest import server_context
 from tests.simulators.raw_client import wait_until
 from tests.smpp.making import a_message, channel_for, messages
 from tests.smpp.scripted import Peer, ScriptedCentre
@@ -433,10 +434,7 @@ def test_the_end_is_said(sender_for: Senders) -> None:
 def test_tls_and_a_certificate_that_is_not_the_right_one(
     sender_for: Senders, start_centre: Centres, certificate: Path
 ) -> None:
-    from tests.email.conftest import server_context
-
-    centre = start_centre(tls=server_context(certificate))
-    url = centre.url.replace("smpps://", "smpp://")
+    url = start_centre(tls=server_context(certificate)).url
     sender = sender_for(url, f"tls=on&ca_file={certificate}")
     assert isinstance(collect(sender, a_message())[0], Accepted)
     assert [each.status for each in reports(sender, 1)] == [ReportStatus.DELIVERED]

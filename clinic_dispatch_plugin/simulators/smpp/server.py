@@ -78,11 +78,10 @@ class SmppSimulator:
 
     @property
     def url(self) -> str:
-        """The address as the channel's setting takes it."""
+        """The address as the channel's setting takes it; with TLS the option ``tls=on`` belongs to it."""
         user = quote(self.settings.system_id or "clinic", safe="")
         password = quote(self.settings.password or "", safe="")
-        scheme = "smpps" if self.settings.tls is not None else "smpp"
-        return f"{scheme}://{user}:{password}@{self.settings.host}:{self.port}"
+        return f"smpp://{user}:{password}@{self.settings.host}:{self.port}"
 
     @property
     def counters(self) -> Counters:
