@@ -32,6 +32,9 @@ REQUIRES = [
     "google-re2>=1.1",
     "click>=8.1",
     "flufl.bounce>=4.0",
+    "aiohttp>=3.10",
+    "phonenumbers>=8.13",
+    "regex>=2023.0",
 ]
 DATABASES = {"postgresql": ["psycopg[binary]>=3.1"], "mariadb": ["PyMySQL>=1.1"]}
 #: The demo needs nothing that the plugin does not need itself.
@@ -53,6 +56,11 @@ TEST = [
     "ruff>=0.5",
     # The packaging tests build without a network: this is the first setuptools that makes a wheel by itself.
     "setuptools>=70.1",
+    # Clients of the gateways' own makers: what our simulators are checked with.
+    "infobip-api-python-client>=6.0",
+    "smpplib>=2.2",
+    "twilio>=9.0",
+    "vonage>=4.0",
 ]
 
 setup(
@@ -84,7 +92,9 @@ setup(
     install_requires=REQUIRES,
     extras_require={**DATABASES, "demo": DEMO, "test": TEST},
     entry_points={
-        "clinic_dispatch.plugins": [f"{name.rpartition('_')[2]} = {name}" for name in BUILT_IN],
+        "clinic_dispatch.plugins": [
+            f"{name.rpartition('_')[2]} = {name}" for name in BUILT_IN if "." not in name
+        ],
         "console_scripts": ["clinic-dispatch = clinic_dispatch_plugin.demo.cli:main"],
     },
 )

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from clinic_dispatch_plugin.channels.channel import Batch, Channel, Sender, SimpleChannel
+from clinic_dispatch_plugin.channels.channel import (
+    Batch,
+    Channel,
+    HearsReports,
+    Sender,
+    SimpleChannel,
+)
 from clinic_dispatch_plugin.channels.errors import (
     AccountError,
     CallbackRefused,
@@ -14,6 +20,27 @@ from clinic_dispatch_plugin.channels.errors import (
     UncertainError,
 )
 from clinic_dispatch_plugin.channels.faults import fail_point
+from clinic_dispatch_plugin.channels.gateway_url import (
+    GatewayUrl,
+    account_keys,
+    is_loopback,
+    split_urls,
+)
+from clinic_dispatch_plugin.channels.http import (
+    HttpFailure,
+    HttpLimits,
+    HttpReply,
+    HttpRequest,
+    unusable,
+)
+from clinic_dispatch_plugin.channels.http_client import HttpClient
+from clinic_dispatch_plugin.channels.http_sender import (
+    CannotSendError,
+    HttpProtocol,
+    HttpSender,
+    SendApart,
+    nothing_sent,
+)
 from clinic_dispatch_plugin.channels.reference import (
     Cause,
     Permanence,
@@ -31,6 +58,7 @@ from clinic_dispatch_plugin.channels.types import (
     Answer,
     Attachment,
     Capabilities,
+    Cheaper,
     Content,
     ContentFields,
     DeliveryReport,
@@ -56,15 +84,26 @@ __all__ = [
     "Attachment",
     "Batch",
     "CallbackRefused",
+    "CannotSendError",
     "Capabilities",
     "Cause",
     "Channel",
     "ChannelError",
+    "Cheaper",
     "ConfigurationError",
     "ConnectionFailed",
     "Content",
     "ContentFields",
     "DeliveryReport",
+    "GatewayUrl",
+    "HearsReports",
+    "HttpClient",
+    "HttpFailure",
+    "HttpLimits",
+    "HttpProtocol",
+    "HttpReply",
+    "HttpRequest",
+    "HttpSender",
     "InvalidAddress",
     "Measure",
     "Money",
@@ -77,6 +116,7 @@ __all__ = [
     "ReferencePack",
     "Refused",
     "ReportStatus",
+    "SendApart",
     "SendResult",
     "Sender",
     "SentMessage",
@@ -85,10 +125,15 @@ __all__ = [
     "Texts",
     "Uncertain",
     "UncertainError",
+    "account_keys",
     "fail_point",
     "hookimpl",
+    "is_loopback",
     "load_causes",
     "load_pack",
     "load_packs",
+    "nothing_sent",
     "shared_causes",
+    "split_urls",
+    "unusable",
 ]

@@ -85,21 +85,32 @@ def stop(dispatch: Dispatch, connection: Connection, row_id: int, answer: Answer
     )
 
 
-def failed(dispatch: Dispatch, connection: Connection, row_id: int, answer: Answer) -> bool:
+def failed(
+    dispatch: Dispatch,
+    connection: Connection,
+    row_id: int,
+    answer: Answer,
+    *,
+    retry_after: float | None = None,
+) -> bool:
     """It could not be reached; from the fifth time in a row on it rests, while it is checked at once.
 
+    :param retry_after: seconds the gateway asked for: then it rests at once, so long and no longer.
     :returns: whether it rests now.
     """
     failures, rests = store.add_failure(connection, row_id)
     row = store.account(connection, row_id)
     probing = row is not None and row["state"] == AccountState.PROBING.value
-    if failures < FAILURES_TO_REST and not probing:
+    if failures < FAILURES_TO_REST and not probing and retry_after is None:
         return False
+    seconds = rest_seconds(rests, scale=dispatch.settings.retry_scale)
+    if retry_after is not None:
+        seconds = max(retry_after, 0.1) * dispatch.settings.retry_scale
     answer_id, _ = note_answer(dispatch, connection, answer, channel=row["channel"] if row else "")
     return store.rest(
         connection,
         row_id,
-        seconds=rest_seconds(rests, scale=dispatch.settings.retry_scale),
+        seconds=seconds,
         answer_id=answer_id,
         answer_text=answer.text[:2000],
     )

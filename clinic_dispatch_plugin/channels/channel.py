@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, runtime_checkable
 
 from clinic_dispatch_plugin.channels.errors import (
     AccountError,
@@ -20,6 +20,7 @@ from clinic_dispatch_plugin.channels.types import (
     Account,
     Answer,
     Capabilities,
+    Cheaper,
     Content,
     ContentFields,
     DeliveryReport,
@@ -90,6 +91,19 @@ class Sender(Protocol):
         """What these messages will cost; None where the gateway does not say."""
 
 
+@runtime_checkable
+class HearsReports(Protocol):
+    """A sender whose gateway reports by itself, over the connection that sends; not every sender is one."""
+
+    def reports(self) -> Generator[DeliveryReport, None, None]:
+        """What came by itself until now, oldest first; on the thread that sends, also between two of its results.
+
+        Asking for the next one says that the last one is kept, and only then is the gateway told so: what was not
+        kept it brings again. Without ``attempt_key`` the sender does not know whose a report is; then it is the
+        attempt with its ``provider_id``, or with one of the ids in ``details["also"]`` (separated by spaces).
+        """
+
+
 class Channel(abc.ABC):
     """A way of reaching a person. Built once per app and used by many threads."""
 
@@ -118,6 +132,10 @@ class Channel(abc.ABC):
         """Characters and billed parts of a text."""
         return Measure(characters=len(content.text))
 
+    def cheaper(self, text: str) -> Sequence[Cheaper]:
+        """Ways to write a text so that less is billed, the gentlest first; a person decides, placeholders stay."""
+        return ()
+
     @abc.abstractmethod
     def open(self, account: Account) -> AbstractContextManager[Sender]:
         """A sender for this account; it may connect only when it first sends."""
@@ -140,6 +158,9 @@ class Channel(abc.ABC):
     ) -> Sequence[DeliveryReport]:
         """Understand what a gateway calls back.
 
+        :param headers: the call's headers, and as ``:path`` its path with its query, as the gateway wrote them:
+            some sign their address, some are known by a secret in it.
+        :param body: of a GET, its query.
         :raises CallbackRefused: it is forged or not for us.
         """
         raise CallbackRefused("this channel takes no callbacks")

@@ -37,7 +37,14 @@ class AccountError(ChannelError):
 
 
 class ConnectionFailed(ChannelError):
-    """The gateway could not be reached; nothing was sent. The account rests, no message uses up a try."""
+    """The gateway could not be reached; nothing was sent. The account rests, no message uses up a try.
+
+    :param retry_after: seconds the gateway asked us to wait, where it did: the account rests that long at once.
+    """
+
+    def __init__(self, answer: Answer, *, retry_after: float | None = None) -> None:
+        super().__init__(answer)
+        self.retry_after = retry_after
 
 
 class InvalidAddress(ChannelError):

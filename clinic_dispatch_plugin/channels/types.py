@@ -43,6 +43,8 @@ class ContentFields:
     html: bool = False
     attachments: bool = False
     audio: bool = False
+    #: The script of ours that counts while one types (``"sms"``); empty: length does not matter.
+    counter: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +91,24 @@ class Measure:
     characters: int
     parts: int = 1
     encoding: str = "UTF-8"
+    #: What still fits into the last part, in units of the encoding.
+    left: int = 0
+    #: The characters for whose sake a part holds less, each once.
+    odd: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cheaper:
+    """The same text written so that less is billed."""
+
+    #: ``"signs"`` (look-alikes), ``"letters"`` (without their marks) or ``"latin"`` (in Latin letters).
+    kind: str
+    text: str = field(repr=False)
+    parts: int
+    #: Parts it saves.
+    saved: int
+    #: What is replaced by what, each once; empty where whole words are written anew.
+    changed: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,6 +161,8 @@ class SentMessage:
     provider_id: str | None
     address: str = field(repr=False)
     opened_at: datetime
+    #: What it said, for gateways that can only be asked by listing; empty: not known.
+    text: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,6 +197,8 @@ class Uncertain:
 
     attempt_id: int
     answer: Answer
+    #: What the gateway can be asked by, where we chose the id ourselves.
+    provider_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,6 +215,8 @@ SendResult = Accepted | Refused | Uncertain | NotSent
 class ReportStatus(StrEnum):
     """What a gateway says later about an attempt, lowest rank first."""
 
+    #: It knows of no such message: nothing was taken, if there was time enough to take it.
+    NOT_FOUND = "not_found"
     ACCEPTED = "accepted"
     UNDER_WAY = "under_way"
     NO_REPORT = "no_report"

@@ -17,6 +17,8 @@ from clinic_dispatch_plugin.channels.reference import LANGUAGES
 from clinic_dispatch_plugin.cli import dispatch
 from clinic_dispatch_plugin.cli.base import unusable
 from clinic_dispatch_plugin.config import ConfigurationError
+from clinic_dispatch_plugin.simulators.gateways.command import add_gateways
+from clinic_dispatch_plugin.simulators.smpp.command import add_centre
 
 DATA_DIR = "CLINIC_DISPATCH_DATA_DIR"
 
@@ -105,6 +107,10 @@ def demo(**options: Any) -> None:
 @main.group("simulate")
 def simulate() -> None:
     """Gateways that speak the real protocols, on this machine only."""
+
+
+add_gateways(simulate)
+add_centre(simulate)
 
 
 @simulate.command("smtp")

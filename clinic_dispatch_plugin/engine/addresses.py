@@ -16,6 +16,8 @@ from clinic_dispatch_plugin.messages import blocks_store
 LONGEST_ADDRESS = 320
 NO_ADDRESS = "no_address"
 MALFORMED = "malformed_address"
+#: What else a channel may say of an address; any other word counts as malformed.
+FAULTS = frozenset({"landline", "short_number"})
 
 
 def usable_address(channel: Channel, raw: str, *, region: str) -> tuple[str, str]:
@@ -23,12 +25,15 @@ def usable_address(channel: Channel, raw: str, *, region: str) -> tuple[str, str
     try:
         address = channel.normalise_address(raw, region=region)
     except InvalidAddress as error:
-        missing = error.answer.code == NO_ADDRESS or not raw.strip()
-        return _shown(raw), NO_ADDRESS if missing else MALFORMED
+        return _shown(raw), _fault(error.answer.code if raw.strip() else NO_ADDRESS)
     if not address:
         return "", NO_ADDRESS
     kept = _shown(address)
     return kept, "" if kept == address else MALFORMED
+
+
+def _fault(code: str) -> str:
+    return code if code == NO_ADDRESS or code in FAULTS else MALFORMED
 
 
 def _shown(text: str) -> str:

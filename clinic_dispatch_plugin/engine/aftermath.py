@@ -93,7 +93,7 @@ def settle(
     """Decide every open attempt of a lost run, inside the caller's transaction; a second time changes nothing."""
     results = [
         Result(
-            said=_said(row["id"], content),
+            said=said(row["id"], content),
             facts=Facts(
                 message_id=row["message_id"],
                 attempt_id=row["id"],
@@ -131,7 +131,8 @@ def _decidable(row: RowMapping, content: JournalContent | None) -> bool:
     return content.never_left(row["id"]) if words is None else words[0] != "uncertain"
 
 
-def _said(attempt_id: int, content: JournalContent | None) -> SendResult:
+def said(attempt_id: int, content: JournalContent | None) -> SendResult:
+    """What a dead run's journal says of an attempt."""
     words = content.answers.get(attempt_id) if content else None
     if words:
         return _answered(attempt_id, words)
@@ -157,4 +158,4 @@ def _answered(attempt_id: int, words: list[str]) -> SendResult:
         )
     if kind == "not_sent":
         return NotSent(attempt_id=attempt_id)
-    return Uncertain(attempt_id=attempt_id, answer=answer)
+    return Uncertain(attempt_id=attempt_id, answer=answer, provider_id=rest[2] or None)

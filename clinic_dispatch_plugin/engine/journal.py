@@ -127,16 +127,20 @@ class Journal:
 def _said(result: SendResult) -> str:
     match result:
         case Accepted(provider_id=provider_id):
-            word = "".join(c for c in provider_id or "" if c.isalnum() or c in "-_.")[:200]
-            return f"accepted {word}".rstrip()
+            return f"accepted {_id(provider_id)}".rstrip()
         case Refused(answer=answer, retryable=retryable, retry_after=after):
             wish = {None: "ask", True: "retry", False: "fail"}[retryable]
             wait = f" {after:.0f}" if after is not None else ""
             return f"refused {_word(answer.system)} {_word(answer.code)} {wish}{wait}"
-        case Uncertain(answer=answer):
-            return f"uncertain {_word(answer.system)} {_word(answer.code)}"
+        case Uncertain(answer=answer, provider_id=provider_id):
+            words = f"uncertain {_word(answer.system)} {_word(answer.code)}"
+            return f"{words} {_id(provider_id)}".rstrip()
         case NotSent():
             return "not_sent"
+
+
+def _id(provider_id: str | None) -> str:
+    return "".join(c for c in provider_id or "" if c.isalnum() or c in "-_.")[:200]
 
 
 def _word(text: str) -> str:

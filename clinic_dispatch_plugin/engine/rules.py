@@ -149,7 +149,7 @@ def decide(
                 attempts=facts.attempts,
                 provider_id=_plain(provider_id)[:255] if provider_id else None,
             )
-        case Uncertain(answer=answer):
+        case Uncertain(answer=answer, provider_id=provider_id):
             return Outcome(
                 facts=facts,
                 attempt=AttemptState.UNCERTAIN,
@@ -157,6 +157,7 @@ def decide(
                 tries=facts.tries + 1,
                 attempts=facts.attempts,
                 answer=answer,
+                provider_id=_plain(provider_id)[:255] if provider_id else None,
             )
         case NotSent(answer=answer):
             return _not_sent(facts, answer, now=now, scale=scale)

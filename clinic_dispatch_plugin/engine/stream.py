@@ -171,7 +171,9 @@ def account_trouble(
         )
         return
     rests = dispatch.database.run(
-        lambda connection: accounts.failed(dispatch, connection, account_id, answer)
+        lambda connection: accounts.failed(
+            dispatch, connection, account_id, answer, retry_after=trouble.retry_after
+        )
     )
     if not rests:
         pause = random.uniform(0.2, 1.0) * PAUSE_AFTER_FAILURE

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, BinaryIO
@@ -22,7 +22,7 @@ from clinic_dispatch_plugin.error_reference.carrying import (
     Wanted,
     plan,
 )
-from clinic_dispatch_plugin.error_reference.editing import kept_of
+from clinic_dispatch_plugin.error_reference.editing import kept_of, still_holds
 from clinic_dispatch_plugin.registry import Dispatch
 
 #: What changes of an import are called in histories; the import's number, in letters and digits, follows.
@@ -147,11 +147,12 @@ def _write(
     connection: Connection, standing: Here, deeds: Sequence[Deed], *, by: str, action: str
 ) -> None:
     ids = {each.key.identity: each.id for each in standing.by_id.values()}
+    old = [deed.there.id for deed in deeds if deed.there is not None]
+    before = exchange_store.entries_by_id(connection, old)
     for deed in deeds:
         if deed.there is None:
             values = _row(deed.wanted, by)
             ids[deed.wanted.key.identity] = store.add_entry(connection, values)
-    changes = []
     for deed in deeds:
         wanted, there = deed.wanted, deed.there
         entry_id = ids[wanted.key.identity]
@@ -160,18 +161,19 @@ def _write(
             store.change_entry(connection, entry_id, _change(wanted, there, same_as, by))
         elif same_as is not None:
             store.change_entry(connection, entry_id, {"same_as": same_as})
-        after = _kept(wanted.key, wanted.own, wanted.base, same_as, wanted.retired)
-        before = there and _kept(there.key, there.own, there.base, there.same_as, there.retired)
-        changes.append(
-            {
-                "entry_id": entry_id,
-                "by": by,
-                "action": action,
-                "before": before,
-                "after": after,
-                "undoes": None,
-            }
-        )
+    touched = [ids[deed.wanted.key.identity] for deed in deeds]
+    after = exchange_store.entries_by_id(connection, touched)
+    changes = [
+        {
+            "entry_id": entry_id,
+            "by": by,
+            "action": action,
+            "before": kept_of(before[entry_id]) if entry_id in before else None,
+            "after": kept_of(after[entry_id]),
+            "undoes": None,
+        }
+        for entry_id in touched
+    ]
     exchange_store.add_changes(connection, changes)
     explain_again(connection, sorted({deed.wanted.key.system for deed in deeds}))
 
@@ -204,20 +206,6 @@ def _change(wanted: Wanted, there: Standing, same_as: int | None, by: str) -> di
     if wanted.retired != there.retired:
         values["retired_at"] = db_now() if wanted.retired else None
     return values
-
-
-def _kept(
-    key: Key, own: Mapping[str, Any], base: Mapping[str, Any], same_as: int | None, retired: bool
-) -> dict[str, Any]:
-    """As :func:`kept_of` a row."""
-    return {
-        "own": dict(own) or None,
-        "base": dict(base) or None,
-        "same_as": same_as,
-        "pattern": key.pattern,
-        "unless": key.unless,
-        "retired": retired,
-    }
 
 
 def last_imports(dispatch: Dispatch) -> list[Imported]:
@@ -254,7 +242,7 @@ def take_back(dispatch: Dispatch, number: str, *, by: str) -> TakenBack:
             now, before = kept_of(row), _before(change)
             if now == before and change["id"] in already:
                 continue
-            if now == change["after"]:
+            if still_holds(row, change["after"]):
                 undone.append(_restore(connection, change, row, by))
             elif now != before:
                 left += 1
@@ -276,7 +264,7 @@ def _restore(
     connection: Connection, change: RowMapping, row: RowMapping, by: str
 ) -> dict[str, Any]:
     before = _before(change)
-    values = {name: before[name] for name in ("own", "base", "same_as")}
+    values = {name: value for name, value in before.items() if name != "retired"}
     values["retired_at"] = db_now() if before["retired"] else None
     store.change_entry(connection, row["id"], {**values, "updated_by": by})
     return {

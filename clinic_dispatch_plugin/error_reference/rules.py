@@ -329,9 +329,14 @@ def is_reply_code(system: str, code: str) -> bool:
 
 
 def families(system: str, code: str) -> list[str]:
-    """The families of a code, narrow first: ``5.1.x``, ``5.x.x`` (RFC 3463); of a SIP reply ``4xx`` (RFC 3261 7.2)."""
+    """The families of a code, narrow first: ``5.1.x``, ``5.x.x`` (RFC 3463); of a SIP reply ``4xx`` (RFC 3261 7.2).
+
+    Of an SMPP status only ``0x000004xx`` is one: those are the provider's own (3.4, 5.1.3).
+    """
     if system == "sip" and re.fullmatch(r"[3-6]\d\d", code):
         return [f"{code[0]}xx"]
+    if system == "smpp" and re.fullmatch(r"0x000004[0-9A-F]{2}", code):
+        return [f"{code[:-2]}xx"]
     if system != "smtp" or not _ENHANCED.match(code):
         return []
     kind, subject, _ = code.split(".")

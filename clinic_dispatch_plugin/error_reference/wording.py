@@ -33,6 +33,7 @@ SYSTEMS: Mapping[str, str] = {
     "twilio_call": N_("Twilio: calls"),
     "infobip_status": N_("Infobip: state of a message"),
     "infobip_error": N_("Infobip: errors"),
+    "infobip_request": N_("Infobip: requests"),
     "vonage_send": N_("Vonage: sending"),
     "vonage_delivery": N_("Vonage: delivery"),
     "smpp": N_("SMPP: answers"),

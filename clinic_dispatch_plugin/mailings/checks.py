@@ -22,6 +22,8 @@ class Reason(StrEnum):
     INACTIVE = "inactive"
     NO_ADDRESS = "no_address"
     MALFORMED_ADDRESS = "malformed_address"
+    LANDLINE = "landline"
+    SHORT_NUMBER = "short_number"
     NOT_AGREED = "not_agreed"
     BLOCKED = "blocked"
     DUPLICATE = "duplicate"

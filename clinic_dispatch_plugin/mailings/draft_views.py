@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from typing import Any
 
 from flask import Blueprint, Response, abort, jsonify, redirect, request, stream_with_context
 from flask.typing import ResponseReturnValue
 
 from clinic_dispatch_plugin.host.types import Action
-from clinic_dispatch_plugin.mailings import draft_files, drafts, forms, texts, trial, uploads
+from clinic_dispatch_plugin.mailings import (
+    counting,
+    draft_files,
+    drafts,
+    forms,
+    texts,
+    trial,
+    uploads,
+)
 from clinic_dispatch_plugin.mailings.bad_rows import bad_rows_of, csv_of_bad_rows
 from clinic_dispatch_plugin.mailings.draft_checks import checked_draft, names_of
 from clinic_dispatch_plugin.mailings.drafts import Draft
@@ -31,6 +40,7 @@ NOTICES = {
     "kept": N_("The draft was saved."),
     "list_gone": N_("The list of recipients is not there any more. Choose it again."),
     "template": N_("The text of the template was taken over."),
+    "cheaper": N_("The text was written so that it costs less. Look it over."),
     "trial": N_("The trial is on its way to your own address."),
 }
 
@@ -216,6 +226,9 @@ def what(mailing_id: int) -> ResponseReturnValue:
     go = request.form.get("go", "")
     if go.partition(":")[0] == "template":
         return _take_template(draft, go.partition(":")[2] or draft.channel)
+    if go.startswith("cheaper:"):
+        counting.write_cheaper(current_dispatch(), draft, *f"{go}:".split(":")[1:3])
+        return redirect(url("mailing_what", mailing_id=draft.id, said="cheaper"), 303)
     if go == "who":
         return redirect(url("mailing_who", mailing_id=draft.id), 303)
     if go.startswith("preview:"):
@@ -299,7 +312,7 @@ def what_page(draft: Draft, error: MailingProblem | None = None) -> Response:
         further=further,
         has_html=forms.has_html(draft.channel),
         has_subject=forms.has_subject(draft.channel),
-        shown=preview_of(draft, position),
+        **shown_with(draft, position),
         errors=forms.faults(error) if error else {},
         notice=said(NOTICES, request.args.get("said")),
     )
@@ -308,6 +321,13 @@ def what_page(draft: Draft, error: MailingProblem | None = None) -> Response:
 def _templates(channel: str) -> list[tuple[int, str]]:
     found = texts.templates(current_dispatch(), channel=channel)
     return [(each.id, each.name) for each in found]
+
+
+def shown_with(draft: Draft, position: int) -> dict[str, Any]:
+    """What stands beside the text: one recipient's message, and its length where that costs money."""
+    shown = preview_of(draft, position)
+    counts = counting.counts(current_dispatch(), draft, shown)
+    return {"shown": shown, "counts": counts, "odd": counting.odd_shown}
 
 
 def preview_of(draft: Draft, position: int) -> trial.Preview | None:
@@ -350,7 +370,7 @@ def keep(mailing_id: int) -> ResponseReturnValue:
         errors = forms.faults(error)
     position = number_in(request.form.get("n", ""), most=trial.MOST_SHOWN) or 0
     part = render_part(
-        "clinic_dispatch/mailings/preview_part.html", draft=draft, shown=preview_of(draft, position)
+        "clinic_dispatch/mailings/preview_part.html", draft=draft, **shown_with(draft, position)
     )
     return jsonify(html=str(part), errors=errors, said=_("Saved"))
 

@@ -24,7 +24,7 @@ _S = MessageState
 #: States a cause stands for, the worst first; a message that was taken has none.
 _RANK = (_S.UNDELIVERED, _S.UNCERTAIN, _S.QUEUED, _S.LEASED, _S.SENDING, _S.SKIPPED)
 _ADDRESS = frozenset({"unknown_recipient", "recipient_disabled", "recipient_moved", "bad_address"})
-_ADDRESS_CODES = ("no_address", "malformed_address", "blocked")
+_ADDRESS_CODES = ("no_address", "malformed_address", "landline", "short_number", "blocked")
 #: Decisions of ours that nobody need put right.
 _DONE = ("superseded", "duplicate", "cancelled", "gave_up", "expired")
 

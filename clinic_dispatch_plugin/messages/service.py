@@ -140,7 +140,8 @@ def _refusal(
         return Refusal.DUPLICATE
     if row["too_late"]:
         return Refusal.EXPIRED
-    if not mended and answer is not None and answer.is_ours("no_address", "malformed_address"):
+    no_address = ("no_address", "malformed_address", "landline", "short_number")
+    if not mended and answer is not None and answer.is_ours(*no_address):
         return Refusal.NO_ADDRESS
     has_account = row["account_id"] is not None and fresh.channel is None
     if not has_account and dispatch.account(fresh.channel or row["channel"]) is None:

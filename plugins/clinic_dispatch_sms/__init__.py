@@ -1,10 +1,20 @@
-"""Text messages: what gateways and mobile networks answer, for the error reference."""
+"""Text messages through the gateways of a clinic's country, and what these and mobile networks answer."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from clinic_dispatch_plugin.api import ReferencePack, hookimpl, load_packs
+from clinic_dispatch_plugin.api import Channel, ReferencePack, hookimpl, load_packs
+from clinic_dispatch_sms.channel import SmsChannel
+from clinic_dispatch_sms.settings import load_accounts
+
+
+@hookimpl
+def clinic_dispatch_channels(config: Mapping[str, Any]) -> Sequence[Channel]:
+    """The channel, where ``CLINIC_DISPATCH_SMS_URL`` names an account."""
+    accounts = load_accounts(config)
+    return [SmsChannel(accounts)] if accounts else []
 
 
 @hookimpl

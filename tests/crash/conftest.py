@@ -71,6 +71,7 @@ def make_clinic(
                 ledger_file=ledger,
                 folder=tmp_path,
                 warm=warm,
+                relay=relay,
             )
             stack.callback(clinic.end_all)
             return clinic

@@ -13,6 +13,7 @@ import pytest
 
 from clinic_dispatch_plugin.engine.presence import worker_is_seen
 from clinic_dispatch_plugin.engine.tables import Worker
+from clinic_dispatch_plugin.simulators.smtp import Mode
 from tests.conftest import DATABASES
 from tests.crash.workers import IN_FLIGHT, Clinic
 
@@ -150,10 +151,13 @@ def test_a_worker_frozen_past_its_lease_opens_nothing_when_it_wakes(
     """On SQLite a process frozen inside a transaction holds up every writer until it wakes: told in the documents."""
     clinic = make_clinic(latency=LATENCY, lease=3.0)
     pid = begin(clinic)
+    clinic.relay.switch(Mode.SLOW)  # on a busy machine all might be out before anything is frozen
     frozen = [member for member in (pid, *clinic.family(pid)) if _is_worker(member)]
     assert len(frozen) >= 4, "supervisor, tender, RQ worker, work-horse"
     for member in frozen:
         os.kill(member, signal.SIGSTOP)
+    assert clinic.desk.runs()[0]["state"] == "live"
+    clinic.relay.switch(Mode.NORMAL)
     try:
         clinic.wait_until(lambda: is_taken_over(clinic), "the frozen run is lost")
     finally:

@@ -15,7 +15,7 @@ from sqlalchemy import select
 
 from clinic_dispatch_plugin.channels.faults import ALLOWED, FAIL_AT
 from clinic_dispatch_plugin.messages.tables import Attempt, Message
-from clinic_dispatch_plugin.simulators.smtp import LedgerLine, read_ledger
+from clinic_dispatch_plugin.simulators.smtp import LedgerLine, SmtpSimulator, read_ledger
 from tests.crash.warm import Started, Warm
 from tests.engine.dispatching import Desk
 
@@ -35,6 +35,7 @@ class Clinic:
     ledger_file: Path
     folder: Path
     warm: Warm
+    relay: SmtpSimulator
     started: list[Started] = field(default_factory=list)
 
     def command(self, *words: str, fail_at: str = "") -> Started:

@@ -149,6 +149,20 @@ def test_an_account_rests_after_five_failed_connections_and_no_try_is_used(desk:
     assert [desk.message(f"p{n}@example.org")["tries"] for n in range(3)] == [0, 0, 0]
 
 
+def test_an_account_rests_as_long_as_its_gateway_asks(desk: Desk) -> None:
+    desk.channel.will("p0@example.org", raising(ConnectionFailed(DOWN, retry_after=600)))
+    desk.mailing(3)
+    desk.pump()
+    account = desk.account()
+    assert (account["state"], account["failures"]) == ("resting", 1)
+    assert len(desk.channel.handed) == 1, "one request too many is enough"
+    scale = desk.dispatch.settings.retry_scale
+    with desk.dispatch.database.begin() as connection:
+        rests_on = select(AccountRow.rest_until > db_now(500 * scale))
+        assert connection.execute(rests_on).scalar()
+    assert desk.states() == {"queued": 3}
+
+
 def test_a_rested_account_that_still_fails_rests_again_at_once(desk: Desk) -> None:
     desk.channel.always("p0@example.org", raising(ConnectionFailed(DOWN)))
     desk.mailing(1)

@@ -8,9 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from clinic_dispatch_plugin.api import Accepted, Answer, NotSent, Refused, Uncertain
+from clinic_dispatch_plugin.api import (
+    Accepted,
+    Answer,
+    NotSent,
+    OutgoingMessage,
+    Refused,
+    SendResult,
+    Uncertain,
+)
+from clinic_dispatch_plugin.engine import aftermath, store
 from clinic_dispatch_plugin.engine import journal as journals
-from clinic_dispatch_plugin.engine import store
 from clinic_dispatch_plugin.engine.aftermath import bury_dead_runs
 from clinic_dispatch_plugin.engine.journal import Journal, dead_journals, is_locked, try_folder
 from clinic_dispatch_plugin.messages import store as messages
@@ -228,3 +236,31 @@ def test_several_may_try_the_folder_at_once(tmp_path: Path) -> None:
         thread.join()
     assert faults == []
     assert list((tmp_path / "spool").iterdir()) == []
+
+
+def test_doubt_keeps_the_id_by_which_a_gateway_can_be_asked(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, 8)
+    doubt = Answer(system="dispatch", code="timeout")
+    journal.handed_over(1)
+    journal.handed_over(2)
+    journal.answered(Uncertain(attempt_id=1, answer=doubt, provider_id="request-0a1b"))
+    journal.answered(Uncertain(attempt_id=2, answer=doubt))
+    journal.close(keep=True)
+    (dead,) = dead_journals(tmp_path)
+    said = [aftermath.said(attempt, dead.read()) for attempt in (1, 2)]
+    assert said == [
+        Uncertain(attempt_id=1, answer=doubt, provider_id="request-0a1b"),
+        Uncertain(attempt_id=2, answer=doubt),
+    ]
+
+
+def test_a_result_in_doubt_is_recorded_with_its_id(desk: Desk) -> None:
+    def doubt(message: OutgoingMessage) -> SendResult:
+        answer = Answer(system="dispatch", code="timeout")
+        return Uncertain(attempt_id=message.attempt_id, answer=answer, provider_id="request-0a1b")
+
+    desk.channel.will("p0@example.org", doubt)
+    desk.mailing(1)
+    desk.pump()
+    message = desk.message("p0@example.org")
+    assert (message["state"], message["provider_id"]) == ("uncertain", "request-0a1b")

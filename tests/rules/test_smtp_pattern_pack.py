@@ -20,6 +20,7 @@ OWN_DECISIONS = {
     "no_address",
     "malformed_address",
     "blocked",
+    "blocked_by_hand",
     "not_agreed",
     "duplicate",
     "empty_placeholder",
@@ -38,6 +39,9 @@ OWN_DECISIONS = {
     "free_mailbox",
     "superseded",
     "gave_up",
+    "landline",
+    "short_number",
+    "text_too_long",
 }
 
 

@@ -1,0 +1,1 @@
+"""Infobip: many messages a request, each under an id of our own."""

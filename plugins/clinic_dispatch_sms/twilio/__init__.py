@@ -1,0 +1,1 @@
+"""Twilio: one message a request, many requests at once, and reports with a signature."""

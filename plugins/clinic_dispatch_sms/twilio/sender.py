@@ -1,0 +1,164 @@
+"""What an account at Twilio is asked: to send, what became of messages, what is left, what it would cost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, timedelta
+from typing import Any
+
+from clinic_dispatch_plugin.api import (
+    ChannelError,
+    DeliveryReport,
+    HttpFailure,
+    HttpReply,
+    HttpRequest,
+    Money,
+    OutgoingMessage,
+    SentMessage,
+    nothing_sent,
+)
+from clinic_dispatch_sms.countries import country_of
+from clinic_dispatch_sms.http_gateway import AskingSender, added
+from clinic_dispatch_sms.reading import balance, mapping_of, mappings, money, words
+from clinic_dispatch_sms.text import measured
+from clinic_dispatch_sms.twilio.protocol import TwilioProtocol, error_in, of_the_account
+from clinic_dispatch_sms.twilio.reports import created_at, report_of
+from clinic_dispatch_sms.twilio.settings import TwilioSettings
+
+#: How far the gateway's clock and ours may be apart when a message is looked for.
+_AROUND = timedelta(minutes=5)
+_MOST_LISTED = 100
+
+
+class TwilioSender(AskingSender[SentMessage]):
+    """An open account."""
+
+    def __init__(self, settings: TwilioSettings) -> None:
+        super().__init__(TwilioProtocol(settings), settings.limits)
+        self._settings = settings
+        self._prices: dict[str, Money | None] = {}
+
+    def check(self, sent: Sequence[SentMessage]) -> Iterator[DeliveryReport]:
+        """Ask for each message by its identifier; one whose identifier was lost is looked for in the list.
+
+        :raises ChannelError: the gateway could not be asked.
+        """
+        named = [
+            (each, self._get(f"Messages/{each.provider_id}.json"))
+            for each in sent
+            if each.provider_id
+        ]
+        for _, reply in self.ask_each(named):
+            report = None if reply.status == 404 else report_of(self._said(reply))
+            if report is not None:
+                yield report
+        claimed = {each.provider_id for each in sent}
+        lost = [(each, self._list(each)) for each in sent if not each.provider_id]
+        for each, reply in self.ask_each(lost):
+            found = self._only_one(each, self._said(reply), claimed)
+            report = report_of(found, attempt_key=each.attempt_key)
+            if report is not None:
+                claimed.add(report.provider_id)
+                yield report
+
+    def sign_in(self) -> None:
+        """Ask for one message: every key may, where the balance is told to whole accounts alone.
+
+        :raises ChannelError: the gateway refuses, or could not be asked.
+        """
+        self._said(self.ask_one(self._get("Messages.json", [("PageSize", "1")])))
+
+    def balance(self) -> Money | None:
+        """What is left on the account; None where it is another's child.
+
+        :raises ChannelError: the gateway could not be asked.
+        """
+        reply = self.ask_one(self._get("Balance.json"))
+        if reply.status == 404:
+            return None
+        said = self._said(reply)
+        return balance(said.get("balance"), said.get("currency"))
+
+    def price(self, batch: Sequence[OutgoingMessage]) -> Money | None:
+        """What these messages would cost at most; None where a country's price is not told.
+
+        :raises ChannelError: the gateway could not be asked.
+        """
+        return added([self._price_of(message) for message in batch])
+
+    def _price_of(self, message: OutgoingMessage) -> Money | None:
+        country = country_of(message.address)
+        if country not in self._prices:
+            self._prices[country] = self._ask_price(country) if country else None
+        price = self._prices[country]
+        parts = measured(message.content.text).parts
+        return Money(amount=price.amount * parts, currency=price.currency) if price else None
+
+    def _ask_price(self, country: str) -> Money | None:
+        url = f"{self._settings.prices}/v1/Messaging/Countries/{country}"
+        reply = self.ask_one(HttpRequest.get(url, headers=self._settings.basic))
+        if reply.status == 404:
+            return None
+        said = self._said(reply)
+        prices = [
+            money(price.get("current_price"), said.get("price_unit"))
+            for carrier in mappings(said.get("outbound_sms_prices"))
+            for price in mappings(carrier.get("prices"))
+        ]
+        return max((each for each in prices if each), key=lambda each: each.amount, default=None)
+
+    def _get(self, what: str, fields: Sequence[tuple[str, str]] = ()) -> HttpRequest:
+        url = f"{self._settings.address}/{what}"
+        return HttpRequest.get(url, fields, headers=self._settings.basic)
+
+    def _list(self, sent: SentMessage) -> HttpRequest:
+        """The messages to this number around the time of the attempt."""
+        moments = (("DateSent>", -_AROUND), ("DateSent<", _AROUND))
+        fields = [("To", sent.address), ("PageSize", str(_MOST_LISTED))]
+        fields += [
+            (name, f"{(sent.opened_at + apart).astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}")
+            for name, apart in moments
+        ]
+        return self._get("Messages.json", fields)
+
+    def _only_one(
+        self, sent: SentMessage, said: Mapping[str, Any], claimed: set[str | None]
+    ) -> Mapping[str, Any]:
+        """The one message that can only be this attempt's; empty where there is none, or more than one.
+
+        None is no proof that nothing was taken: lists lag.
+        """
+        found = [
+            each
+            for each in mappings(said.get("messages"))
+            if each.get("to") == sent.address
+            and words(each.get("sid"), 64) not in claimed
+            and self._is_ours(each)
+            and self._is_of_that_time(each, sent)
+            and sent.text in {"", each.get("body")}
+        ]
+        return found[0] if len(found) == 1 and not said.get("next_page_uri") else {}
+
+    def _is_ours(self, each: Mapping[str, Any]) -> bool:
+        sender = self._settings.sender
+        return sender in {each.get("from"), each.get("messaging_service_sid")}
+
+    def _is_of_that_time(self, each: Mapping[str, Any], sent: SentMessage) -> bool:
+        at = created_at(each.get("date_created"))
+        if at is None or at.tzinfo is None:
+            return False
+        return abs(at - sent.opened_at) <= _AROUND
+
+    def _said(self, reply: HttpReply) -> Mapping[str, Any]:
+        """The gateway's words on a question.
+
+        :raises ChannelError: it refuses.
+        """
+        try:
+            said = mapping_of(reply)
+            if reply.ok:
+                return said
+            answer = error_in(said, reply)
+        except HttpFailure as failure:
+            raise nothing_sent(failure) from None
+        raise of_the_account(answer, reply) or ChannelError(answer)

@@ -1,0 +1,1 @@
+"""Vonage (formerly Nexmo): one message a request, many requests at once, a receipt for every part."""

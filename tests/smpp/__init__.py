@@ -1,0 +1,1 @@
+"""SMPP: packets, receipts, windows, and senders with a centre that misbehaves."""
