@@ -43,14 +43,11 @@ def _fill_file(dispatch: Dispatch, file: Path, packs: str) -> None:
 
 def _fill_database(dispatch: Dispatch, url: URL, packs: str) -> None:
     name = str(url.database)
-    server = (str(url.set(database=None)), packs)
     postgresql = url.get_backend_name() == "postgresql"
     copy = _copy_postgresql if postgresql else _copy_mariadb
-    engine = create_engine(
-        url.set(database="postgres" if postgresql else None),
-        poolclass=NullPool,
-        isolation_level="AUTOCOMMIT",
-    )
+    beside = url.set(database="postgres" if postgresql else "information_schema")
+    server = (str(beside), packs)
+    engine = create_engine(beside, poolclass=NullPool, isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
         if server in _PATTERNS:
             copy(connection, _PATTERNS[server], name)
