@@ -17,10 +17,9 @@ from clinic_dispatch_plugin.api import (
     SentMessage,
     nothing_sent,
 )
-from clinic_dispatch_sms.countries import country_of
-from clinic_dispatch_sms.http_gateway import AskingSender, added
+from clinic_dispatch_sms.countries import CountryPrices
+from clinic_dispatch_sms.http_gateway import AskingSender
 from clinic_dispatch_sms.reading import balance, mapping_of, mappings, money, words
-from clinic_dispatch_sms.text import measured
 from clinic_dispatch_sms.twilio.protocol import TwilioProtocol, error_in, of_the_account
 from clinic_dispatch_sms.twilio.reports import created_at, report_of
 from clinic_dispatch_sms.twilio.settings import TwilioSettings
@@ -36,7 +35,7 @@ class TwilioSender(AskingSender[SentMessage]):
     def __init__(self, settings: TwilioSettings) -> None:
         super().__init__(TwilioProtocol(settings), settings.limits)
         self._settings = settings
-        self._prices: dict[str, Money | None] = {}
+        self._prices = CountryPrices(self._ask_price)
 
     def check(self, sent: Sequence[SentMessage]) -> Iterator[DeliveryReport]:
         """Ask for each message by its identifier; one whose identifier was lost is looked for in the list.
@@ -84,15 +83,7 @@ class TwilioSender(AskingSender[SentMessage]):
 
         :raises ChannelError: the gateway could not be asked.
         """
-        return added([self._price_of(message) for message in batch])
-
-    def _price_of(self, message: OutgoingMessage) -> Money | None:
-        country = country_of(message.address)
-        if country not in self._prices:
-            self._prices[country] = self._ask_price(country) if country else None
-        price = self._prices[country]
-        parts = measured(message.content.text).parts
-        return Money(amount=price.amount * parts, currency=price.currency) if price else None
+        return self._prices.of(batch)
 
     def _ask_price(self, country: str) -> Money | None:
         url = f"{self._settings.prices}/v1/Messaging/Countries/{country}"
