@@ -5,40 +5,23 @@ from __future__ import annotations
 import contextlib
 import socket
 import struct
-import threading
 from collections.abc import Callable
-from functools import partial
-from types import TracebackType
-from typing import Self
 
-#: Seconds after which a peer that hears nothing gives up: the test has gone wrong.
-PATIENCE = 20.0
+from tests.servers.scripted import PATIENCE, ClientLeft, ScriptedPeer, ScriptedServer
 
 EXTENSIONS = ("PIPELINING", "8BITMIME", "SIZE 10240000")
 
 
-class ClientLeft(Exception):
-    """The client has closed the connection."""
-
-
-class Peer:
+class Peer(ScriptedPeer):
     """The relay's side of one connection."""
 
     def __init__(self, connection: socket.socket) -> None:
-        self.connection = connection
-        connection.settimeout(PATIENCE)
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        super().__init__(connection)
         self._buffer = b""
 
     def say(self, *lines: str) -> None:
         """Send these lines in one piece."""
         self.say_bytes(b"".join(line.encode() + b"\r\n" for line in lines))
-
-    def say_bytes(self, data: bytes) -> None:
-        try:
-            self.connection.sendall(data)
-        except OSError as error:
-            raise ClientLeft from error
 
     def line(self) -> str:
         """The next line without its end."""
@@ -143,68 +126,12 @@ def ordinary(peer: Peer) -> None:
     peer.serve()
 
 
-class ScriptedRelay:
-    """Listens on loopback; its n-th connection follows the n-th script, later ones the last."""
+class ScriptedRelay(ScriptedServer[Peer]):
+    """Its n-th connection follows the n-th script, later ones the last."""
 
     def __init__(self, *scripts: Script) -> None:
-        self._scripts = scripts or (ordinary,)
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=50)
-        self._threads: list[threading.Thread] = []
-        self._problems: list[BaseException] = []
-        self._peers: list[Peer] = []
-        self.connections = 0
-
-    @property
-    def port(self) -> int:
-        return int(self._listener.getsockname()[1])
+        super().__init__(Peer, scripts or (ordinary,))
 
     def url(self, options: str = "", *, login: str = "", scheme: str = "smtp") -> str:
         """The address as the channel's variable takes it."""
         return f"{scheme}://{login}127.0.0.1:{self.port}?{options}"
-
-    def __enter__(self) -> Self:
-        self._start(self._accept)
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        with contextlib.suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        for peer in self._peers:  # a client that keeps its connection is not waited for
-            with contextlib.suppress(OSError):
-                peer.connection.shutdown(socket.SHUT_RDWR)
-        for thread in list(self._threads):
-            thread.join(PATIENCE)
-        if self._problems and error is None:
-            raise self._problems[0]
-
-    def _start(self, target: Callable[[], None]) -> None:
-        thread = threading.Thread(target=target, daemon=True)
-        self._threads.append(thread)
-        thread.start()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            script = self._scripts[min(self.connections, len(self._scripts) - 1)]
-            self.connections += 1
-            self._peers.append(Peer(connection))
-            self._start(partial(self._follow, script, self._peers[-1]))
-
-    def _follow(self, script: Script, peer: Peer) -> None:
-        try:
-            script(peer)
-        except ClientLeft:
-            pass
-        except BaseException as problem:
-            self._problems.append(problem)
-        finally:
-            peer.connection.close()
