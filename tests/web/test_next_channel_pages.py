@@ -7,6 +7,7 @@ import html as html_module
 import io
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import ClassVar
 
 import pytest
@@ -40,11 +41,11 @@ class Note(FakeChannel):
     fields: ClassVar[ContentFields] = ContentFields()
 
 
-@pytest.fixture(scope="module")
-def clinic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clinic]:
+@pytest.fixture
+def clinic(tmp_path: Path) -> Iterator[Clinic]:
     chat, note = FakeChannel(key="chat"), Note(key="note")
     made = make_clinic(
-        tmp_path_factory.mktemp("ways"),
+        tmp_path,
         plugins=[FakePlugin(chat, note)],
         config={"CLINIC_DISPATCH_BLOCKED_PLUGINS": "email"},
     )

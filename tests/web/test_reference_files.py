@@ -24,11 +24,10 @@ OWN = {"origin": "clinic", "system": "smtp", "code": "5.9.1", "own": {"short.de"
 RECEPTION = {"X-Actor": "reception"}
 
 
-@pytest.fixture(scope="module")
-def clinic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clinic]:
-    """Give one clinic for all these tests; each uses codes of its own."""
+@pytest.fixture
+def clinic(tmp_path: Path) -> Iterator[Clinic]:
     made = make_clinic(
-        tmp_path_factory.mktemp("clinic"),
+        tmp_path,
         config={
             "CLINIC_DISPATCH_EMAIL_URL": "smtp://127.0.0.1:9",
             "CLINIC_DISPATCH_EMAIL_FROM": "praxis@clinic.example",
@@ -227,6 +226,8 @@ def test_the_paper_holds_what_occurred_and_what_is_ours(
 ) -> None:
     own = {"short.de": "Nie vorgekommen", "short.ru": "Не встречалось"}
     editing.add_entry(clinic.dispatch, system="smtp", code="5.9.77", content=own, by="A. Kern")
+    bag = Mailbag(clinic.dispatch)
+    bag.message(bag.mailing(), "undelivered", answer=UNKNOWN_USER, attempt="refused")
     paper = client.get("/dispatch/errors/print")
     assert "Nie vorgekommen" in paper.text
     assert "Postfach gibt es nicht" in paper.text
