@@ -75,8 +75,8 @@ class Database:
             own = False
         if engine.dialect.name == "sqlite":
             event.listen(engine, "connect", _sqlite_wal if own else _sqlite_patience)
-        elif engine is not self._hosts:
-            event.listen(engine, "connect", _MANNERS.get(engine.dialect.name, _none))
+        elif engine is not self._hosts and engine.dialect.name in _MANNERS:
+            event.listen(engine, "connect", _MANNERS[engine.dialect.name])
         return engine
 
     @contextmanager
@@ -160,10 +160,6 @@ def _mariadb_manners(connection: Any, _: Any) -> None:
     _say(connection, "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
     # MySQL has no such limit and reads the comment as one.
     _say(connection, f"SET @none = 0 /*M! , SESSION idle_transaction_timeout = {IDLE_SECONDS} */")
-
-
-def _none(connection: Any, _: Any) -> None:
-    """What nobody asked of this database."""
 
 
 def _say(connection: Any, words: str) -> None:

@@ -10,21 +10,18 @@ from typing import IO, BinaryIO
 
 from clinic_dispatch_plugin.error_reference.bytes_read import MOST_BYTES, too_large
 from clinic_dispatch_plugin.registry import Dispatch
+from clinic_dispatch_plugin.web.private_files import copy_in, private_folder
 
 #: Seconds after which nobody will say yes any more.
 KEPT_SECONDS = 86_400
 #: Files that wait at most; the oldest go first.
 MOST_FILES = 20
-_PORTION = 1024 * 1024
 _KEY = re.compile(r"[0-9a-f]{32}\Z")
 
 
 def folder(dispatch: Dispatch) -> Path:
     """Where they are; made for this user alone when it is missing."""
-    found = dispatch.settings.data_dir / "reference-files"
-    found.parent.mkdir(parents=True, exist_ok=True)
-    found.mkdir(mode=0o700, exist_ok=True)
-    return found
+    return private_folder(dispatch, "reference-files")
 
 
 def keep(dispatch: Dispatch, stream: IO[bytes]) -> str:
@@ -34,19 +31,7 @@ def keep(dispatch: Dispatch, stream: IO[bytes]) -> str:
     """
     _tidy(folder(dispatch))
     key = secrets.token_hex(16)
-    target = folder(dispatch) / key
-    try:
-        target.touch(mode=0o600, exist_ok=False)
-        with target.open("wb") as file:
-            left = MOST_BYTES
-            while portion := stream.read(_PORTION):
-                left -= len(portion)
-                if left < 0:
-                    raise too_large()
-                file.write(portion)
-    except BaseException:
-        target.unlink(missing_ok=True)
-        raise
+    copy_in(stream, folder(dispatch) / key, most=MOST_BYTES, too_large=too_large)
     return key
 
 

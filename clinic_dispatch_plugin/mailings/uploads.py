@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import time
 from pathlib import Path
@@ -11,20 +10,17 @@ from typing import IO
 from clinic_dispatch_plugin.mailings.problems import MailingProblem, NotYours, Problem
 from clinic_dispatch_plugin.messages.rules import new_key
 from clinic_dispatch_plugin.registry import Dispatch
+from clinic_dispatch_plugin.web.private_files import copy_in, private_folder
 
 MOST_BYTES = 64 * 1024 * 1024
 #: Lists of abandoned drafts are removed after so long, in seconds.
 KEPT_SECONDS = 7 * 86_400
-_PORTION = 1024 * 1024
 _KEY = re.compile(r"[a-z0-9]{26}\Z")
 
 
 def folder(dispatch: Dispatch) -> Path:
     """Where the lists are; made for this user alone when it is missing."""
-    found = dispatch.settings.data_dir / "uploads"
-    found.parent.mkdir(parents=True, exist_ok=True)
-    found.mkdir(mode=0o700, exist_ok=True)
-    return found
+    return private_folder(dispatch, "uploads")
 
 
 def keep(dispatch: Dispatch, stream: IO[bytes]) -> str:
@@ -34,26 +30,19 @@ def keep(dispatch: Dispatch, stream: IO[bytes]) -> str:
     """
     key = new_key()
     target = folder(dispatch) / f"{key}.csv"
-    descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            left = MOST_BYTES
-            while portion := stream.read(_PORTION):
-                left -= len(portion)
-                if left < 0:
-                    raise MailingProblem(
-                        Problem(
-                            field="file",
-                            message="The file is larger than {limit} MiB.",
-                            advice="Divide it into several files.",
-                            fields={"limit": MOST_BYTES >> 20},
-                        )
-                    )
-                file.write(portion)
-    except BaseException:
-        target.unlink(missing_ok=True)
-        raise
+    copy_in(stream, target, most=MOST_BYTES, too_large=_too_large)
     return key
+
+
+def _too_large() -> MailingProblem:
+    return MailingProblem(
+        Problem(
+            field="file",
+            message="The file is larger than {limit} MiB.",
+            advice="Divide it into several files.",
+            fields={"limit": MOST_BYTES >> 20},
+        )
+    )
 
 
 def keep_copy(dispatch: Dispatch, source: Path) -> str:

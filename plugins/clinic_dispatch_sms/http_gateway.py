@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import abc
 import base64
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from clinic_dispatch_plugin.api import (
+    Answer,
+    ChannelError,
     GatewayUrl,
     HttpClient,
     HttpFailure,
@@ -23,6 +25,7 @@ from clinic_dispatch_plugin.api import (
     nothing_sent,
 )
 from clinic_dispatch_sms.gateway import Gateway, GatewaySettings
+from clinic_dispatch_sms.reading import mapping_of
 
 Token = TypeVar("Token")
 
@@ -76,6 +79,28 @@ def site_of(url: GatewayUrl, default: str) -> str:
     """Host and port behind the ``@``; the usual one where none stands there."""
     host = url.host or default
     return host if url.port is None else f"{host}:{url.port}"
+
+
+def told(
+    reply: HttpReply,
+    *,
+    error_in: Callable[[Mapping[str, Any], HttpReply], Answer],
+    of_the_account: Callable[[Answer, HttpReply], ChannelError | None],
+) -> Mapping[str, Any]:
+    """A gateway's words on a question.
+
+    :param error_in: what it refuses with.
+    :param of_the_account: the error for a refusal that is about the whole account; None: it is about the question.
+    :raises ChannelError: it refuses.
+    """
+    try:
+        said = mapping_of(reply)
+        if reply.ok:
+            return said
+        answer = error_in(said, reply)
+    except HttpFailure as failure:
+        raise nothing_sent(failure) from None
+    raise of_the_account(answer, reply) or ChannelError(answer)
 
 
 class AskingSender(HttpSender, Generic[Token]):

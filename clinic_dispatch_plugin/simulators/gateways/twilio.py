@@ -16,6 +16,7 @@ from clinic_dispatch_plugin.simulators.gateways.gateway import Held, SimulatedGa
 from clinic_dispatch_plugin.simulators.gateways.plans import Plan, Reports
 from clinic_dispatch_plugin.simulators.gateways.settings import GatewayMode, GatewaySettings
 from clinic_dispatch_plugin.simulators.gateways.twilio_calls import Calls
+from clinic_dispatch_plugin.simulators.gateways.twilio_refusals import WORDS, refusal, turned_away
 from clinic_dispatch_plugin.simulators.gateways.twilio_signing import sid, signed
 
 _PATH = re.compile(r"^/2010-04-01/Accounts/([^/]+)/(Messages|Calls|Balance)(?:/([^/.]+))?\.json$")
@@ -23,21 +24,6 @@ _PRICES = re.compile(r"^/v1/Messaging/Countries/([A-Z]{2})$")
 _NUMBER = re.compile(r"^\+[1-9]\d{6,14}$")
 #: What reports name that never left the provider.
 _NEVER_SENT = {"30001", "30002", "30010", "30011", "30036"}
-
-#: Words for the answers that are given most.
-WORDS = {
-    "20003": "Authenticate",
-    "20404": "The requested resource was not found",
-    "20429": "Too Many Requests",
-    "21211": "Invalid 'To' Phone Number",
-    "21602": "Message body is required.",
-    "21603": "A 'From' or 'MessagingServiceSid' parameter is required.",
-    "21604": "A 'To' phone number is required.",
-    "21610": "Attempt to send to unsubscribed recipient",
-    "21611": "This 'From' number has exceeded the maximum number of queued messages",
-    "21614": "'To' number is not a valid mobile number",
-    "21617": "The concatenated message body exceeds the 1600 character limit",
-}
 
 
 class TwilioGateway(SimulatedGateway):
@@ -85,13 +71,9 @@ class TwilioGateway(SimulatedGateway):
         form = asked.form
         to, text = form.get("To", ""), form.get("Body", "")
         plan = self.settings.plans.of(to)
-        if self.is_throttled([to]):
-            return self.too_many(asked)
-        code = _fault(form) or plan.refusal
-        if code:
-            return replace(refusal(code), delay=plan.delay, trouble=plan.trouble)
-        if not plan.taken:
-            return Said(trouble=plan.trouble)
+        away = turned_away(self, asked, plan, fault=_fault(form))
+        if away is not None:
+            return away
         held = self.hold(
             identifier=sid("SM"),
             kind="sms",
@@ -196,17 +178,6 @@ class TwilioGateway(SimulatedGateway):
             "price_unit": self.settings.currency,
         }
         return Said(content=content)
-
-
-def refusal(code: str, *, status: int = 400) -> Said:
-    """An error as the provider words it."""
-    content = {
-        "code": int(code) if code.isdigit() else code,
-        "message": WORDS.get(code, f"Error {code}"),
-        "more_info": f"https://www.twilio.com/docs/errors/{code}",
-        "status": status,
-    }
-    return Said(status=status, content=content)
 
 
 def _fault(form: dict[str, str]) -> str:

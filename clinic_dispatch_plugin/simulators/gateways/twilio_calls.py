@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
-from dataclasses import replace
 from email.utils import format_datetime
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ import aiohttp
 from clinic_dispatch_plugin.simulators.gateways.answers import Asked, Said
 from clinic_dispatch_plugin.simulators.gateways.gateway import Held
 from clinic_dispatch_plugin.simulators.gateways.plans import CallEnd, Reports
+from clinic_dispatch_plugin.simulators.gateways.twilio_refusals import refusal, turned_away
 from clinic_dispatch_plugin.simulators.gateways.twilio_signing import sid, signed
 
 if TYPE_CHECKING:
@@ -43,8 +43,6 @@ class Calls:
 
     async def serve(self, asked: Asked, identifier: str | None) -> Said:
         """Begin a call, tell of one, or end one."""
-        from clinic_dispatch_plugin.simulators.gateways.twilio import refusal
-
         if identifier is None:
             return await self._begin(asked) if asked.method == "POST" else self._listed(asked)
         held = self._gateway.held.get(identifier)
@@ -58,18 +56,12 @@ class Calls:
         return Said(content=self._shown(held))
 
     async def _begin(self, asked: Asked) -> Said:
-        from clinic_dispatch_plugin.simulators.gateways.twilio import refusal
-
         gateway, form = self._gateway, asked.form
         to = form.get("To", "")
         plan = gateway.settings.plans.of(to)
-        if gateway.is_throttled([to]):
-            return gateway.too_many(asked)
-        code = _fault(form) or plan.refusal
-        if code:
-            return replace(refusal(code), delay=plan.delay, trouble=plan.trouble)
-        if not plan.taken:
-            return Said(trouble=plan.trouble)
+        away = turned_away(gateway, asked, plan, fault=_fault(form))
+        if away is not None:
+            return away
         held = gateway.hold(
             identifier=sid("CA"),
             kind="call",

@@ -7,21 +7,18 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from clinic_dispatch_plugin.api import (
-    ChannelError,
     DeliveryReport,
-    HttpFailure,
     HttpReply,
     HttpRequest,
     Money,
     ReportStatus,
     SentMessage,
-    nothing_sent,
 )
-from clinic_dispatch_sms.http_gateway import AskingSender
+from clinic_dispatch_sms.http_gateway import AskingSender, told
 from clinic_dispatch_sms.infobip.protocol import InfobipProtocol, error_in, of_the_account
 from clinic_dispatch_sms.infobip.reports import report_of
 from clinic_dispatch_sms.infobip.settings import InfobipSettings
-from clinic_dispatch_sms.reading import balance, mapping_of, mappings, words
+from clinic_dispatch_sms.reading import balance, mappings, words
 
 #: Messages one question holds.
 ASKED_AT_ONCE = 50
@@ -73,14 +70,7 @@ class InfobipSender(AskingSender[Sequence[SentMessage]]):
 
         :raises ChannelError: it refuses.
         """
-        try:
-            said = mapping_of(reply)
-            if reply.ok:
-                return said
-            answer = error_in(said, reply)
-        except HttpFailure as failure:
-            raise nothing_sent(failure) from None
-        raise of_the_account(answer, reply) or ChannelError(answer)
+        return told(reply, error_in=error_in, of_the_account=of_the_account)
 
 
 def _report(each: SentMessage, found: Mapping[str, Mapping[str, Any]]) -> DeliveryReport | None:

@@ -7,19 +7,16 @@ from datetime import UTC, timedelta
 from typing import Any
 
 from clinic_dispatch_plugin.api import (
-    ChannelError,
     DeliveryReport,
-    HttpFailure,
     HttpReply,
     HttpRequest,
     Money,
     OutgoingMessage,
     SentMessage,
-    nothing_sent,
 )
 from clinic_dispatch_sms.countries import CountryPrices
-from clinic_dispatch_sms.http_gateway import AskingSender
-from clinic_dispatch_sms.reading import balance, mapping_of, mappings, money, words
+from clinic_dispatch_sms.http_gateway import AskingSender, told
+from clinic_dispatch_sms.reading import balance, mappings, money, words
 from clinic_dispatch_sms.twilio.protocol import TwilioProtocol, error_in, of_the_account
 from clinic_dispatch_sms.twilio.reports import created_at, report_of
 from clinic_dispatch_sms.twilio.settings import TwilioSettings
@@ -145,11 +142,4 @@ class TwilioSender(AskingSender[SentMessage]):
 
         :raises ChannelError: it refuses.
         """
-        try:
-            said = mapping_of(reply)
-            if reply.ok:
-                return said
-            answer = error_in(said, reply)
-        except HttpFailure as failure:
-            raise nothing_sent(failure) from None
-        raise of_the_account(answer, reply) or ChannelError(answer)
+        return told(reply, error_in=error_in, of_the_account=of_the_account)
