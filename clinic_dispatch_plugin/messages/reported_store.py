@@ -13,7 +13,7 @@ from clinic_dispatch_plugin.messages.rules import AttemptState, MessageState, Mo
 from clinic_dispatch_plugin.messages.tables import Attempt, Message
 
 #: Reports by weight: one never overwrites a heavier one.
-WEIGHTS = ("delayed", "failed", "delivered")
+WEIGHTS = ("delayed", "no_report", "failed", "delivered", "read")
 
 
 def _with_messages() -> Select[*tuple[Any, ...]]:
@@ -25,6 +25,10 @@ def _with_messages() -> Select[*tuple[Any, ...]]:
         Attempt.channel,
         Attempt.address,
         Attempt.opened_at,
+        Attempt.closed_at,
+        Attempt.account_id,
+        Attempt.provider_id,
+        Attempt.report,
         Message.attempt_id.label("current"),
         Message.mailing_id,
         Message.state.label("message_state"),
@@ -51,6 +55,35 @@ def attempts_of_message(connection: Connection, message_id: int) -> Sequence[Row
     return connection.execute(query).mappings().all()
 
 
+def attempts_by_id(connection: Connection, ids: Iterable[int]) -> Sequence[RowMapping]:
+    """These attempts, with their messages."""
+    query = _with_messages().where(Attempt.id.in_(list(ids)))
+    return connection.execute(query).mappings().all()
+
+
+def attempts_by_provider_id(
+    connection: Connection, account_id: int, ids: Iterable[str]
+) -> Sequence[RowMapping]:
+    """The attempts of an account that have one of these ids of its gateway."""
+    query = _with_messages().where(
+        Attempt.provider_id.in_(list(ids)), Attempt.account_id == account_id
+    )
+    return connection.execute(query).mappings().all()
+
+
+def in_parts(
+    connection: Connection, account_id: int, *, between: str, within: float, limit: int
+) -> Sequence[tuple[int, str]]:
+    """The newest attempts that went out in several parts: id, and the ids of the parts in one text."""
+    query = select(Attempt.id, func.coalesce(Attempt.provider_id, "")).where(
+        Attempt.account_id == account_id,
+        Attempt.opened_at > db_now(-within),
+        Attempt.provider_id.contains(between, autoescape=True),
+    )
+    rows = connection.execute(query.order_by(Attempt.id.desc()).limit(limit))
+    return [(row[0], row[1]) for row in rows]
+
+
 def note_report(connection: Connection, attempt_id: int, report: str) -> bool:
     """Write down what was reported of an attempt; False: something heavier was said already, or the same."""
     lighter = WEIGHTS[: WEIGHTS.index(report)]
@@ -72,6 +105,64 @@ def went_out(connection: Connection, attempt_id: int) -> None:
         .where(Attempt.id == attempt_id, Attempt.state == AttemptState.UNCERTAIN.value)
         .values(state=AttemptState.ACCEPTED.value)
     )
+
+
+def name_attempt(connection: Connection, attempt_id: int, provider_id: str) -> None:
+    """The gateway's id of an attempt whose answer, and the id with it, was lost."""
+    connection.execute(
+        update(Attempt)
+        .where(Attempt.id == attempt_id, Attempt.provider_id.is_(None))
+        .values(provider_id=provider_id)
+    )
+
+
+def prove_sent(connection: Connection, message_id: int, attempt_id: int) -> bool:
+    """A gateway knows a message that was in doubt: it was handed over."""
+    done = connection.execute(
+        update(Message)
+        .where(
+            Message.id == message_id,
+            Message.attempt_id == attempt_id,
+            Message.state == MessageState.UNCERTAIN.value,
+        )
+        .values(
+            state=MessageState.SENT.value,
+            answer_id=None,
+            sent_at=func.coalesce(Message.sent_at, db_now()),
+            final_at=db_now(),
+        )
+    )
+    return done.rowcount > 0
+
+
+def never_taken(connection: Connection, message_id: int, attempt_id: int) -> bool:
+    """A gateway proves that it never had a message in doubt: it waits again, as if it had not been tried."""
+    done = connection.execute(
+        update(Attempt)
+        .where(Attempt.id == attempt_id, Attempt.state == AttemptState.UNCERTAIN.value)
+        .values(state=AttemptState.WITHDRAWN.value)
+    )
+    if not done.rowcount:
+        return False
+    moved = connection.execute(
+        update(Message)
+        .where(
+            Message.id == message_id,
+            Message.attempt_id == attempt_id,
+            Message.state.in_([s.value for s in sources(MessageState.QUEUED, Mover.TENDER)]),
+            Message.state == MessageState.UNCERTAIN.value,
+        )
+        .values(
+            state=MessageState.QUEUED.value,
+            due_at=db_now(),
+            answer_id=None,
+            provider_id=None,
+            final_at=None,
+            attempts=case((Message.attempts > 0, Message.attempts - 1), else_=0),
+            tries=case((Message.tries > 0, Message.tries - 1), else_=0),
+        )
+    )
+    return moved.rowcount > 0
 
 
 def undeliver(connection: Connection, message_id: int, attempt_id: int, answer_id: int) -> bool:
