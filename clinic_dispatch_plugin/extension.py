@@ -23,7 +23,7 @@ from clinic_dispatch_plugin.mailings.uploads import remove_old_uploads
 from clinic_dispatch_plugin.pages import make_blueprint
 from clinic_dispatch_plugin.queue.doorbell import Doorbell
 from clinic_dispatch_plugin.registry import EXTENSION, Dispatch, collect_channels, load_plugins
-from clinic_dispatch_plugin.reports import inbox
+from clinic_dispatch_plugin.reports import asking, inbox
 from clinic_dispatch_plugin.reports.mailbox import fetch_quietly
 from clinic_dispatch_plugin.reports.service import look_again
 from clinic_dispatch_plugin.web.setup import set_up_web
@@ -78,6 +78,8 @@ class ClinicDispatch:
             partial(remove_old_uploads, dispatch),
             partial(forget_runs, dispatch),
         ]
+        dispatch.hear = partial(inbox.hear, dispatch)
+        dispatch.rounds.append((asking.EVERY_SECONDS, partial(asking.go_round, dispatch)))
         dispatch.rounds.append((inbox.EVERY_SECONDS, partial(inbox.process, dispatch)))
         dispatch.rounds.append((again.EVERY_SECONDS, partial(again.go_on_a_while, dispatch)))
         dispatch.rounds.append((BOUNCES_SECONDS, partial(fetch_quietly, dispatch)))
@@ -111,12 +113,13 @@ def _guard_host_migrations(app: Flask, **_: Any) -> None:
 
 
 def _spare_the_tokenless(app: Flask) -> None:
-    """A mail program that unsubscribes (RFC 8058) and a gateway have no token of the host's; late, for the same reason."""
-    protection = app.extensions.get("csrf")
-    for name in TOKENLESS if protection is not None else ():
-        view = app.view_functions.get(name)
-        if view is not None and hasattr(protection, "exempt"):
-            protection.exempt(view)
+    """Mail programs that unsubscribe (RFC 8058) and gateways have no token of the host's; late, for the same reason."""
+    exempt = getattr(app.extensions.get("csrf"), "exempt", None)
+    if exempt is None:
+        return
+    for name in TOKENLESS:
+        if (view := app.view_functions.get(name)) is not None:
+            exempt(view)
 
 
 def _both(theirs: Callable[..., bool] | None) -> Callable[..., bool]:

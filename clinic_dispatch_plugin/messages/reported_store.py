@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, Select, case, func, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    FromClause,
+    RowMapping,
+    Select,
+    SQLColumnExpression,
+    case,
+    func,
+    or_,
+    select,
+    update,
+)
 
 from clinic_dispatch_plugin.database.base import db_now
 from clinic_dispatch_plugin.messages.mailing_tables import Mailing
@@ -14,6 +26,9 @@ from clinic_dispatch_plugin.messages.tables import Attempt, Message
 
 #: Reports by weight: one never overwrites a heavier one.
 WEIGHTS = ("delayed", "no_report", "failed", "delivered", "read")
+
+#: States of attempts whose gateway may still say something.
+_IN_QUESTION = (AttemptState.ACCEPTED.value, AttemptState.UNCERTAIN.value)
 
 
 def _with_messages() -> Select[*tuple[Any, ...]]:
@@ -82,6 +97,63 @@ def in_parts(
     )
     rows = connection.execute(query.order_by(Attempt.id.desc()).limit(limit))
     return [(row[0], row[1]) for row in rows]
+
+
+def opened_before(seconds: float) -> ColumnElement[bool]:
+    """Whether an attempt was handed over so many seconds ago."""
+    return Attempt.opened_at <= db_now(-seconds)
+
+
+def unreported(
+    connection: Connection,
+    account_id: int,
+    *,
+    within: float,
+    limit: int,
+    join: tuple[FromClause, SQLColumnExpression[int]] | None = None,
+    only: ColumnElement[bool] | None = None,
+    more: Sequence[SQLColumnExpression[Any]] = (),
+    mailing_id: int | None = None,
+    message_id: int | None = None,
+) -> Sequence[RowMapping]:
+    """An account's attempts that no last word is known of, handed over within so many seconds, the oldest first.
+
+    :param join: a table with a row for some of them, and its column with the attempt's id.
+    """
+    query = _with_messages().add_columns(Attempt.key, *more)
+    if join is not None:
+        query = query.outerjoin(join[0], join[1] == Attempt.id)
+    query = query.where(
+        Attempt.account_id == account_id,
+        Attempt.report.is_(None),
+        Attempt.opened_at > db_now(-within),
+        Attempt.state.in_(_IN_QUESTION),
+    )
+    if only is not None:
+        query = query.where(only)
+    if mailing_id is not None:
+        query = query.where(Message.mailing_id == mailing_id)
+    if message_id is not None:
+        query = query.where(Message.id == message_id)
+    return connection.execute(query.order_by(Attempt.opened_at).limit(limit)).mappings().all()
+
+
+def give_up_waiting(connection: Connection, account_id: int, *, window: float, limit: int) -> int:
+    """Accepted attempts nobody can be asked about any more: there is no report; returns how many."""
+    query = select(Attempt.id).where(
+        Attempt.account_id == account_id,
+        Attempt.report.is_(None),
+        Attempt.opened_at <= db_now(-window),
+        Attempt.state == AttemptState.ACCEPTED.value,
+    )
+    ids = connection.scalars(query.limit(limit)).all()
+    if ids:
+        connection.execute(
+            update(Attempt)
+            .where(Attempt.id.in_(ids), Attempt.report.is_(None))
+            .values(report="no_report", report_at=db_now())
+        )
+    return len(ids)
 
 
 def note_report(connection: Connection, attempt_id: int, report: str) -> bool:

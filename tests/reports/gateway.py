@@ -149,6 +149,11 @@ class Desk:
             connection.execute(delete(Asking))
             connection.execute(delete(Report))
 
+    def forget_messages(self) -> None:
+        """No attempt is open any more."""
+        with self.dispatch.database.begin() as connection:
+            connection.execute(update(Attempt).values(report="delivered"))
+
     def hurry(self, seconds: float = 0.0) -> None:
         """What waits is due; what came is so much older."""
         with self.dispatch.database.begin() as connection:
