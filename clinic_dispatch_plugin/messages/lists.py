@@ -34,6 +34,8 @@ ORDER = (
     MessageState.SENT,
     MessageState.DELIVERED,
 )
+#: States whose word a report makes clearer.
+_REPORTED = (MessageState.SENT, MessageState.DELIVERED)
 #: States of an account through which nothing goes out.
 ON_HOLD = frozenset({"stopped", "resting", "disabled"})
 
@@ -104,6 +106,8 @@ class Line:
     created_at: datetime
     sent_at: datetime | None
     final_at: datetime | None
+    #: What was reported of its current try: ``read``, ``no_report`` …; empty: nothing yet.
+    report: str = ""
     #: The channels it left behind, each with what explains that.
     passed: Sequence[tuple[str, Explained | None]] = ()
     #: Why a waiting message does not go out now: ``mailing``, ``account``; empty: nothing holds it.
@@ -299,9 +303,11 @@ def lines(dispatch: Dispatch, connection: Connection, rows: Sequence[RowMapping]
     answers = explained(dispatch, connection, wanted)
     mailings = store.mailings(connection, (row["mailing_id"] for row in rows))
     held = accounts_on_hold(connection)
-    return [
+    told = store.reports(connection, [row["id"] for row in rows if row["state"] in _REPORTED])
+    found = [
         _line(row, mailings[row["mailing_id"]], answers, held, routes[row["id"]]) for row in rows
     ]
+    return [replace(line, report=told.get(line.id, "")) for line in found]
 
 
 def accounts_on_hold(connection: Connection) -> dict[int, RowMapping]:

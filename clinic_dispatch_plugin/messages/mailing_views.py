@@ -56,6 +56,7 @@ def show_mailing(mailing_id: int) -> AnyResponse:
         notice_kind=kind,
         back=forms.clean_back(),
         correct_all=correct_all,
+        asked_until=showing.can_be_asked_until(mailing_id=mailing_id),
         live=is_live(summary),
         refresh=is_live(summary) and not correct_all and not arguments,
         workers_missing=is_live(summary) and showing.workers_missing(),

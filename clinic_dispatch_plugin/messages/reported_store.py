@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
@@ -19,7 +20,7 @@ from sqlalchemy import (
     update,
 )
 
-from clinic_dispatch_plugin.database.base import db_now
+from clinic_dispatch_plugin.database.base import UtcDateTime, db_now
 from clinic_dispatch_plugin.messages.mailing_tables import Mailing
 from clinic_dispatch_plugin.messages.rules import AttemptState, MessageState, Mover, sources
 from clinic_dispatch_plugin.messages.tables import Attempt, Message
@@ -136,6 +137,31 @@ def unreported(
     if message_id is not None:
         query = query.where(Message.id == message_id)
     return connection.execute(query.order_by(Attempt.opened_at).limit(limit)).mappings().all()
+
+
+def opened_between(
+    connection: Connection,
+    account_id: int,
+    *,
+    within: float,
+    mailing_id: int | None = None,
+    message_id: int | None = None,
+) -> tuple[int, datetime | None]:
+    """Of the attempts no last word is known of: how many there are, and when the last one was handed over."""
+    query = select(func.count(), func.max(Attempt.opened_at, type_=UtcDateTime())).where(
+        Attempt.account_id == account_id,
+        Attempt.report.is_(None),
+        Attempt.opened_at > db_now(-within),
+        Attempt.state.in_(_IN_QUESTION),
+    )
+    if mailing_id is not None or message_id is not None:
+        query = query.join(Message, Message.id == Attempt.message_id)
+    if mailing_id is not None:
+        query = query.where(Message.mailing_id == mailing_id)
+    if message_id is not None:
+        query = query.where(Message.id == message_id)
+    number, last = connection.execute(query).one()
+    return int(number), last
 
 
 def give_up_waiting(connection: Connection, account_id: int, *, window: float, limit: int) -> int:

@@ -80,23 +80,21 @@ class Asked:
 
 
 def askables(dispatch: Dispatch) -> list[Askable]:
-    """The accounts whose gateways can be asked."""
-    found = []
-    for channel in dispatch.channels.values():
-        window = channel.capabilities.report_window
-        for account in channel.accounts() if window > 0 else ():
-            row_id = dispatch.database.run(
-                lambda c, a=account: accounts.account_id(c, a.channel, a.key)  # type: ignore[misc]
-            )
-            found.append(
-                Askable(
-                    account=account,
-                    account_id=row_id,
-                    window=float(window),
-                    proves_absence=channel.capabilities.query_by_our_id,
-                )
-            )
-    return found
+    """The accounts whose gateways can be asked; one that was never used has nothing to be asked about."""
+    with dispatch.database.begin() as connection:
+        rows = {(row["channel"], row["key"]): row["id"] for row in accounts.accounts(connection)}
+    return [
+        Askable(
+            account=account,
+            account_id=rows[channel.key, account.key],
+            window=float(channel.capabilities.report_window),
+            proves_absence=channel.capabilities.query_by_our_id,
+        )
+        for channel in dispatch.channels.values()
+        if channel.capabilities.report_window > 0
+        for account in channel.accounts()
+        if (channel.key, account.key) in rows
+    ]
 
 
 def go_round(dispatch: Dispatch) -> None:
@@ -207,10 +205,11 @@ def _take(
     absent: list[RowMapping],
 ) -> None:
     done.said[report.status.value] += 1
-    if report.status is ReportStatus.NOT_FOUND:
-        absent.extend(row for row in rows if _is_about(report, row))
-        return
     askable = done.askable
+    if report.status is ReportStatus.NOT_FOUND:
+        if askable.proves_absence:
+            absent.extend(row for row in rows if _is_about(report, row))
+        return
     inbox.keep(
         dispatch,
         [report],

@@ -23,6 +23,7 @@ from clinic_dispatch_plugin.api import (
     Sender,
     SentMessage,
 )
+from clinic_dispatch_plugin.engine.tables import Lock
 from clinic_dispatch_plugin.messages.tables import Attempt, Message
 from clinic_dispatch_plugin.registry import Dispatch
 from clinic_dispatch_plugin.reports.tables import Asking, Report
@@ -148,6 +149,12 @@ class Desk:
         with self.dispatch.database.begin() as connection:
             connection.execute(delete(Asking))
             connection.execute(delete(Report))
+
+    def free(self) -> None:
+        """Every gateway takes a question again."""
+        with self.dispatch.database.begin() as connection:
+            past = datetime.now(tz=UTC) - timedelta(seconds=5)
+            connection.execute(update(Lock).values(live_until=past))
 
     def forget_messages(self) -> None:
         """No attempt is open any more."""

@@ -11,7 +11,6 @@ from sqlalchemy import update
 
 from clinic_dispatch_plugin.channels.errors import AccountError, ConnectionFailed
 from clinic_dispatch_plugin.channels.types import Answer
-from clinic_dispatch_plugin.engine.tables import Lock
 from clinic_dispatch_plugin.reports import asking, inbox
 from clinic_dispatch_plugin.reports.schedule import first_after, next_ask
 from clinic_dispatch_plugin.reports.tables import Asking
@@ -30,20 +29,13 @@ def quiet(desk: Desk) -> Desk:
     desk.channel.asked.clear()
     desk.channel.fates.clear()
     desk.channel.trouble = None
-    free(desk)
+    desk.free()
     return desk
-
-
-def free(desk: Desk) -> None:
-    """The minute is over."""
-    with desk.dispatch.database.begin() as connection:
-        past = datetime.now(tz=UTC) - timedelta(seconds=5)
-        connection.execute(update(Lock).values(live_until=past))
 
 
 def later(desk: Desk, *, counted: bool = True) -> None:
     """So long that everything is due again."""
-    free(desk)
+    desk.free()
     with desk.dispatch.database.begin() as connection:
         past = datetime.now(tz=UTC) - timedelta(seconds=1)
         connection.execute(update(Asking).values(next_at=past))
@@ -92,7 +84,7 @@ def test_each_open_attempt_is_asked_for_and_its_answer_moves_it(quiet: Desk) -> 
         "undelivered",
     ]
     # What is decided is not asked for again, and the rest not before its time.
-    free(quiet)
+    quiet.free()
     assert ask(quiet) is None
     later(quiet)
     ask(quiet)
@@ -107,7 +99,7 @@ def test_a_gateway_gets_one_question_a_minute_about_a_hundred_at_most(
         quiet.sent()
     assert ask(quiet) is not None
     assert ask(quiet) is None
-    free(quiet)
+    quiet.free()
     assert ask(quiet) is not None
     assert [len(each) for each in quiet.channel.asked] == [2, 1]
 
@@ -134,7 +126,7 @@ def test_a_gateway_that_wants_a_pause_gets_it_and_what_it_said_before_counts(
     assert quiet.state(arrived)[0] == "delivered"
     assert ask(quiet) is None
     quiet.channel.trouble = None
-    free(quiet)
+    quiet.free()
     ask(quiet)
     assert quiet.channel.asked[-1] == [quiet.key(open_one)]
 
