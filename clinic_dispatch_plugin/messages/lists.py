@@ -14,6 +14,7 @@ from clinic_dispatch_plugin.error_reference.answers import Explained, answers_of
 from clinic_dispatch_plugin.host.types import Actor
 from clinic_dispatch_plugin.messages import lists_store as store
 from clinic_dispatch_plugin.messages.access import Sight
+from clinic_dispatch_plugin.messages.reported_store import reports_of_messages
 from clinic_dispatch_plugin.messages.routes import Route
 from clinic_dispatch_plugin.messages.rules import MessageState
 from clinic_dispatch_plugin.registry import Dispatch
@@ -303,7 +304,7 @@ def lines(dispatch: Dispatch, connection: Connection, rows: Sequence[RowMapping]
     answers = explained(dispatch, connection, wanted)
     mailings = store.mailings(connection, (row["mailing_id"] for row in rows))
     held = accounts_on_hold(connection)
-    told = store.reports(connection, [row["id"] for row in rows if row["state"] in _REPORTED])
+    told = reports_of_messages(connection, [row["id"] for row in rows if row["state"] in _REPORTED])
     found = [
         _line(row, mailings[row["mailing_id"]], answers, held, routes[row["id"]]) for row in rows
     ]

@@ -305,16 +305,6 @@ def accounts_in_use(connection: Connection, mailing_id: int) -> list[int]:
     return [found for found in connection.scalars(query) if found is not None]
 
 
-def reports(connection: Connection, message_ids: Iterable[int]) -> dict[int, str]:
-    """What was reported of the current attempts of these messages, where something was."""
-    query = (
-        select(Message.id, Attempt.report)
-        .join(Attempt, Attempt.id == Message.attempt_id)
-        .where(Message.id.in_(list(message_ids)), Attempt.report.is_not(None))
-    )
-    return {row[0]: str(row[1]) for row in connection.execute(query)}
-
-
 def attempts(connection: Connection, message_id: int) -> Sequence[RowMapping]:
     """Every handing-over of a message, the first one first."""
     query = select(Attempt.__table__).where(Attempt.message_id == message_id)

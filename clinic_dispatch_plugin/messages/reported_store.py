@@ -182,6 +182,16 @@ def give_up_waiting(connection: Connection, account_id: int, *, window: float, l
     return len(ids)
 
 
+def reports_of_messages(connection: Connection, message_ids: Iterable[int]) -> dict[int, str]:
+    """What was reported of the current attempts of these messages, where something was."""
+    query = (
+        select(Message.id, Attempt.report)
+        .join(Attempt, Attempt.id == Message.attempt_id)
+        .where(Message.id.in_(list(message_ids)), Attempt.report.is_not(None))
+    )
+    return {row[0]: str(row[1]) for row in connection.execute(query)}
+
+
 def note_report(connection: Connection, attempt_id: int, report: str) -> bool:
     """Write down what was reported of an attempt; False: something heavier was said already, or the same."""
     lighter = WEIGHTS[: WEIGHTS.index(report)]
