@@ -20,7 +20,7 @@ from sqlalchemy import (
     update,
 )
 
-from clinic_dispatch_plugin.database.base import UtcDateTime, db_now
+from clinic_dispatch_plugin.database.base import db_now
 from clinic_dispatch_plugin.messages.mailing_tables import Mailing
 from clinic_dispatch_plugin.messages.rules import AttemptState, MessageState, Mover, sources
 from clinic_dispatch_plugin.messages.tables import Attempt, Message
@@ -139,29 +139,59 @@ def unreported(
     return connection.execute(query.order_by(Attempt.opened_at).limit(limit)).mappings().all()
 
 
-def opened_between(
+def _unreported_of(
+    query: Select[*tuple[Any, ...]],
+    account_id: int,
+    *,
+    within: float,
+    mailing_id: int | None,
+    message_id: int | None,
+) -> Select[*tuple[Any, ...]]:
+    query = query.where(
+        Attempt.account_id == account_id,
+        Attempt.report.is_(None),
+        Attempt.opened_at > db_now(-within),
+        Attempt.state.in_(_IN_QUESTION),
+    )
+    if message_id is not None:
+        query = query.where(Attempt.message_id == message_id)
+    if mailing_id is not None:
+        mine = (Message.id == Attempt.message_id, Message.mailing_id == mailing_id)
+        query = query.where(select(Message.id).where(*mine).exists())
+    return query
+
+
+def last_unreported(
     connection: Connection,
     account_id: int,
     *,
     within: float,
     mailing_id: int | None = None,
     message_id: int | None = None,
-) -> tuple[int, datetime | None]:
-    """Of the attempts no last word is known of: how many there are, and when the last one was handed over."""
-    query = select(func.count(), func.max(Attempt.opened_at, type_=UtcDateTime())).where(
-        Attempt.account_id == account_id,
-        Attempt.report.is_(None),
-        Attempt.opened_at > db_now(-within),
-        Attempt.state.in_(_IN_QUESTION),
+) -> datetime | None:
+    """When the newest of the attempts was handed over that no last word is known of; None: there is none."""
+    query = _unreported_of(
+        select(Attempt.opened_at),
+        account_id,
+        within=within,
+        mailing_id=mailing_id,
+        message_id=message_id,
     )
-    if mailing_id is not None or message_id is not None:
-        query = query.join(Message, Message.id == Attempt.message_id)
-    if mailing_id is not None:
-        query = query.where(Message.mailing_id == mailing_id)
-    if message_id is not None:
-        query = query.where(Message.id == message_id)
-    number, last = connection.execute(query).one()
-    return int(number), last
+    return connection.execute(query.order_by(Attempt.opened_at.desc()).limit(1)).scalar()
+
+
+def count_unreported(
+    connection: Connection, account_id: int, *, within: float, mailing_id: int | None = None
+) -> int:
+    """How many attempts no last word is known of."""
+    query = _unreported_of(
+        select(func.count()).select_from(Attempt),
+        account_id,
+        within=within,
+        mailing_id=mailing_id,
+        message_id=None,
+    )
+    return int(connection.execute(query).scalar_one())
 
 
 def give_up_waiting(connection: Connection, account_id: int, *, window: float, limit: int) -> int:

@@ -173,11 +173,16 @@ def workers_missing() -> bool:
 
 
 def can_be_asked_until(
-    *, mailing_id: int | None = None, message_id: int | None = None
+    *,
+    mailing_id: int | None = None,
+    message_id: int | None = None,
+    channels: Sequence[str] | None = None,
 ) -> datetime | None:
     """Until when a gateway can be asked what became of this; None: there is nothing to ask."""
     lent: Callable[..., datetime | None] | None = current_dispatch().cache.get("can_be_asked_until")
-    return lent(mailing_id=mailing_id, message_id=message_id) if lent else None
+    if lent is None:
+        return None
+    return lent(mailing_id=mailing_id, message_id=message_id, channels=channels)
 
 
 def waiting_text(waiting: int) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import datetime
 
 from sqlalchemy import Connection
@@ -20,35 +20,39 @@ MOST = 2_000
 
 
 def can_be_asked_until(
-    dispatch: Dispatch, *, mailing_id: int | None = None, message_id: int | None = None
+    dispatch: Dispatch,
+    *,
+    mailing_id: int | None = None,
+    message_id: int | None = None,
+    channels: Collection[str] | None = None,
 ) -> datetime | None:
-    """Until when the last of what has no last word can be asked for; None: there is nothing to ask."""
-    several = askables(dispatch)
+    """Until when the last of what has no last word can be asked for; None: there is nothing to ask.
+
+    :param channels: those it may have gone through; None: any.
+    """
+    ends = []
+    several = [
+        each for each in askables(dispatch) if channels is None or each.account.channel in channels
+    ]
     with dispatch.database.begin() as connection:
-        ends = [_end(connection, each, mailing_id, message_id) for each in several]
-    return max((each for each in ends if each is not None), default=None)
-
-
-def _end(
-    connection: Connection, askable: Askable, mailing_id: int | None, message_id: int | None
-) -> datetime | None:
-    _, last = reported_store.opened_between(
-        connection,
-        askable.account_id,
-        within=askable.window,
-        mailing_id=mailing_id,
-        message_id=message_id,
-    )
-    return None if last is None else schedule.closes_at(last, askable.window)
+        for each in several:
+            last = reported_store.last_unreported(
+                connection,
+                each.account_id,
+                within=each.window,
+                mailing_id=mailing_id,
+                message_id=message_id,
+            )
+            ends += [schedule.closes_at(last, each.window)] if last is not None else []
+    return max(ends, default=None)
 
 
 def open_ones(dispatch: Dispatch, askable: Askable, *, mailing_id: int | None = None) -> int:
     """How many of an account's messages still wait for their last word."""
     with dispatch.database.begin() as connection:
-        number, _ = reported_store.opened_between(
+        return reported_store.count_unreported(
             connection, askable.account_id, within=askable.window, mailing_id=mailing_id
         )
-    return number
 
 
 def want(
