@@ -53,9 +53,7 @@ def report_of(
     )
 
 
-def called_back(
-    body: bytes, secret: str, kind: SmscKind = _TEXTS
-) -> DeliveryReport | None:
+def called_back(body: bytes, secret: str, kind: SmscKind = _TEXTS) -> DeliveryReport | None:
     """A call of the gateway's; None: it is genuine and tells no message's state (an incoming text, a call).
 
     :raises CallbackRefused: it is not signed with our secret, or not readable.

@@ -29,7 +29,7 @@ class SmscSettings(GatewaySettings):
     api_key: str = field(default="", repr=False)
     sender: str = ""
     #: What is sent, and how.
-    kind: SmscKind = SmscTexts()
+    kind: SmscKind = field(default_factory=SmscTexts)
     #: Numbers in one request at most.
     most: int = MOST
     #: ISO 4217; empty: the balance says it.
