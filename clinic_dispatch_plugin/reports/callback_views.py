@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, request
@@ -63,7 +64,23 @@ def called(channel: str, account: str) -> Response:
         response = _said(503)
         response.headers["Retry-After"] = _LATER
         return response
-    return _said(200)
+    return _answered(dispatch.channels[channel], found, headers, body)
+
+
+def _answered(
+    channel: Channel, account: Account, headers: Mapping[str, str], body: bytes
+) -> Response:
+    """What the gateway is told: mostly nothing, but some ask on their call what to do next."""
+    try:
+        reply = channel.callback_reply(account, headers, body)
+    except Exception as error:  # the report is kept; sending it again would help nobody
+        log.error("a callback for %s/%s has no answer: %s", channel.key, account.key, places(error))
+        reply = None
+    if reply is None:
+        return _said(200)
+    response = Response(reply.body, mimetype=reply.media_type)
+    response.headers["Cache-Control"] = "no-store"
+    return response
 
 
 def _account(channel: Channel | None, key: str) -> Account | None:

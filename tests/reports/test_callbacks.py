@@ -13,6 +13,7 @@ from flask.testing import FlaskClient
 from sqlalchemy.exc import OperationalError
 from werkzeug.test import TestResponse
 
+from clinic_dispatch_plugin.api import CallbackReply
 from clinic_dispatch_plugin.reports import callback_views, inbox, inbox_store
 from tests.clinic.host import make_clinic
 from tests.reports.gateway import WORD, Desk, make_desk
@@ -49,6 +50,25 @@ def test_a_call_is_kept_at_once_and_done_by_the_worker(office: Desk) -> None:
     assert office.state(message_id) == ("sent", None)
     inbox.process(office.dispatch)
     assert office.state(message_id) == ("delivered", "delivered")
+
+
+def test_a_gateway_that_asks_what_to_do_next_is_told(
+    office: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = CallbackReply(media_type="text/xml", body=b"<Response/>")
+    monkeypatch.setattr(office.channel, "callback_reply", lambda *_: said)
+    answer = call(office, {"status": "delivered", "provider_id": "asks"})
+    assert (answer.status_code, answer.data) == (200, b"<Response/>")
+    assert answer.headers["Content-Type"].startswith("text/xml")
+    assert len(office.reports()) == 1
+
+    def broken(*_: object) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr(office.channel, "callback_reply", broken)
+    answer = call(office, {"status": "delivered", "provider_id": "asks again"})
+    assert (answer.status_code, answer.text) == (200, ""), "what was said is kept all the same"
+    assert len(office.reports()) == 2
 
 
 def test_a_repeated_call_is_answered_alike_and_kept_once(office: Desk) -> None:
