@@ -268,8 +268,10 @@ class Supervisor:
         kill(horses)
 
     def _sign_off(self) -> None:
-        with contextlib.suppress(SQLAlchemyError):
+        try:
             self._dispatch.database.run(lambda connection: store.sign_off(connection, self._name))
+        except SQLAlchemyError as error:  # it is missed soon enough
+            log.warning("the worker could not sign off: %s", places(error))
 
 
 @contextlib.contextmanager

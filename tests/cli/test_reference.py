@@ -146,7 +146,7 @@ def test_what_is_changed_can_be_seen_and_taken_back(typed: Typed) -> None:
         (["explain", "smtp"], "Give SYSTEM and CODE"),
         (["add", "--system", "smtp", "--code", "1", "--short", "x", "--pattern", "("], "--pattern"),
         (["add", "--system", "smtp", "--code", "1", "--short", " "], "--short: Write the note"),
-        (["add", "--system", "smtp", "--code", "1", "--short", "x" * 500], "--short: At most 120"),
+        (["add", "--system", "smtp", "--code", "1", "--short", "x" * 500], "--short: At most 60"),
         (["add", "--system", "x" * 50, "--code", "1", "--short", "x"], "--system: Name the system"),
         (["add", "--system", "smtp", "--code", "", "--short", "x"], "--code: Give the provider's"),
         (

@@ -78,6 +78,10 @@ class FullClinic:
         for ending in ("-wal", "-shm"):
             self.file.with_name(self.file.name + ending).unlink(missing_ok=True)
         self.file.write_bytes(self.content)
+        # What the process keeps of the reference goes by its revision, which has just gone back.
+        cache = self.clinic.dispatch.cache
+        for name in [each for each in cache if str(each).partition(".")[0] == "reference"]:
+            del cache[name]
 
 
 def make_full_clinic(folder: Path) -> FullClinic:

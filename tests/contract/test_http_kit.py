@@ -74,7 +74,7 @@ def saying(*answers: bytes) -> Serve:
 def read_request(connection: socket.socket) -> bytes:
     data = b""
     while b"\r\n\r\n" not in data:
-        data += connection.recv(65536)
+        data += received(connection)
     head, _, body = data.partition(b"\r\n\r\n")
     length = next(
         (
@@ -85,8 +85,16 @@ def read_request(connection: socket.socket) -> bytes:
         0,
     )
     while len(body) < length:
-        body += connection.recv(65536)
+        body += received(connection)
     return body
+
+
+def received(connection: socket.socket) -> bytes:
+    """What came; a thread that waited for more from somebody who has left would never end."""
+    data = connection.recv(65536)
+    if not data:
+        raise ConnectionResetError
+    return data
 
 
 @pytest.fixture

@@ -96,7 +96,7 @@ def test_a_second_signal_ends_every_process_at_once(
     process.wait(20)
     assert time.monotonic() - began < 10
     clinic.wait_until(lambda: clinic.family(process.pid) == [], "no process is left")
-    assert clinic.desk.count(Worker) == 0, "it signed off"
+    assert clinic.desk.count(Worker) == 0, f"it did not sign off\n{clinic.logs()}"
 
 
 def is_drained(clinic: Clinic) -> bool:
