@@ -23,6 +23,7 @@ from clinic_dispatch_plugin.mailings.uploads import remove_old_uploads
 from clinic_dispatch_plugin.pages import make_blueprint
 from clinic_dispatch_plugin.queue.doorbell import Doorbell
 from clinic_dispatch_plugin.registry import EXTENSION, Dispatch, collect_channels, load_plugins
+from clinic_dispatch_plugin.reports import asking, inbox
 from clinic_dispatch_plugin.reports.mailbox import fetch_quietly
 from clinic_dispatch_plugin.reports.service import look_again
 from clinic_dispatch_plugin.web.setup import set_up_web
@@ -31,7 +32,8 @@ log = logging.getLogger(__name__)
 
 #: Seconds between two looks into the mailbox of bounce mails.
 BOUNCES_SECONDS = 300.0
-UNSUBSCRIBE = "clinic_dispatch.unsubscribe"
+#: What is called without a page, so without a token of a form.
+TOKENLESS = ("clinic_dispatch.unsubscribe", "clinic_dispatch.callback")
 
 
 class ClinicDispatch:
@@ -76,6 +78,9 @@ class ClinicDispatch:
             partial(remove_old_uploads, dispatch),
             partial(forget_runs, dispatch),
         ]
+        dispatch.hear = partial(inbox.hear, dispatch)
+        dispatch.rounds.append((asking.EVERY_SECONDS, partial(asking.go_round, dispatch)))
+        dispatch.rounds.append((inbox.EVERY_SECONDS, partial(inbox.process, dispatch)))
         dispatch.rounds.append((again.EVERY_SECONDS, partial(again.go_on_a_while, dispatch)))
         dispatch.rounds.append((BOUNCES_SECONDS, partial(fetch_quietly, dispatch)))
         dispatch.rounds.append((BOUNCES_SECONDS, partial(look_again, dispatch)))
@@ -99,7 +104,7 @@ def hosts_own(name: str | None, type_: str, parent_names: Any) -> bool:
 
 def _guard_host_migrations(app: Flask, **_: Any) -> None:
     """Keep the host's ``flask db migrate`` from dropping our tables; late, as hosts may make ``Migrate`` after us."""
-    _spare_one_click(app)
+    _spare_the_tokenless(app)
     migrate = app.extensions.get("migrate")
     arguments = getattr(migrate, "configure_args", None)
     theirs = None if arguments is None else arguments.get("include_name")
@@ -107,12 +112,14 @@ def _guard_host_migrations(app: Flask, **_: Any) -> None:
         arguments["include_name"] = _both(theirs)
 
 
-def _spare_one_click(app: Flask) -> None:
-    """A mail program that unsubscribes (RFC 8058) has no token of the host's; late, for the same reason."""
-    view = app.view_functions.get(UNSUBSCRIBE)
-    protection = app.extensions.get("csrf")
-    if view is not None and protection is not None and hasattr(protection, "exempt"):
-        protection.exempt(view)
+def _spare_the_tokenless(app: Flask) -> None:
+    """Mail programs that unsubscribe (RFC 8058) and gateways have no token of the host's; late, for the same reason."""
+    exempt = getattr(app.extensions.get("csrf"), "exempt", None)
+    if exempt is None:
+        return
+    for name in TOKENLESS:
+        if (view := app.view_functions.get(name)) is not None:
+            exempt(view)
 
 
 def _both(theirs: Callable[..., bool] | None) -> Callable[..., bool]:

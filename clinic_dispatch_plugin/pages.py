@@ -21,6 +21,7 @@ from clinic_dispatch_plugin.messages.lists_store import count_by_answer
 from clinic_dispatch_plugin.messages.occurrences_store import count_occurrences
 from clinic_dispatch_plugin.registry import EXTENSION, Dispatch
 from clinic_dispatch_plugin.reports import views as report_views
+from clinic_dispatch_plugin.reports.checking import can_be_asked_until
 from clinic_dispatch_plugin.reports.service import of_message, recipients_in
 from clinic_dispatch_plugin.web.blueprint import make_blueprint as with_views
 
@@ -46,6 +47,7 @@ def _lend_counters(state: BlueprintSetupState) -> None:
     """
     dispatch: Dispatch = state.app.extensions[EXTENSION]
     dispatch.cache["heard_of_message"] = of_message
+    dispatch.cache["can_be_asked_until"] = partial(can_be_asked_until, dispatch)
     dispatch.cache[LENT] = Following(dispatch)
     dispatch.cache["read_returned_mail"] = lambda raw: [
         Reported(*each) for each in recipients_in(raw)

@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 from clinic_dispatch_plugin import hookspecs
 from clinic_dispatch_plugin.channels.channel import Channel
 from clinic_dispatch_plugin.channels.reference import ReferencePack
-from clinic_dispatch_plugin.channels.types import Account
+from clinic_dispatch_plugin.channels.types import Account, DeliveryReport
 from clinic_dispatch_plugin.config import ConfigurationError, Settings, merged
 from clinic_dispatch_plugin.database.connection import Database
 from clinic_dispatch_plugin.host.adapter import HostAdapter
@@ -42,6 +42,10 @@ class LoadedPlugin:
 
 def _not_mounted(*_: Any, **__: Any) -> int:
     raise RuntimeError("ClinicDispatch().init_app has not built this object")
+
+
+def _not_kept(*_: Any) -> None:
+    raise RuntimeError("nobody keeps what gateways report")
 
 
 def _nothing_awaited(*_: Any) -> dict[int, datetime]:
@@ -71,6 +75,8 @@ class Dispatch:
     send: Callable[..., int] = _not_mounted
     #: Until when the workers of these attempts may still say what became of them; the engine's answer.
     awaited_until: Callable[[Connection, Iterable[int]], Mapping[int, datetime]] = _nothing_awaited
+    #: Keeps what a gateway reports by itself while something is sent: channel, account's row, report.
+    hear: Callable[[str, int, DeliveryReport], None] = _not_kept
     #: Caches of the concerns, by name.
     cache: dict[str, Any] = field(default_factory=dict)
 

@@ -19,6 +19,7 @@ from clinic_dispatch_plugin.channels.types import (
     Accepted,
     Account,
     Answer,
+    CallbackReply,
     Capabilities,
     Cheaper,
     Content,
@@ -164,6 +165,15 @@ class Channel(abc.ABC):
         :raises CallbackRefused: it is forged or not for us.
         """
         raise CallbackRefused("this channel takes no callbacks")
+
+    def callback_reply(
+        self, account: Account, headers: Mapping[str, str], body: bytes
+    ) -> CallbackReply | None:
+        """What to answer a call that :meth:`parse_callback` took; None: that it was taken is enough.
+
+        Some gateways ask on their call what to do next, such as a telephone call whose recipient pressed a key.
+        """
+        return None
 
 
 class SimpleChannel(Channel):

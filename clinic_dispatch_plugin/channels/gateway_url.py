@@ -173,7 +173,8 @@ class GatewayUrl:
                 raise self.wrong(f"{name!r} is no option; there are: {', '.join(self._known)}.")
 
     def _take(self, name: str, default: T, read: Callable[[str], T]) -> T:
-        self._known.append(name)
+        if name not in self._known:
+            self._known.append(name)
         value = self._options.get(name)
         if value is None:
             return default

@@ -225,6 +225,15 @@ class ReportStatus(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CallbackReply:
+    """What a gateway is told that asks on its call what to do next."""
+
+    #: ``"text/xml"``: type and subtype, no parameters; the body is UTF-8.
+    media_type: str
+    body: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryReport:
     """A gateway's later word; names the attempt by our key or by its own id."""
 

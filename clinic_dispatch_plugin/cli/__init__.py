@@ -6,6 +6,7 @@ from clinic_dispatch_plugin.cli import (
     blocks,
     bounces,
     database,
+    delivery,
     describing,
     doctor,
     exchange,
@@ -30,5 +31,6 @@ health.register(dispatch)
 doctor.register(dispatch)
 bounces.register(dispatch)
 blocks.register(dispatch)
+delivery.register(dispatch)
 
 __all__ = ["dispatch"]

@@ -35,7 +35,10 @@ def recipient_of(patient: Patient, **values: str) -> Recipient:
         ref=patient.id,
         name=patient.name,
         locale=patient.language,
-        addresses={"email": patient.email, "sms": patient.phone},
+        addresses={
+            "email": patient.email,
+            **dict.fromkeys(("sms", "viber", "voice"), patient.phone),
+        },
         consent={purpose: patient.agrees(purpose) for purpose in ASKED_ABOUT},
         active=patient.status == Status.ACTIVE,
         values={"name": patient.name, "salutation": patient.salutation, **values},

@@ -177,3 +177,16 @@ def take_lock(connection: Connection, name: str, owner: str, lease: float) -> bo
     except IntegrityError:
         return False
     return True
+
+
+def hold_lock(connection: Connection, name: str, seconds: float) -> None:
+    """Let nobody take a lock for so many seconds, whoever has it now."""
+    connection.execute(
+        update(Lock).where(Lock.name == name).values(owner="", live_until=db_now(seconds))
+    )
+
+
+def locked_until(connection: Connection, name: str) -> datetime | None:
+    """Until when nobody else may take a lock; None: it is free."""
+    query = select(Lock.live_until).where(Lock.name == name, Lock.live_until > db_now())
+    return connection.execute(query).scalar_one_or_none()

@@ -16,6 +16,7 @@ from clinic_dispatch_plugin.channels.faults import fail_point
 from clinic_dispatch_plugin.channels.types import Account, Answer, NotSent, SendResult, Uncertain
 from clinic_dispatch_plugin.engine.claims import CLAIM, Claims
 from clinic_dispatch_plugin.engine.feed import Feed
+from clinic_dispatch_plugin.engine.hearing import Hearing
 from clinic_dispatch_plugin.engine.prepare import Text
 from clinic_dispatch_plugin.engine.rules import storable
 from clinic_dispatch_plugin.engine.run import WINDOW, RunState
@@ -60,6 +61,9 @@ class Stream:
         self._windows = Windows(
             run, self._feed, claims, text, account_id=account_id, probing=probing
         )
+        self._hearing = Hearing(
+            run.dispatch, sender, channel=account.channel, account_id=account_id
+        )
         self._results: deque[SendResult] = deque()
         self._sending_over = False
         self._failed: BaseException | None = None
@@ -101,6 +105,7 @@ class Stream:
             for result in self._sender.send(self._feed):
                 self._note(result)
                 answered.add(result.attempt_id)
+                self._hearing.between()
         except (AccountError, ConnectionFailed) as error:
             trouble = error
             left = _not_sent
@@ -109,6 +114,7 @@ class Stream:
             trouble = channel_failed(error)
         for attempt_id in sorted(self._feed.taken - answered):
             self._note(left(attempt_id))
+        self._hearing.at_the_end()
         return trouble
 
     def _note(self, result: SendResult) -> None:

@@ -28,6 +28,8 @@ SYSTEMS: Mapping[str, str] = {
     "smsc_status_query": N_("SMSC: asking for the state"),
     "viber_business": N_("Viber for business"),
     "viber_bot": N_("Viber bot"),
+    "viber_smsc": N_("Viber through SMSC"),
+    "viber_infobip": N_("Viber through Infobip"),
     "twilio": N_("Twilio: sending"),
     "twilio_delivery": N_("Twilio: delivery"),
     "twilio_call": N_("Twilio: calls"),

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection, RowMapping
 
@@ -40,6 +41,8 @@ class Try:
     #: What the gateway wrote, untouched; or our own words where it wrote nothing.
     text: str
     answer: Explained | None
+    #: What was reported of it later; empty: nothing.
+    report: str
     #: Whether the message's state follows from this one.
     current: bool
 
@@ -51,7 +54,7 @@ class Try:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Heard:
-    """A mail that came later and speaks of this message."""
+    """A mail or a gateway's report that came later and speaks of this message."""
 
     id: int
     at: datetime
@@ -62,6 +65,10 @@ class Heard:
     answer: Explained | None
     #: Who tied it by hand.
     tied_by: str
+    #: Whether a gateway said it; else a mail did.
+    by_gateway: bool = False
+    #: It says no of a try that arrived.
+    contradicts: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,6 +162,7 @@ def _try(
         closed_at=attempt["closed_at"],
         text=attempt["answer_text"],
         answer=answers.get(attempt["answer_id"] or 0),
+        report=attempt["report"] or "",
         current=attempt["id"] == row["attempt_id"],
     )
 
@@ -167,14 +175,20 @@ def _heard_of(dispatch: Dispatch, connection: Connection, message_id: int) -> Se
     return lent(connection, message_id) if lent else ()
 
 
-def _heard(row: RowMapping, tried: Sequence[RowMapping], answers: dict[int, Explained]) -> Heard:
+def _heard(
+    row: Mapping[Any, Any], tried: Sequence[RowMapping], answers: dict[int, Explained]
+) -> Heard:
+    of_it = next((each for each in tried if each["id"] == row["attempt_id"]), None)
+    arrived = of_it is not None and of_it["report"] in ("delivered", "read")
     return Heard(
         id=row["id"],
         at=row["received_at"],
         action=row["action"],
-        number=next((each["number"] for each in tried if each["id"] == row["attempt_id"]), None),
+        number=of_it["number"] if of_it is not None else None,
         answer=answers.get(row["answer_id"] or 0),
-        tied_by=row["tied_by"],
+        tied_by=row.get("tied_by", ""),
+        by_gateway="digest" in row and "kind" not in row,
+        contradicts=arrived and row["action"] == "failed",
     )
 
 

@@ -67,7 +67,7 @@ def _cells(line: Line) -> list[str]:
         line.name,
         words.channel(line.channel),
         line.address,
-        words.message_state(line.state).label,
+        words.message_said(line.state, line.report).label,
         answer.text("short", language()) if answer else "",
         f"{answer.system} {answer.code}" if answer else "",
         str(line.attempts),

@@ -110,6 +110,12 @@ SAID: Mapping[str, str] = {
     "not_once_more": N_(
         "This message cannot be sent once more: it was not sent yet, or its channel is not there any more."
     ),
+    "delivery_asked": N_(
+        "The service is being asked what became of the messages. Look again in a minute: its answers appear here."
+    ),
+    "delivery_known": N_(
+        "There is nothing to ask: everything has its last word, or the service cannot be asked about it any more."
+    ),
     "account_checked": N_("The account is tried again now."),
     "account_ready": N_("The account is ready already."),
     "not_asked": N_("Please tick that the patient asked for these messages again."),
@@ -117,7 +123,16 @@ SAID: Mapping[str, str] = {
 }
 
 #: Of these, what asks for something yet.
-WAITING = frozenset({"corrected_here", "nothing_chosen", "not_asked", "unchanged", "not_once_more"})
+WAITING = frozenset(
+    {
+        "corrected_here",
+        "nothing_chosen",
+        "not_asked",
+        "unchanged",
+        "not_once_more",
+        "delivery_known",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

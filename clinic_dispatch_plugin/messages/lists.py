@@ -14,6 +14,7 @@ from clinic_dispatch_plugin.error_reference.answers import Explained, answers_of
 from clinic_dispatch_plugin.host.types import Actor
 from clinic_dispatch_plugin.messages import lists_store as store
 from clinic_dispatch_plugin.messages.access import Sight
+from clinic_dispatch_plugin.messages.reported_store import reports_of_messages
 from clinic_dispatch_plugin.messages.routes import Route
 from clinic_dispatch_plugin.messages.rules import MessageState
 from clinic_dispatch_plugin.registry import Dispatch
@@ -34,6 +35,8 @@ ORDER = (
     MessageState.SENT,
     MessageState.DELIVERED,
 )
+#: States whose word a report makes clearer.
+_REPORTED = (MessageState.SENT, MessageState.DELIVERED)
 #: States of an account through which nothing goes out.
 ON_HOLD = frozenset({"stopped", "resting", "disabled"})
 
@@ -104,6 +107,8 @@ class Line:
     created_at: datetime
     sent_at: datetime | None
     final_at: datetime | None
+    #: What was reported of its current try: ``read``, ``no_report`` …; empty: nothing yet.
+    report: str = ""
     #: The channels it left behind, each with what explains that.
     passed: Sequence[tuple[str, Explained | None]] = ()
     #: Why a waiting message does not go out now: ``mailing``, ``account``; empty: nothing holds it.
@@ -299,9 +304,11 @@ def lines(dispatch: Dispatch, connection: Connection, rows: Sequence[RowMapping]
     answers = explained(dispatch, connection, wanted)
     mailings = store.mailings(connection, (row["mailing_id"] for row in rows))
     held = accounts_on_hold(connection)
-    return [
+    told = reports_of_messages(connection, [row["id"] for row in rows if row["state"] in _REPORTED])
+    found = [
         _line(row, mailings[row["mailing_id"]], answers, held, routes[row["id"]]) for row in rows
     ]
+    return [replace(line, report=told.get(line.id, "")) for line in found]
 
 
 def accounts_on_hold(connection: Connection) -> dict[int, RowMapping]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from flask import Response, abort, jsonify, redirect
@@ -13,6 +14,7 @@ from clinic_dispatch_plugin.messages.causes import Remedy, Summary, mailing_summ
 from clinic_dispatch_plugin.messages.holds import why_on_hold
 from clinic_dispatch_plugin.messages.list_views import page_links
 from clinic_dispatch_plugin.messages.lists import list_messages
+from clinic_dispatch_plugin.messages.routes import order_of
 from clinic_dispatch_plugin.registry import current_dispatch
 from clinic_dispatch_plugin.web.auth import acting, allowed, requires
 from clinic_dispatch_plugin.web.i18n import language
@@ -56,6 +58,7 @@ def show_mailing(mailing_id: int) -> AnyResponse:
         notice_kind=kind,
         back=forms.clean_back(),
         correct_all=correct_all,
+        asked_until=_asked_until(summary),
         live=is_live(summary),
         refresh=is_live(summary) and not correct_all and not arguments,
         workers_missing=is_live(summary) and showing.workers_missing(),
@@ -83,6 +86,12 @@ def show_counts(mailing_id: int) -> Response:
             showing=showing,
         ),
     )
+
+
+def _asked_until(summary: Summary) -> datetime | None:
+    mailing = summary.mailing
+    channels = order_of(mailing["channel"], mailing["fallbacks"])
+    return showing.can_be_asked_until(mailing_id=mailing["id"], channels=channels)
 
 
 def _summary(mailing_id: int) -> Summary:

@@ -76,6 +76,7 @@ def _page(detail: Detail, contents: Contents | None) -> Response:
         once_more_url=showing.link("send_once_more", message_id=line.id)
         if line.state in (MessageState.SENT, MessageState.DELIVERED)
         else "",
+        asked_until=showing.can_be_asked_until(message_id=line.id),
         once=new_key(),
         repeats=[
             mailing_id

@@ -7,7 +7,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 #: Codes of ours that speak of one channel alone: by another one the message may still arrive.
-PASSABLE = frozenset({"no_address", "malformed_address", "not_agreed", "blocked", "no_route"})
+PASSABLE = frozenset(
+    {
+        "no_address",
+        "malformed_address",
+        "landline",
+        "short_number",
+        "not_agreed",
+        "blocked",
+        "no_route",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from werkzeug.routing import BuildError
@@ -136,7 +137,7 @@ def journey(line: Line) -> str:
         return ""
     return (
         f"{left_behind(line)} → {words.channel(line.channel)}: "
-        f"{words.message_state(line.state).label}"
+        f"{words.message_said(line.state, line.report).label}"
     )
 
 
@@ -169,6 +170,19 @@ def workers_missing() -> bool:
     """Whether nobody sends at the moment; unknown counts as no."""
     seen: Callable[[], bool] | None = current_dispatch().cache.get("workers_seen")
     return seen is not None and not seen()
+
+
+def can_be_asked_until(
+    *,
+    mailing_id: int | None = None,
+    message_id: int | None = None,
+    channels: Sequence[str] | None = None,
+) -> datetime | None:
+    """Until when a gateway can be asked what became of this; None: there is nothing to ask."""
+    lent: Callable[..., datetime | None] | None = current_dispatch().cache.get("can_be_asked_until")
+    if lent is None:
+        return None
+    return lent(mailing_id=mailing_id, message_id=message_id, channels=channels)
 
 
 def waiting_text(waiting: int) -> str:

@@ -104,6 +104,8 @@ class Attempt(Base):
         UniqueConstraint("message_id", "number"),
         Index("ix_dispatch_attempt_run_id", "run_id"),
         Index("ix_dispatch_attempt_provider_id", "provider_id"),
+        # Those a gateway has not said its last word about.
+        Index("ix_dispatch_attempt_report", "account_id", "report", "opened_at"),
         Index(
             "ix_dispatch_attempt_answer",
             "answer_id",

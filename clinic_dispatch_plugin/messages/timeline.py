@@ -22,6 +22,7 @@ DEEDS: Mapping[str, str] = {
     "view_contents": N_("Contents looked at by {who}"),
     "send": N_("Started by {who}"),
     "cancel": N_("Cancelled by {who}"),
+    "check_delivery": N_("Delivery checked by {who}"),
     "send_once_more": N_("Sent once more by {who}"),
     "policy_given_up": N_("Given up by {who}, who changed what the program does about this error"),
     "policy_moved": N_(
@@ -54,6 +55,16 @@ HEARD: Mapping[str, tuple[str, str]] = {
     "complained": (N_("The recipient reported the mail as unwanted: no more promotions"), "bad"),
     "replied": (N_("An automatic reply came"), ""),
     "": (N_("A mail about it came back"), ""),
+}
+
+#: What gateways report later, and how it looks.
+REPORTED: Mapping[str, tuple[str, str]] = {
+    "accepted": (N_("The service reports: accepted"), ""),
+    "under_way": (N_("The service reports: under way"), ""),
+    "no_report": (N_("The service reports: nobody knows what became of it"), "doubt"),
+    "failed": (N_("The service reports: not delivered"), "bad"),
+    "delivered": (N_("The service reports: delivered"), "ok"),
+    "read": (N_("The service reports: read"), "ok"),
 }
 
 
@@ -126,9 +137,12 @@ def _explained_later(detail: Detail) -> Iterator[Event]:
 
 def _told(mail: Heard) -> Event:
     """What a mail said that came later; of which try stands under it."""
-    label, css = HEARD.get(mail.action, HEARD[""])
+    known = REPORTED if mail.by_gateway else HEARD
+    label, css = known.get(mail.action, HEARD[""])
     note = mail.answer.text("short", language()) if mail.answer else ""
     more = [_("about try {number}", number=mail.number)] if mail.number is not None else []
+    if mail.contradicts:
+        more.append(_("this contradicts an earlier report: it counts as delivered"))
     if mail.tied_by:
         more.append(_("assigned by {who}", who=mail.tied_by))
     # A complaint's answer only says why nothing more is sent; the line says it better.

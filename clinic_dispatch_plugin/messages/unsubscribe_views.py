@@ -11,7 +11,7 @@ from clinic_dispatch_plugin.web.layout import render_page
 from clinic_dispatch_plugin.web.memory import of_request
 
 
-@public
+@public()
 def unsubscribe(token: str) -> Response:
     """GET asks, POST acts, also without cookie and page (RFC 8058 one-click); known and unknown links look alike."""
     # The host's layout may ask who is signed in and hold its navigation: neither is for a patient.

@@ -114,14 +114,10 @@ def apply(dispatch: Dispatch, connection: Connection, read: ReadMail, tie: Tie) 
     reported_store.hold_mailing_of(connection, tie.message_id)
     answer_id = None
     if said.action in (ReportedAction.FAILED, ReportedAction.DELAYED):
-        answer_id = _failed(dispatch, connection, said, tie)
+        delayed = said.action is ReportedAction.DELAYED
+        answer_id = failed(dispatch, connection, answer_of(said), tie, delayed=delayed)
     elif said.action is ReportedAction.DELIVERED:
-        reported_store.went_out(connection, tie.attempt["id"])
-        reported_store.note_report(connection, tie.attempt["id"], "delivered")
-        here = (tie.message_id, tie.attempt["id"])
-        # What waits for its next channel goes back to the one that carried it.
-        if not onward_store.arrived_before(connection, *here):
-            reported_store.deliver(connection, *here)
+        arrived(connection, tie)
     elif said.action is ReportedAction.COMPLAINED:
         answer_id = _complained(dispatch, connection, tie)
     return Effect(state=BounceState.TIED, action=said.action.value, answer_id=answer_id)
@@ -132,15 +128,29 @@ def answer_of(said: Reported) -> Answer:
     return storable(Answer(system="smtp", code=said.code, text=said.answer))
 
 
-def _failed(dispatch: Dispatch, connection: Connection, said: Reported, tie: Tie) -> int:
-    """The report lands on its attempt; the message follows while that is its current one and nothing arrived."""
-    answer = answer_of(said)
+def arrived(connection: Connection, tie: Tie, *, report: str = "delivered") -> None:
+    """The message was delivered, or even read, by this attempt."""
+    here = (tie.message_id, tie.attempt["id"])
+    reported_store.went_out(connection, tie.attempt["id"])
+    reported_store.note_report(connection, tie.attempt["id"], report)
+    # What waits for its next channel goes back to the one that carried it.
+    if not onward_store.arrived_before(connection, *here):
+        reported_store.deliver(connection, *here)
+
+
+def failed(
+    dispatch: Dispatch, connection: Connection, answer: Answer, tie: Tie, *, delayed: bool = False
+) -> int:
+    """The report lands on its attempt; the message follows while that is its current one and nothing arrived.
+
+    :param delayed: it is still being tried, so that nothing follows.
+    """
     channel = tie.attempt["channel"]
     met = Met(
         answer=answer, channel=channel, address=tie.attempt["address"], name=tie.attempt["name"]
     )
     [(answer_id, explanation, _)] = note_answers(dispatch, connection, [met])
-    if said.action is ReportedAction.DELAYED:
+    if delayed:
         reported_store.note_report(connection, tie.attempt["id"], "delayed")
         return answer_id
     reported_store.went_out(connection, tie.attempt["id"])

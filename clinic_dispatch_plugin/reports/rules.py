@@ -54,6 +54,17 @@ class BounceState(StrEnum):
     UNREADABLE = "unreadable"
 
 
+class ReportState(StrEnum):
+    """Where a gateway's report stands."""
+
+    #: Its message is looked for.
+    WAITING = "waiting"
+    #: It belongs to a message, and what it says is done.
+    TIED = "tied"
+    #: It could mean more than one message, so it means none.
+    STRANGE = "strange"
+
+
 #: How much a report weighs: a lighter one never changes what a heavier one said.
 RANK = {
     ReportedAction.EXPANDED: 0,

@@ -18,7 +18,7 @@ from clinic_dispatch_plugin.messages import store as messages
 from clinic_dispatch_plugin.messages.access import Sight
 from clinic_dispatch_plugin.queue.context import places
 from clinic_dispatch_plugin.registry import Dispatch
-from clinic_dispatch_plugin.reports import effects, store
+from clinic_dispatch_plugin.reports import effects, inbox_store, store
 from clinic_dispatch_plugin.reports.reading import read_mail
 from clinic_dispatch_plugin.reports.rules import (
     BounceState,
@@ -256,5 +256,6 @@ def explains(kind: str) -> bool:
 
 
 def of_message(connection: Connection, message_id: int) -> Sequence[RowMapping]:
-    """The mails that speak of a message, for its history."""
-    return store.of_message(connection, message_id)
+    """The mails and the reports of gateways that speak of a message, for its history."""
+    mails = store.of_message(connection, message_id)
+    return [*mails, *inbox_store.of_message(connection, message_id)]

@@ -36,11 +36,18 @@ def requires(action: Action, *, max_body: int = BODY_LIMIT) -> Callable[[View], 
     return mark
 
 
-def public(view: View) -> View:
-    """Mark a view that needs nobody signed in (callbacks, unsubscribing), by name and on purpose."""
-    view.dispatch_action = None  # type: ignore[attr-defined]
-    view.dispatch_max_body = BODY_LIMIT  # type: ignore[attr-defined]
-    return view
+def public(*, max_body: int = BODY_LIMIT) -> Callable[[View], View]:
+    """Mark a view that needs nobody signed in (callbacks, unsubscribing), by name and on purpose.
+
+    :param max_body: bytes the request may bring; more is refused with 413.
+    """
+
+    def mark(view: View) -> View:
+        view.dispatch_action = None  # type: ignore[attr-defined]
+        view.dispatch_max_body = max_body  # type: ignore[attr-defined]
+        return view
+
+    return mark
 
 
 def action_of(endpoint: str) -> Action | None:

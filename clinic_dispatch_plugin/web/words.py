@@ -33,6 +33,19 @@ MESSAGE_STATES: Mapping[str, tuple[str, str, str]] = {
     "uncertain": (N_("Uncertain"), "?", "doubt"),
     "skipped": (N_("Not sent"), "–", "off"),
 }
+#: What a report adds to a message's state.
+REPORTED_STATES: Mapping[tuple[str, str], tuple[str, str, str]] = {
+    ("sent", "no_report"): (N_("Sent, no report came"), "–", "off"),
+    ("delivered", "read"): (N_("Delivered and read"), "✓", "ok"),
+}
+#: What gateways and mail servers report of a try.
+REPORTS: Mapping[str, str] = {
+    "delayed": N_("reported: delayed"),
+    "no_report": N_("no report came in time"),
+    "failed": N_("reported: not delivered"),
+    "delivered": N_("reported: delivered"),
+    "read": N_("reported: read"),
+}
 MAILING_STATES: Mapping[str, tuple[str, str, str]] = {
     "draft": (N_("Draft"), "–", "off"),
     "scheduled": (N_("Scheduled"), "↻", "wait"),
@@ -96,6 +109,20 @@ def _word(table: Mapping[str, tuple[str, str, str]], key: str) -> Word:
 def message_state(key: str) -> Word:
     """A message's state in the reader's language."""
     return _word(MESSAGE_STATES, key)
+
+
+def message_said(state: str, report: str) -> Word:
+    """A message's state with what was reported of it: accepted, delivered, read and no report are different words."""
+    found = REPORTED_STATES.get((str(state), report))
+    if found is None:
+        return message_state(state)
+    label, icon, css = found
+    return Word(key=report, label=_(label), icon=icon, css=css)
+
+
+def report(key: str) -> str:
+    """What was reported of a try; empty: nothing."""
+    return _(REPORTS[key]) if key in REPORTS else ""
 
 
 def mailing_state(key: str) -> Word:

@@ -1,4 +1,4 @@
-"""What a gateway for text messages is: everything behind one scheme of ``CLINIC_DISPATCH_SMS_URL``."""
+"""What a gateway is: everything behind one scheme of ``CLINIC_DISPATCH_SMS_URL``, or of another such variable."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 from clinic_dispatch_plugin.api import (
     CallbackRefused,
+    CallbackReply,
     Capabilities,
     DeliveryReport,
     GatewayUrl,
@@ -65,3 +66,9 @@ class Gateway(abc.ABC):
         :raises CallbackRefused: it is forged or not for us.
         """
         raise CallbackRefused("this gateway takes no callbacks")
+
+    def callback_reply(
+        self, settings: Any, headers: Mapping[str, str], body: bytes
+    ) -> CallbackReply | None:
+        """What the gateway wants to hear on a call that was taken; None: nothing."""
+        return None

@@ -45,11 +45,12 @@ class _Fault(IntEnum):
         return self.name.lower()
 
 
-def normalised(raw: str, *, region: str) -> str:
+def normalised(raw: str, *, region: str, landlines: bool = False) -> str:
     """The first mobile number of a field in its one form, ``+77011234567``.
 
     A field may hold several numbers, remarks and words.
 
+    :param landlines: numbers on a wire are as good, unless an extension stands behind them: nobody dials that for us.
     :raises InvalidAddress: ``no_address``, ``malformed_address``, ``landline`` or ``short_number``.
     """
     if "\0" in raw or len(raw) > LONGEST_FIELD:
@@ -60,7 +61,7 @@ def normalised(raw: str, *, region: str) -> str:
     worst = _Fault.NO_ADDRESS
     for candidate, extended in _candidates(text):
         for number in _readings(candidate, region):
-            found = _judged(number, extended=extended)
+            found = _judged(number, extended=extended, landlines=landlines)
             if isinstance(found, str):
                 return found
             worst = max(worst, found)
@@ -105,12 +106,18 @@ def _parsed(candidate: str, region: str) -> phonenumbers.PhoneNumber | None:
     return number if phonenumbers.is_valid_number(number) else None
 
 
-def _judged(number: phonenumbers.PhoneNumber, *, extended: bool) -> str | _Fault:
+def _judged(number: phonenumbers.PhoneNumber, *, extended: bool, landlines: bool) -> str | _Fault:
     kind = phonenumbers.number_type(number)
+    if landlines and kind in _WIRED | _HAND_HELD:
+        return _Fault.MALFORMED_ADDRESS if extended else _written(number)
     if kind in _WIRED or (extended and kind in _HAND_HELD):
         return _Fault.LANDLINE
     if kind not in _HAND_HELD:  # toll-free, premium, shared cost, paging, company-wide
         return _Fault.SHORT_NUMBER
+    return _written(number)
+
+
+def _written(number: phonenumbers.PhoneNumber) -> str:
     return phonenumbers.format_number(number, PhoneNumberFormat.E164)
 
 

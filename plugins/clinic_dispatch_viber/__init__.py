@@ -1,10 +1,20 @@
-"""Viber: what Viber and its resellers answer, for the error reference."""
+"""Viber: messages by telephone number through a clinic's gateway, and what Viber and its resellers answer."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from clinic_dispatch_plugin.api import ReferencePack, hookimpl, load_packs
+from clinic_dispatch_plugin.api import Channel, ReferencePack, hookimpl, load_packs
+from clinic_dispatch_viber.channel import ViberChannel
+from clinic_dispatch_viber.settings import load_accounts
+
+
+@hookimpl
+def clinic_dispatch_channels(config: Mapping[str, Any]) -> Sequence[Channel]:
+    """The channel, where ``CLINIC_DISPATCH_VIBER_URL`` names an account."""
+    accounts = load_accounts(config)
+    return [ViberChannel(accounts)] if accounts else []
 
 
 @hookimpl

@@ -1,10 +1,20 @@
-"""Voice calls: what telephone networks and systems answer, for the error reference."""
+"""Voice calls that speak a text, and what telephone networks and systems answer."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from clinic_dispatch_plugin.api import ReferencePack, hookimpl, load_packs
+from clinic_dispatch_plugin.api import Channel, ReferencePack, hookimpl, load_packs
+from clinic_dispatch_voice.channel import VoiceChannel
+from clinic_dispatch_voice.settings import load_accounts
+
+
+@hookimpl
+def clinic_dispatch_channels(config: Mapping[str, Any]) -> Sequence[Channel]:
+    """The channel, where ``CLINIC_DISPATCH_VOICE_URL`` names an account."""
+    accounts = load_accounts(config)
+    return [VoiceChannel(accounts)] if accounts else []
 
 
 @hookimpl

@@ -111,6 +111,8 @@ def fill(clinic: Clinic) -> dict[str, Any]:
         **_messages(bag),
         **_drafts(clinic),
         "token": _token(clinic),
+        "channel": "email",
+        "account_key": "default",
         "bounce": _bounce(clinic),
         "block": _block(clinic),
     }

@@ -18,6 +18,8 @@ from clinic_dispatch_plugin.reports.tables import Bounce
 from tests.clinic.full import EMAIL
 from tests.clinic.host import Clinic, make_clinic
 from tests.clinic.mailbag import Mailbag
+from tests.conftest import DATABASES
+from tests.reports.gateway import Desk, make_desk
 from tests.reports.making import ATTEMPT, MESSAGE
 
 
@@ -133,3 +135,20 @@ def office(tmp_path: Path) -> Iterator[Post]:
 
 #: When the returned mail of all shapes says it was written.
 WRITTEN = datetime(2026, 11, 24, 6, 0, 2, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module", params=DATABASES)
+def desk(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Desk]:
+    """One clinic in each kind of database, for all tests of a module."""
+    folder = tmp_path_factory.mktemp("desk")
+    if request.param == "sqlite":
+        made = make_desk(folder)
+        yield made
+        made.dispatch.database.dispose()
+        return
+    with request.getfixturevalue(f"{request.param}_server").fresh_database() as url:
+        made = make_desk(folder, url=url)
+        yield made
+        made.dispatch.database.dispose()

@@ -9,6 +9,7 @@ import pytest
 from clinic_dispatch_plugin.api import ConfigurationError
 from clinic_dispatch_sms import clinic_dispatch_channels
 from clinic_dispatch_sms.settings import URL, SmsSettings, load_accounts
+from clinic_dispatch_sms.smsc.kinds import SmscTexts
 from clinic_dispatch_sms.smsc.settings import SmscSettings
 
 PLAIN = "smsc://clinic:pass%2Fword@smsc.kz/"
@@ -29,7 +30,8 @@ def test_without_an_account_there_is_no_channel() -> None:
 def test_an_account_as_a_clinic_writes_it() -> None:
     found = smsc(f"{PLAIN}?sender=Clinic&rate=20&valid=6&connections=2")
     assert (found.root, found.login, found.password) == ("https://smsc.kz", "clinic", "pass/word")
-    assert (found.sender, found.rate, found.valid, found.currency) == ("Clinic", 20.0, 6, "KZT")
+    assert (found.sender, found.rate, found.currency) == ("Clinic", 20.0, "KZT")
+    assert found.kind == SmscTexts(valid=6)
     assert found.label == "smsc smsc.kz"
     assert smsc("smsc://smsc.ru/?api_key=k").credentials == {"apikey": "k"}
 

@@ -44,7 +44,7 @@ def _unmarked() -> str:
     return "open to nobody"
 
 
-@public
+@public()
 def _callback() -> str:
     return "thanks"
 

@@ -57,6 +57,15 @@ class Callbacks:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
+    async def fetch(self, url: str) -> None:
+        """Ask for an address that a message itself names."""
+        if not _is_here(url):
+            logger.warning("An address is not asked for: it is not on this machine")
+            return
+        with contextlib.suppress(aiohttp.ClientError, TimeoutError):
+            async with self._opened().get(url, allow_redirects=False):
+                pass
+
     async def close(self) -> None:
         """Make no more calls."""
         for task in list(self._tasks):
@@ -81,15 +90,18 @@ class Callbacks:
                 await asyncio.sleep(pause)
 
     async def _call(self, url: str, report: Report) -> bool:
+        async with self._opened().post(
+            url, data=report.body, headers=report.headers, allow_redirects=False
+        ) as response:
+            return response.status < 300
+
+    def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 timeout=aiohttp.ClientTimeout(total=_TIMEOUT),
                 connector=aiohttp.TCPConnector(limit=8),
             )
-        async with self._session.post(
-            url, data=report.body, headers=report.headers, allow_redirects=False
-        ) as response:
-            return response.status < 300
+        return self._session
 
 
 def _ordered(steps: Sequence[Report], how: Reports) -> list[Report]:

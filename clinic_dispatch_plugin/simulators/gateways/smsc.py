@@ -13,6 +13,7 @@ from clinic_dispatch_plugin.simulators.gateways.callbacks import Report
 from clinic_dispatch_plugin.simulators.gateways.gateway import Held, SimulatedGateway, same
 from clinic_dispatch_plugin.simulators.gateways.plans import Plan, Reports, digits_of
 from clinic_dispatch_plugin.simulators.gateways.settings import GatewayMode
+from clinic_dispatch_plugin.simulators.gateways.smsc_calls import ENDS, SECONDS, SmscCalls
 
 WORDS = {
     1: "parameters error",
@@ -31,6 +32,10 @@ LONGEST = 1000
 #: Seconds in which an equal request, and a second question about many messages, is one too many.
 MINUTE = 60.0
 UNDELIVERABLE = 20
+#: What is sent, by the field that asks for it, and how states name it.
+_KINDS = {"viber": "viber", "call": "call"}
+_TYPES = {"sms": 0, "call": 7, "viber": 10}
+_KEPT = ("valid", "voice", "param")
 _STATES = {-3: "unknown", 0: "sent", 1: "delivered", 2: "read", 3: "expired"}
 
 
@@ -43,6 +48,7 @@ class SmscGateway(SimulatedGateway):
         super().__init__(*args, **options)
         self._sent_at: dict[str, float] = {}
         self._asked_at = -MINUTE
+        self.calls = SmscCalls(self.callbacks)
 
     def lets_in(self, asked: Asked) -> bool:
         """Whether login and password are right; the password may be its MD5."""
@@ -91,12 +97,14 @@ class SmscGateway(SimulatedGateway):
             return Said(trouble=odd.trouble)
         request_id = fields.get("id") or str(len(self.held) + 1)
         taken = [
-            self._held(request_id, number, text, plans[number], fields.get("sender", ""))
+            self._held(request_id, number, text, plans[number], fields)
             for number, text in texts
             if not _row_error(plans[number])
         ]
         self.take(taken)
         for held in taken:
+            if held.kind == "call":
+                self.calls.make(held)
             await self.report(held, self.settings.callback_url, self._calls(held))
         content = self._accepted(request_id, texts, plans, fields)
         delay = max((each.delay for each in plans.values()), default=0.0)
@@ -126,16 +134,20 @@ class SmscGateway(SimulatedGateway):
         self._sent_at[told] = now
         return self.settings.strict and now - before < MINUTE
 
-    def _held(self, request_id: str, number: str, text: str, plan: Plan, sender: str) -> Held:
+    def _held(
+        self, request_id: str, number: str, text: str, plan: Plan, fields: Mapping[str, str]
+    ) -> Held:
+        kind = next((kind for name, kind in _KINDS.items() if fields.get(name) == "1"), "sms")
         return self.hold(
             identifier=_key(request_id, number),
-            kind="sms",
+            kind=kind,
             to=number,
-            sender=sender,
+            sender=fields.get("sender", ""),
             text=text,
             reference=request_id,
             plan=plan,
-            parts=_parts(text),
+            parts=_parts(text) if kind == "sms" else 1,
+            more={name: fields[name] for name in _KEPT if name in fields},
         )
 
     def _accepted(
@@ -184,19 +196,20 @@ class SmscGateway(SimulatedGateway):
         row: dict[str, Any] = {"id": request_id, "phone": digits_of(number)}
         if held is None or not held.is_listed:
             return {**row, "status": -3}
-        status, error = _end(held.plan) if held.is_over else (0, 0)
+        status, error = _end(held) if held.is_over else (0, 0)
         row |= {"status": status, "last_timestamp": int(held.at.timestamp()), "flag": 0}
         row["last_date"] = held.at.strftime("%d.%m.%Y %H:%M:%S")
         if error:
             row["err"] = error
         if fields.get("all") in {"1", "2"}:
             cost = str(self.settings.price * held.parts)
-            row |= {"cost": cost, "sms_cnt": held.parts, "message": held.text, "type": 0}
+            row |= {"cost": cost, "sms_cnt": _count(held), "message": held.text}
+            row["type"] = _TYPES[held.kind]
             row |= {"sender_id": held.sender, "status_name": _STATES.get(status, "not delivered")}
         return row
 
     def _calls(self, held: Held) -> list[Report]:
-        steps = [self._call(held, 0, 0, final=False), self._call(held, *_end(held.plan))]
+        steps = [self._call(held, 0, 0, final=False), self._call(held, *_end(held))]
         if held.plan.reports is Reports.CONTRADICTING:
             steps.append(self._call(held, UNDELIVERABLE, 1, contrary=True))
         return steps
@@ -219,8 +232,8 @@ class SmscGateway(SimulatedGateway):
             "time": held.at.strftime("%d.%m.%Y %H:%M:%S"),
             "ts": str(int(held.at.timestamp())),
             "err": str(error),
-            "cnt": str(held.parts),
-            "type": "0",
+            "cnt": str(_count(held)),
+            "type": str(_TYPES[held.kind]),
             "flag": "0",
             "cost": str(self.settings.price * held.parts),
             "sender": held.sender,
@@ -272,14 +285,22 @@ def _row_error(plan: Plan) -> int:
     return code - OF_ONE_NUMBER if code >= OF_ONE_NUMBER else 0
 
 
-def _end(plan: Plan) -> tuple[int, int]:
+def _end(held: Held) -> tuple[int, int]:
     """State and error in the end."""
+    plan = held.plan
+    if held.kind == "call" and plan.call in ENDS:
+        return UNDELIVERABLE, ENDS[plan.call]
     code = int(plan.failure) if plan.failure.isdigit() else 0
     if code >= OF_ONE_NUMBER:
         return code - OF_ONE_NUMBER, 0
     if code:
         return UNDELIVERABLE, code
     return (2 if plan.seen else 1), 0
+
+
+def _count(held: Held) -> int:
+    """Parts, and of calls seconds."""
+    return SECONDS if held.kind == "call" and held.plan.call not in ENDS else held.parts
 
 
 def _key(request_id: str, number: str) -> str:

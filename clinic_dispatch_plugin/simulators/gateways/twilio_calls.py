@@ -113,27 +113,33 @@ class Calls:
             script = await self._fetch(held, held.more["url"], {})
         key = _KEYS.get(held.plan.call, "")
         while script:
-            action = self._follow(held, script)
-            if not (action and key):
+            action = self._follow(held, script, key)
+            if not action:
                 return
-            self.pressed[held.id] = self.pressed.get(held.id, "") + key
             script = await self._fetch(held, action, {"Digits": key})
             key = ""
 
-    def _follow(self, held: Held, script: str) -> str:
-        """Say what is to be said; gives the address that wants to know the key."""
-        action = ""
+    def _follow(self, held: Held, script: str, key: str) -> str:
+        """Say what is to be said, verb by verb; gives the address that wants to know the key.
+
+        The key is pressed where one is first asked for. A key that ends the asking is no answer: then, as when no
+        key is pressed, the next verb follows.
+        """
         try:
             root = ET.fromstring(script)
         except ET.ParseError:
             held.more["error"] = "12100"
             return ""
-        for element in root.iter():
-            if element.tag in {"Say", "Play"} and element.text:
-                self.said.setdefault(held.id, []).append(element.text)
-            if element.tag == "Gather":
-                action = element.get("action", "")
-        return action
+        for verb in root:
+            for element in verb.iter():
+                if element.tag in {"Say", "Play"} and element.text:
+                    self.said.setdefault(held.id, []).append(element.text)
+            if verb.tag == "Gather" and key:
+                self.pressed[held.id] = self.pressed.get(held.id, "") + key
+                if key != verb.get("finishOnKey", "#"):
+                    return verb.get("action", "")
+                key = ""
+        return ""
 
     async def _fetch(self, held: Held, url: str, more: dict[str, str]) -> str:
         fields = {**self._report(held, "in-progress", 0), **more}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from clinic_dispatch_plugin.api import (
     Accepted,
@@ -38,6 +38,9 @@ _LONGEST_TEXT = 4000
 class InfobipProtocol(HttpProtocol):
     """A list a request."""
 
+    #: Where messages are handed over.
+    path: ClassVar[str] = "sms/3/messages"
+
     def __init__(self, settings: InfobipSettings) -> None:
         self._settings = settings
         self.most = settings.most
@@ -56,16 +59,22 @@ class InfobipProtocol(HttpProtocol):
     def compose(self, group: Sequence[OutgoingMessage]) -> HttpRequest:
         """The list."""
         content = {
-            "messages": [self._message(message) for message in group],
+            "messages": [self.written(message) for message in group],
+            **self.options(),
+        }
+        settings = self._settings
+        url = f"{settings.root}/{self.path}"
+        return HttpRequest.json(url, content, headers=settings.authorization)
+
+    def options(self) -> dict[str, Any]:
+        """What holds for every message of a request."""
+        return {
             # Links in a patient's message are nobody's to count.
             "options": {
                 "tracking": {"shortenUrl": False, "trackClicks": False},
                 "includeSmsCountInResponse": True,
             },
         }
-        settings = self._settings
-        url = f"{settings.root}/sms/3/messages"
-        return HttpRequest.json(url, content, headers=settings.authorization)
 
     def understand(
         self, group: Sequence[OutgoingMessage], reply: HttpReply
@@ -106,19 +115,15 @@ class InfobipProtocol(HttpProtocol):
             raise SendApart
         return [Refused(attempt_id=message.attempt_id, answer=answer) for message in group]
 
-    def _message(self, message: OutgoingMessage) -> dict[str, Any]:
+    def written(self, message: OutgoingMessage) -> dict[str, Any]:
+        """One message of the list."""
         settings = self._settings
         content: dict[str, Any] = {"text": prepared(message.content.text)}
         if settings.transliteration != "NONE":
             content["transliteration"] = settings.transliteration
         if settings.language != "NONE":
             content["language"] = {"languageCode": settings.language}
-        number = message.address.removeprefix("+")
-        made: dict[str, Any] = {
-            "sender": settings.sender,
-            "destinations": [{"to": number, "messageId": message.attempt_key}],
-            "content": content,
-        }
+        made = {**addressed(message, settings.sender), "content": content}
         if settings.validity:
             period = {"amount": settings.validity, "timeUnit": "MINUTES"}
             made["options"] = {"validityPeriod": period}
@@ -129,6 +134,13 @@ class InfobipProtocol(HttpProtocol):
                 "contentType": "application/json",
             }
         return made
+
+
+def addressed(message: OutgoingMessage, sender: str) -> dict[str, Any]:
+    """From whom, to whom, and under which id."""
+    number = message.address.removeprefix("+")
+    where = {"to": number, "messageId": message.attempt_key}
+    return {"sender": sender, "destinations": [where]}
 
 
 def _result(message: OutgoingMessage, row: Mapping[str, Any]) -> SendResult:

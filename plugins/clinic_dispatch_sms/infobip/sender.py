@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 from clinic_dispatch_plugin.api import (
     DeliveryReport,
@@ -29,8 +29,11 @@ _REMEMBERED = timedelta(hours=47)
 class InfobipSender(AskingSender[Sequence[SentMessage]]):
     """An open account."""
 
-    def __init__(self, settings: InfobipSettings) -> None:
-        super().__init__(InfobipProtocol(settings), settings.limits)
+    #: Where is told what became of messages.
+    logs: ClassVar[str] = "sms/3/logs"
+
+    def __init__(self, settings: InfobipSettings, protocol: InfobipProtocol | None = None) -> None:
+        super().__init__(protocol or InfobipProtocol(settings), settings.limits)
         self._settings = settings
 
     def check(self, sent: Sequence[SentMessage]) -> Iterator[DeliveryReport]:
@@ -59,7 +62,7 @@ class InfobipSender(AskingSender[Sequence[SentMessage]]):
 
     def _question(self, group: Sequence[SentMessage]) -> HttpRequest:
         fields = [("messageId", each.attempt_key) for each in group]
-        return self._get("sms/3/logs", [*fields, ("limit", str(len(group)))])
+        return self._get(self.logs, [*fields, ("limit", str(len(group)))])
 
     def _get(self, what: str, fields: Sequence[tuple[str, str]] = ()) -> HttpRequest:
         headers = {**self._settings.authorization, "Accept": "application/json"}

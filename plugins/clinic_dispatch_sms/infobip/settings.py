@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from clinic_dispatch_plugin.api import GatewayUrl
 from clinic_dispatch_sms.called import callback_url, secret_from
@@ -54,26 +55,36 @@ def read_settings(url: GatewayUrl) -> InfobipSettings:
 
     :raises ConfigurationError: something is wrong or missing.
     """
+    sender = url.text("sender")
+    if _SENDER.fullmatch(sender) is None:
+        raise url.wrong("sender has 3 to 11 Latin letters and digits, or 3 to 14 digits.")
+    return InfobipSettings(
+        sender=sender.removeprefix("+"),
+        validity=url.whole("validity", 0, lowest=0, highest=48 * 60),
+        transliteration=url.choice("transliteration", "NONE", TRANSLITERATIONS),
+        language=url.choice("language", "NONE", LANGUAGES),
+        **account_of(url),
+    )
+
+
+def account_of(url: GatewayUrl) -> dict[str, Any]:
+    """What is the account's, whatever it sends.
+
+    :raises ConfigurationError: something is wrong or missing.
+    """
     # A key alone may stand on either side of the colon.
     user, password = (url.user, url.password) if url.user and url.password else ("", "")
     key = password or url.user or url.password
     if not key:
         raise url.wrong("an API key stands before the @, or user:password.")
     site = site_of(url, HOST)
-    sender = url.text("sender")
-    if _SENDER.fullmatch(sender) is None:
-        raise url.wrong("sender has 3 to 11 Latin letters and digits, or 3 to 14 digits.")
-    return InfobipSettings(
-        label=f"infobip {site}",
-        root=url.base_url(f"https://{site}"),
-        user=user,
-        password=key,
-        sender=sender.removeprefix("+"),
-        callback_url=callback_url(url),
-        callback_secret=url.text("callback_secret", secret_from(key, f"infobip {site}")),
-        most=url.whole("list", MOST, lowest=1, highest=500),
-        validity=url.whole("validity", 0, lowest=0, highest=48 * 60),
-        transliteration=url.choice("transliteration", "NONE", TRANSLITERATIONS),
-        language=url.choice("language", "NONE", LANGUAGES),
+    return {
+        "label": f"infobip {site}",
+        "root": url.base_url(f"https://{site}"),
+        "user": user,
+        "password": key,
+        "callback_url": callback_url(url),
+        "callback_secret": url.text("callback_secret", secret_from(key, f"infobip {site}")),
+        "most": url.whole("list", MOST, lowest=1, highest=500),
         **common_options(url, connections=4),
-    )
+    }

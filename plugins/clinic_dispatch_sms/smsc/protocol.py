@@ -21,11 +21,13 @@ from clinic_dispatch_plugin.api import (
 )
 from clinic_dispatch_sms.smsc.answers import SEND, error_of, money, of_the_account, read, whole
 from clinic_dispatch_sms.smsc.ids import digits_of, message_id
+from clinic_dispatch_sms.smsc.kinds import SmscKind
 from clinic_dispatch_sms.smsc.settings import SmscSettings
-from clinic_dispatch_sms.text import prepared
 
 #: Characters of a text the gateway takes.
 LONGEST = 1000
+#: A line's end, and how a list writes one.
+_LINE_END, _ESCAPED = "\n", "\\n"
 
 
 class SmscProtocol(HttpProtocol):
@@ -43,7 +45,7 @@ class SmscProtocol(HttpProtocol):
 
         :raises CannotSendError: the text is too long.
         """
-        length = len(prepared(message.content.text))
+        length = len(self._settings.kind.text(message))
         if length > LONGEST:
             text = f"{length} characters, SMSC takes {LONGEST}"
             raise CannotSendError(Answer(system="dispatch", code="text_too_long", text=text))
@@ -55,6 +57,8 @@ class SmscProtocol(HttpProtocol):
         """
         if "\\n" in message.content.text or "\\n" in group[0].content.text:
             return False
+        if not self._settings.kind.together(group, message):
+            return False
         return message.address not in [each.address for each in group]
 
     def compose(self, group: Sequence[OutgoingMessage]) -> HttpRequest:
@@ -64,7 +68,8 @@ class SmscProtocol(HttpProtocol):
         fields = {
             **settings.credentials,
             "id": request_id,
-            **texts(group),
+            **texts(group, settings.kind),
+            **settings.kind.fields(group),
             "cost": "2",
             "op": "1",
             "fmt": "3",
@@ -72,10 +77,6 @@ class SmscProtocol(HttpProtocol):
         }
         if settings.sender:
             fields["sender"] = settings.sender
-        if settings.valid:
-            fields["valid"] = str(settings.valid)
-        if settings.transliteration:
-            fields["translit"] = str(settings.transliteration)
         request = HttpRequest.form(f"{settings.root}/sys/send.php", fields)
         for message in group:
             self._request_ids[message.attempt_id] = request_id
@@ -99,7 +100,8 @@ class SmscProtocol(HttpProtocol):
         rows = _rows(said)
         if not rows and "phones" not in said:
             rows = {digits_of(each.address): {} for each in group}
-        parts = whole(said.get("cnt")) or len(group)
+        has_parts = self._settings.kind.has_parts
+        parts = (whole(said.get("cnt")) if has_parts else None) or len(group)
         if len(group) == 1 and "cost" in said:
             for row in rows.values():
                 row.setdefault("cost", said["cost"])
@@ -138,12 +140,15 @@ class SmscProtocol(HttpProtocol):
         )
 
 
-def texts(group: Sequence[OutgoingMessage]) -> dict[str, str]:
+def texts(group: Sequence[OutgoingMessage], kind: SmscKind) -> dict[str, str]:
     """The fields with numbers and texts; with a plus the gateway changes nothing in a number."""
-    if len({each.content.text for each in group}) == 1:
-        numbers = ",".join(each.address for each in group)
-        return {"phones": numbers, "mes": prepared(group[0].content.text)}
-    lines = [f"{each.address}:{_on_one_line(each.content.text)}" for each in group]
+    written = [kind.text(each) for each in group]
+    if len(set(written)) == 1:
+        return {"phones": ",".join(each.address for each in group), "mes": written[0]}
+    lines = [
+        f"{each.address}:{text.replace(_LINE_END, _ESCAPED)}"
+        for each, text in zip(group, written, strict=True)
+    ]
     return {"list": "\n".join(lines)}
 
 
@@ -164,7 +169,3 @@ def _rows(said: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     return {
         digits_of(str(row.get("phone", ""))): dict(row) for row in rows if isinstance(row, dict)
     }
-
-
-def _on_one_line(text: str) -> str:
-    return prepared(text).replace("\n", "\\n")

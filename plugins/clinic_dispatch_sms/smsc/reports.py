@@ -13,43 +13,47 @@ from urllib.parse import parse_qsl
 from clinic_dispatch_plugin.api import Answer, CallbackRefused, DeliveryReport, ReportStatus
 from clinic_dispatch_sms.smsc.answers import whole
 from clinic_dispatch_sms.smsc.ids import digits_of, message_id
+from clinic_dispatch_sms.smsc.kinds import SmscKind, SmscTexts, count_of
 
 #: Bytes of a call that are read.
 MOST_BYTES = 64 * 1024
 NOT_FOUND, STOPPED, WAITING, UNDER_WAY = -3, -2, -1, 0
 _DELIVERED = {1: "delivered", 2: "read", 4: "clicked"}
+_TEXTS = SmscTexts()
 _SIGNED = {"md5": hashlib.md5, "sha1": hashlib.sha1}
 
 
-def report_of(row: Mapping[str, Any], provider_id: str) -> DeliveryReport | None:
+def report_of(
+    row: Mapping[str, Any], provider_id: str, kind: SmscKind = _TEXTS
+) -> DeliveryReport | None:
     """A state as ``status.php`` and callbacks tell it; None: it holds no state."""
     status, error = whole(row.get("status")), whole(row.get("err"))
     if status is None:
         return None
     answer = None
     if status in _DELIVERED:
-        kind = ReportStatus.DELIVERED
+        found = ReportStatus.DELIVERED
     elif status == NOT_FOUND:
-        kind, answer = ReportStatus.NOT_FOUND, _state(status)
+        found, answer = ReportStatus.NOT_FOUND, _state(status)
     elif status == WAITING:
-        kind = ReportStatus.ACCEPTED
+        found = ReportStatus.ACCEPTED
     elif status == UNDER_WAY:
-        kind = ReportStatus.UNDER_WAY
+        found = ReportStatus.UNDER_WAY
     elif status == STOPPED:
-        kind, answer = ReportStatus.UNDER_WAY, _state(status)
+        found, answer = ReportStatus.UNDER_WAY, _state(status)
     else:
-        kind = ReportStatus.FAILED
+        found = ReportStatus.FAILED
         answer = Answer(system="smsc_delivery", code=str(error)) if error else _state(status)
     details = {"state": _DELIVERED[status]} if status in _DELIVERED else {}
-    for ours, theirs in (("price", "cost"), ("parts", "sms_cnt"), ("parts", "cnt")):
-        if row.get(theirs) not in (None, ""):
-            details[ours] = str(row[theirs])[:30]
+    if row.get("cost") not in (None, ""):
+        details["price"] = str(row["cost"])[:30]
+    details |= count_of(kind, row)
     return DeliveryReport(
-        status=kind, provider_id=provider_id, answer=answer, at=_time(row), details=details
+        status=found, provider_id=provider_id, answer=answer, at=_time(row), details=details
     )
 
 
-def called_back(body: bytes, secret: str) -> DeliveryReport | None:
+def called_back(body: bytes, secret: str, kind: SmscKind = _TEXTS) -> DeliveryReport | None:
     """A call of the gateway's; None: it is genuine and tells no message's state (an incoming text, a call).
 
     :raises CallbackRefused: it is not signed with our secret, or not readable.
@@ -67,7 +71,7 @@ def called_back(body: bytes, secret: str) -> DeliveryReport | None:
         return None
     _prove(fields, [fields.get("id", ""), fields.get("phone", ""), status], secret)
     number = digits_of(fields.get("phone", ""))
-    report = report_of(fields, message_id(fields.get("id", ""), number))
+    report = report_of(fields, message_id(fields.get("id", ""), number), kind)
     if report is None:
         raise CallbackRefused("its status is no number")
     return report

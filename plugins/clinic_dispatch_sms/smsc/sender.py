@@ -74,7 +74,9 @@ class SmscSender(HttpSender):
         total = Money(amount=Decimal(0), currency=self._currency)
         for start in range(0, len(batch), self._settings.most):
             group = batch[start : start + self._settings.most]
-            said = self._said("send.php", {**texts(group), **self._sender_field(), "cost": "1"})
+            kind = self._settings.kind
+            fields = {**texts(group, kind), **kind.fields(group), **self._sender_field()}
+            said = self._said("send.php", {**fields, "cost": "1"})
             cost = money(said.get("cost"), self._currency) if isinstance(said, Mapping) else None
             if cost is None:
                 return None
@@ -98,9 +100,12 @@ class SmscSender(HttpSender):
         }
         for each, key in asked:
             row = by_both.get((key, digits_of(each.address)))
-            report = report_of(row, each.provider_id or "") if row is not None else None
+            report = self._report(row, each) if row is not None else None
             if report is not None:
                 yield report
+
+    def _report(self, row: Mapping[str, Any], sent: SentMessage) -> DeliveryReport | None:
+        return report_of(row, sent.provider_id or "", self._settings.kind)
 
     def _said(self, page: str, fields: Mapping[str, str]) -> Any:
         """The gateway's words on a question.

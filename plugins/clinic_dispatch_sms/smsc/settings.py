@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from clinic_dispatch_plugin.api import GatewayUrl
 from clinic_dispatch_sms.gateway import GatewaySettings
+from clinic_dispatch_sms.smsc.kinds import SmscKind, SmscTexts
 
 #: Most numbers in one request; the gateway names no limit, so lists stay small.
 MOST = 100
@@ -26,12 +28,10 @@ class SmscSettings(GatewaySettings):
     #: Instead of both.
     api_key: str = field(default="", repr=False)
     sender: str = ""
-    #: Hours in which the network may try to deliver; 0: as the gateway does by itself.
-    valid: int = 0
+    #: What is sent, and how.
+    kind: SmscKind = field(default_factory=SmscTexts)
     #: Numbers in one request at most.
     most: int = MOST
-    #: Cyrillic in Latin letters by the gateway: 0 not, 1 "translit", 2 look-alikes.
-    transliteration: int = 0
     #: ISO 4217; empty: the balance says it.
     currency: str = ""
     #: The secret by which the gateway signs what it calls back.
@@ -48,9 +48,35 @@ class SmscSettings(GatewaySettings):
         return {"login": self.login, "psw": self.password}
 
 
-def read_settings(url: GatewayUrl) -> SmscSettings:
+def read_texts(url: GatewayUrl) -> SmscTexts:
+    """The options that only texts have.
+
+    :raises ConfigurationError: one of them is wrong.
+    """
+    sender_of(url, _SENDER, "at most 11 Latin letters and digits, or at most 15 digits")
+    return SmscTexts(
+        valid=url.whole("valid", 0, lowest=0, highest=24),
+        transliteration=url.whole("translit", 0, lowest=0, highest=2),
+    )
+
+
+def sender_of(url: GatewayUrl, pattern: re.Pattern[str], words: str) -> str:
+    """The option with the name or number that recipients see.
+
+    :raises ConfigurationError: it does not fit the pattern.
+    """
+    sender = url.text("sender")
+    if pattern.fullmatch(sender) is None:
+        raise url.wrong(f"sender has {words}.")
+    return sender
+
+
+def read_settings(
+    url: GatewayUrl, read_kind: Callable[[GatewayUrl], SmscKind] = read_texts
+) -> SmscSettings:
     """The settings in ``smsc://login:password@smsc.kz/?sender=Clinic``.
 
+    :param read_kind: takes the options of what is sent.
     :raises ConfigurationError: something is wrong or missing.
     """
     api_key = url.text("api_key")
@@ -60,19 +86,15 @@ def read_settings(url: GatewayUrl) -> SmscSettings:
         raise url.wrong("name the site behind the @, such as smsc.kz.")
     site = url.host if url.port is None else f"{url.host}:{url.port}"
     root = url.base_url(f"https://{site}")
-    sender = url.text("sender")
-    if _SENDER.fullmatch(sender) is None:
-        raise url.wrong("sender has at most 11 Latin letters and digits, or at most 15 digits.")
     return SmscSettings(
         label=f"smsc {root.partition('://')[2]}",
         root=root,
         login=url.user,
         password=url.password,
         api_key=api_key,
-        sender=sender,
-        valid=url.whole("valid", 0, lowest=0, highest=24),
+        sender=url.text("sender"),
+        kind=read_kind(url),
         most=url.whole("list", MOST, lowest=1, highest=500),
-        transliteration=url.whole("translit", 0, lowest=0, highest=2),
         currency=_currency(url),
         callback_key=url.text("callback_key"),
         rate=url.rate(),

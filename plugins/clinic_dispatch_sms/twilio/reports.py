@@ -66,6 +66,26 @@ def called_back(
 
     :raises CallbackRefused: it is not signed with the account's token.
     """
+    fields = proved(headers, body, settings)
+    said = {
+        "sid": fields.get("MessageSid") or fields.get("SmsSid"),
+        "status": fields.get("MessageStatus") or fields.get("SmsStatus"),
+        "error_code": fields.get("ErrorCode"),
+        "error_message": fields.get("ErrorMessage"),
+    }
+    return report_of(said, attempt_key=attempt_in(headers))
+
+
+def attempt_in(headers: Mapping[str, str]) -> str | None:
+    """The attempt that the called address names."""
+    return query_of(headers).get(ATTEMPT) or None
+
+
+def proved(headers: Mapping[str, str], body: bytes, settings: TwilioSettings) -> dict[str, str]:
+    """The fields of a form that is signed.
+
+    :raises CallbackRefused: it is not signed with the account's token.
+    """
     if not settings.callback_url or not settings.auth_token:
         raise CallbackRefused("without callback_url and auth_token no call can be proved genuine")
     fields = form_of(body)
@@ -74,13 +94,7 @@ def called_back(
         raise CallbackRefused("the signature is wrong or missing")
     if fields.get("AccountSid", settings.account_sid) != settings.account_sid:
         raise CallbackRefused("it is another account's")
-    said = {
-        "sid": fields.get("MessageSid") or fields.get("SmsSid"),
-        "status": fields.get("MessageStatus") or fields.get("SmsStatus"),
-        "error_code": fields.get("ErrorCode"),
-        "error_message": fields.get("ErrorMessage"),
-    }
-    return report_of(said, attempt_key=query_of(headers).get(ATTEMPT) or None)
+    return fields
 
 
 def signature(url: str, fields: Mapping[str, str], token: str) -> str:

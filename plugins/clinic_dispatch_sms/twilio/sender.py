@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 from clinic_dispatch_plugin.api import (
     DeliveryReport,
@@ -29,8 +29,12 @@ _MOST_LISTED = 100
 class TwilioSender(AskingSender[SentMessage]):
     """An open account."""
 
-    def __init__(self, settings: TwilioSettings) -> None:
-        super().__init__(TwilioProtocol(settings), settings.limits)
+    #: What is sent, as addresses name it, and the field that tells when it was.
+    resource: ClassVar[str] = "Messages"
+    sent_at: ClassVar[str] = "DateSent"
+
+    def __init__(self, settings: TwilioSettings, protocol: TwilioProtocol | None = None) -> None:
+        super().__init__(protocol or TwilioProtocol(settings), settings.limits)
         self._settings = settings
         self._prices = CountryPrices(self._ask_price)
 
@@ -40,29 +44,35 @@ class TwilioSender(AskingSender[SentMessage]):
         :raises ChannelError: the gateway could not be asked.
         """
         named = [
-            (each, self._get(f"Messages/{each.provider_id}.json"))
+            (each, self._get(f"{self.resource}/{each.provider_id}.json"))
             for each in sent
             if each.provider_id
         ]
         for _, reply in self.ask_each(named):
-            report = None if reply.status == 404 else report_of(self._said(reply))
+            report = None if reply.status == 404 else self.report(self._said(reply))
             if report is not None:
                 yield report
         claimed = {each.provider_id for each in sent}
         lost = [(each, self._list(each)) for each in sent if not each.provider_id]
         for each, reply in self.ask_each(lost):
             found = self._only_one(each, self._said(reply), claimed)
-            report = report_of(found, attempt_key=each.attempt_key)
+            report = self.report(found, attempt_key=each.attempt_key)
             if report is not None:
                 claimed.add(report.provider_id)
                 yield report
+
+    def report(
+        self, said: Mapping[str, Any], *, attempt_key: str | None = None
+    ) -> DeliveryReport | None:
+        """What the gateway says of one; None: it holds no state we know."""
+        return report_of(said, attempt_key=attempt_key)
 
     def sign_in(self) -> None:
         """Ask for one message: every key may, where the balance is told to whole accounts alone.
 
         :raises ChannelError: the gateway refuses, or could not be asked.
         """
-        self._said(self.ask_one(self._get("Messages.json", [("PageSize", "1")])))
+        self._said(self.ask_one(self._get(f"{self.resource}.json", [("PageSize", "1")])))
 
     def balance(self) -> Money | None:
         """What is left on the account; None where it is another's child.
@@ -101,13 +111,13 @@ class TwilioSender(AskingSender[SentMessage]):
 
     def _list(self, sent: SentMessage) -> HttpRequest:
         """The messages to this number around the time of the attempt."""
-        moments = (("DateSent>", -_AROUND), ("DateSent<", _AROUND))
+        moments = ((f"{self.sent_at}>", -_AROUND), (f"{self.sent_at}<", _AROUND))
         fields = [("To", sent.address), ("PageSize", str(_MOST_LISTED))]
         fields += [
             (name, f"{(sent.opened_at + apart).astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}")
             for name, apart in moments
         ]
-        return self._get("Messages.json", fields)
+        return self._get(f"{self.resource}.json", fields)
 
     def _only_one(
         self, sent: SentMessage, said: Mapping[str, Any], claimed: set[str | None]
@@ -118,14 +128,17 @@ class TwilioSender(AskingSender[SentMessage]):
         """
         found = [
             each
-            for each in mappings(said.get("messages"))
+            for each in mappings(said.get(self.resource.lower()))
             if each.get("to") == sent.address
             and words(each.get("sid"), 64) not in claimed
             and self._is_ours(each)
             and self._is_of_that_time(each, sent)
-            and sent.text in {"", each.get("body")}
+            and self._says(each, sent)
         ]
         return found[0] if len(found) == 1 and not said.get("next_page_uri") else {}
+
+    def _says(self, each: Mapping[str, Any], sent: SentMessage) -> bool:
+        return "body" not in each or sent.text in {"", each["body"]}
 
     def _is_ours(self, each: Mapping[str, Any]) -> bool:
         sender = self._settings.sender

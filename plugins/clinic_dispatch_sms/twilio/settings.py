@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from typing import Any
 
 from clinic_dispatch_plugin.api import GatewayUrl
 from clinic_dispatch_sms.called import callback_url
@@ -41,28 +42,38 @@ def read_settings(url: GatewayUrl) -> TwilioSettings:
 
     :raises ConfigurationError: something is wrong or missing.
     """
-    url.need_login("account SID (or API key) and its token")
-    site = site_of(url, HOST)
-    root = url.base_url(f"https://{site}")
     sender = url.text("sender")
     if _SENDER.fullmatch(sender) is None:
         advice = "a number, at most 11 Latin letters and digits, or a messaging service (MG…)"
         raise url.wrong(f"sender is {advice}; write + as %2B.")
+    return TwilioSettings(
+        sender=sender,
+        validity=url.whole("validity", 0, lowest=0, highest=36_000),
+        smart_encoding=url.switch("smart_encoding", False),
+        **account_of(url),
+    )
+
+
+def account_of(url: GatewayUrl) -> dict[str, Any]:
+    """What is the account's, whatever it sends.
+
+    :raises ConfigurationError: something is wrong or missing.
+    """
+    url.need_login("account SID (or API key) and its token")
+    site = site_of(url, HOST)
+    root = url.base_url(f"https://{site}")
     account = url.text("account_sid", "" if url.user.startswith("SK") else url.user)
     if _ACCOUNT.fullmatch(account) is None:
         raise url.wrong("with an API key, account_sid names the account (AC…).")
     is_key = account != url.user
-    return TwilioSettings(
-        label=f"twilio {site}",
-        root=root,
-        prices=PRICES if root == f"https://{HOST}" else root,
-        user=url.user,
-        password=url.password,
-        account_sid=account,
-        auth_token=url.text("auth_token", "" if is_key else url.password),
-        sender=sender,
-        callback_url=callback_url(url),
-        validity=url.whole("validity", 0, lowest=0, highest=36_000),
-        smart_encoding=url.switch("smart_encoding", False),
+    return {
+        "label": f"twilio {site}",
+        "root": root,
+        "prices": PRICES if root == f"https://{HOST}" else root,
+        "user": url.user,
+        "password": url.password,
+        "account_sid": account,
+        "auth_token": url.text("auth_token", "" if is_key else url.password),
+        "callback_url": callback_url(url),
         **common_options(url, connections=10),
-    )
+    }

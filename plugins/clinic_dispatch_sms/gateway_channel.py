@@ -1,0 +1,59 @@
+"""A channel whose accounts are at gateways: which one is a matter of the account, and the rest is the gateway's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+
+from clinic_dispatch_plugin.api import Account, CallbackReply, Channel, DeliveryReport, Sender
+from clinic_dispatch_sms.accounts import GatewayAccount
+
+
+class GatewayChannel(Channel):
+    """A channel through one gateway or several."""
+
+    def __init__(self, accounts: Sequence[Account]) -> None:
+        """Have these accounts, the first one first."""
+        self._accounts = tuple(accounts)
+        if self._accounts:
+            self.capabilities = _settings(self._accounts[0]).gateway.capabilities
+
+    def accounts(self) -> Sequence[Account]:
+        """The accounts in the order of the configuration."""
+        return self._accounts
+
+    def open(self, account: Account) -> AbstractContextManager[Sender]:
+        """The sender of the account's gateway."""
+        settings = _settings(account)
+        return settings.gateway.open(settings.of_gateway)
+
+    def connect(self, account: Account) -> None:
+        """Sign in at the account's gateway, without sending.
+
+        :raises ChannelError: what went wrong.
+        """
+        settings = _settings(account)
+        settings.gateway.connect(settings.of_gateway)
+
+    def parse_callback(
+        self, account: Account, headers: Mapping[str, str], body: bytes
+    ) -> Sequence[DeliveryReport]:
+        """Understand what the account's gateway calls back.
+
+        :raises CallbackRefused: it is forged or not for us.
+        """
+        settings = _settings(account)
+        return settings.gateway.parse_callback(settings.of_gateway, headers, body)
+
+    def callback_reply(
+        self, account: Account, headers: Mapping[str, str], body: bytes
+    ) -> CallbackReply | None:
+        """What the account's gateway wants to hear on its call."""
+        settings = _settings(account)
+        return settings.gateway.callback_reply(settings.of_gateway, headers, body)
+
+
+def _settings(account: Account) -> GatewayAccount:
+    settings = account.settings
+    assert isinstance(settings, GatewayAccount)
+    return settings
