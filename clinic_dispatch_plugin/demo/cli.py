@@ -18,6 +18,7 @@ from clinic_dispatch_plugin.cli import dispatch
 from clinic_dispatch_plugin.cli.base import unusable
 from clinic_dispatch_plugin.config import ConfigurationError
 from clinic_dispatch_plugin.simulators.gateways.command import add_gateways
+from clinic_dispatch_plugin.simulators.sip.command import add_exchange
 from clinic_dispatch_plugin.simulators.smpp.command import add_centre
 
 DATA_DIR = "CLINIC_DISPATCH_DATA_DIR"
@@ -111,6 +112,7 @@ def simulate() -> None:
 
 add_gateways(simulate)
 add_centre(simulate)
+add_exchange(simulate)
 
 
 @simulate.command("smtp")

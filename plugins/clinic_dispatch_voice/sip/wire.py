@@ -1,0 +1,155 @@
+"""The way to the exchange: datagrams, a connection, or one with TLS (RFC 3261 section 18)."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Callable
+from typing import cast
+
+from clinic_dispatch_plugin.api import AccountError, Answer, ConnectionFailed
+from clinic_dispatch_voice.sip.message import Message, NotSipError, StreamReader, decode
+from clinic_dispatch_voice.sip.settings import SipSettings, client_tls
+
+#: Seconds for a connection.
+_CONNECT = 10.0
+
+
+class LostError(Exception):
+    """The way is gone.
+
+    :param unheard: whatever was sent so far was not heard by anybody.
+    """
+
+    def __init__(self, text: str, *, unheard: bool = False) -> None:
+        super().__init__(text)
+        self.text = text
+        self.unheard = unheard
+
+
+class Wire:
+    """One call's own way; what comes stands in ``received``, and its end as a :class:`LostError`."""
+
+    def __init__(self, settings: SipSettings) -> None:
+        self.reliable = settings.transport != "udp"
+        self.received: asyncio.Queue[Message | LostError] = asyncio.Queue()
+        self.local = ("", 0)
+        self._send: Callable[[bytes], None] | None = None
+        self._transport: asyncio.DatagramTransport | asyncio.Transport | None = None
+
+    def send(self, data: bytes) -> None:
+        """Let it go."""
+        if self._send is not None:
+            self._send(data)
+
+    def close(self) -> None:
+        """End it; what was written still goes."""
+        if self._transport is not None:
+            self._transport.close()
+
+    def opened_datagrams(self, transport: asyncio.DatagramTransport) -> None:
+        """Datagrams can go."""
+        self._send = transport.sendto
+        self._opened(transport)
+
+    def opened_stream(self, transport: asyncio.Transport) -> None:
+        """There is a connection."""
+        self._send = transport.write
+        self._opened(transport)
+
+    def _opened(self, transport: asyncio.DatagramTransport | asyncio.Transport) -> None:
+        self._transport = transport
+        name = transport.get_extra_info("sockname")
+        self.local = (str(name[0]), int(name[1]))
+
+
+class _Datagrams(asyncio.DatagramProtocol):
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+        self._heard = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._wire.opened_datagrams(cast(asyncio.DatagramTransport, transport))
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        try:
+            message = decode(data)
+        except NotSipError:
+            return  # RFC 3261 section 18.1.2: what is malformed is dropped
+        self._heard = True
+        self._wire.received.put_nowait(message)
+
+    def error_received(self, exc: Exception) -> None:
+        # Nobody listens there: the network itself says that our datagram was not taken.
+        unheard = isinstance(exc, ConnectionRefusedError) and not self._heard
+        self._wire.received.put_nowait(LostError(reason_of(exc), unheard=unheard))
+
+
+class _Stream(asyncio.Protocol):
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+        self._reader = StreamReader()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._wire.opened_stream(cast(asyncio.Transport, transport))
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            for message in self._reader.feed(data):
+                self._wire.received.put_nowait(message)
+        except NotSipError as problem:
+            self._wire.received.put_nowait(LostError(f"what came is no SIP: {problem}"))
+            self._wire.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        text = reason_of(exc) if exc else "the connection was closed by the exchange"
+        self._wire.received.put_nowait(LostError(text))
+
+
+async def open_wire(settings: SipSettings) -> Wire:
+    """A new way to the exchange.
+
+    :raises ConnectionFailed: there is none.
+    :raises AccountError: the exchange cannot be trusted.
+    """
+    loop, wire = asyncio.get_running_loop(), Wire(settings)
+    place = f"{settings.host}:{settings.port}"
+    try:
+        async with asyncio.timeout(min(_CONNECT, settings.timeout)):
+            if not wire.reliable:
+                await loop.create_datagram_endpoint(
+                    lambda: _Datagrams(wire), remote_addr=(settings.host, settings.port)
+                )
+            else:
+                tls = client_tls(settings) if settings.transport == "tls" else None
+                await loop.create_connection(
+                    lambda: _Stream(wire), settings.host, settings.port, ssl=tls
+                )
+    except ssl.SSLCertVerificationError as error:
+        text = f"{place}: certificate refused: {error.verify_message}"
+        raise AccountError(Answer(system="dispatch", code="tls_failed", text=text)) from None
+    except ssl.SSLError as error:
+        text = f"{place}: TLS failed: {reason_of(error)}"
+        raise ConnectionFailed(Answer(system="dispatch", code="tls_failed", text=text)) from None
+    except TimeoutError:
+        raise no_way(f"{place}: no connection in time") from None
+    except OSError as error:
+        raise no_way(f"{place}: {reason_of(error)}") from None
+    return wire
+
+
+def no_way(text: str) -> ConnectionFailed:
+    """The exchange cannot be reached."""
+    return ConnectionFailed(Answer(system="dispatch", code="connect_failed", text=text))
+
+
+def reason_of(problem: Exception) -> str:
+    """An operating system's error in plain words."""
+    if isinstance(problem, socket.gaierror):
+        return "this host name is not known"
+    if isinstance(problem, ssl.SSLError):
+        return str(problem.reason or "no reason given").replace("_", " ").lower()
+    if isinstance(problem, OSError) and problem.strerror:
+        return problem.strerror.lower()
+    return type(problem).__name__
