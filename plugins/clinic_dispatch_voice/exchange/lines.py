@@ -37,7 +37,7 @@ class Hold:
 
     def doubt(self, seconds: float = AFTER_DOUBT) -> None:
         """Nobody knows whether it rang: nobody calls it for so long."""
-        os.pwrite(self._file, f"{time.time() + seconds:.0f}\n".encode(), 0)
+        os.pwrite(self._file, b"%d\n" % (time.time() + seconds), 0)
 
 
 @contextlib.contextmanager
@@ -53,11 +53,13 @@ def hold(number: str, folder: str = "") -> Iterator[Hold]:
     file = _locked(path)
     try:
         left = _until(file) - time.time()
-        if 0 < left <= AFTER_DOUBT:
+        if 0 < left <= AFTER_DOUBT:  # what lies further ahead was written by a clock that was wrong
             raise NumberBusyError(left, in_doubt=True)
-        yield Hold(file)
-        if _until(file) <= time.time():
-            path.unlink(missing_ok=True)
+        try:
+            yield Hold(file)
+        finally:
+            if _until(file) <= time.time():
+                path.unlink(missing_ok=True)
     finally:
         os.close(file)
 
