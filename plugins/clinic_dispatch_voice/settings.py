@@ -8,6 +8,7 @@ from typing import Any, Final
 from clinic_dispatch_plugin.api import Account
 from clinic_dispatch_sms.accounts import accounts_of
 from clinic_dispatch_sms.gateway import Gateway
+from clinic_dispatch_voice.ari.gateway import VoiceAri
 from clinic_dispatch_voice.sip.gateway import VoiceSip, VoiceSips
 from clinic_dispatch_voice.smsc import VoiceSmsc
 from clinic_dispatch_voice.twilio.gateway import VoiceTwilio
@@ -16,7 +17,7 @@ URL = "CLINIC_DISPATCH_VOICE_URL"
 CHANNEL = "voice"
 #: By scheme; a new gateway is a module and a line here.
 GATEWAYS: Final[Mapping[str, Gateway]] = {
-    each.scheme: each for each in (VoiceSmsc(), VoiceTwilio(), VoiceSip(), VoiceSips())
+    each.scheme: each for each in (VoiceSmsc(), VoiceTwilio(), VoiceSip(), VoiceSips(), VoiceAri())
 }
 
 

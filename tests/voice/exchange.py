@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from clinic_dispatch_plugin.api import Account
+from clinic_dispatch_plugin.simulators.ari import AriSimulator
 from clinic_dispatch_plugin.simulators.sip import SipSimulator
 from clinic_dispatch_voice.settings import URL, load_accounts
 
@@ -35,4 +36,20 @@ def account_at(exchange: SipSimulator, sound: Path | None = None, **options: str
         options = {"recording": str(sound), **options}
     more = "".join(f"&{name}={quote(value, safe='')}" for name, value in options.items())
     (account,) = load_accounts({URL: f"{exchange.url}/?sender={SENDER}{more}"})
+    return account
+
+
+def account_at_asterisk(asterisk: AriSimulator, sound: Path, **options: str) -> Account:
+    """The same at an Asterisk."""
+    options = {
+        "endpoint": "PJSIP/{number}@trunk",
+        "timeout": "1.2",
+        "ring": "5",
+        "recording": str(sound),
+        **options,
+    }
+    more = "".join(f"&{name}={quote(value, safe='')}" for name, value in options.items())
+    login = f"clinic:{quote(asterisk.settings.password, safe='')}"
+    url = f"ari://{login}@127.0.0.1:{asterisk.port}/?sender={SENDER}{more}"
+    (account,) = load_accounts({URL: url})
     return account

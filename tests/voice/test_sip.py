@@ -59,10 +59,8 @@ class Place:
 
     @contextmanager
     def sender(self, **options: str) -> Iterator[Sender]:
-        account = account_at(
-            self.exchange,
-            **{"recording": str(self.sound), "folder": str(self.folder), "keys": "off", **options},
-        )
+        options = {"folder": str(self.folder), "keys": "off", **options}
+        account = account_at(self.exchange, self.sound, **options)
         with VoiceChannel([account]).open(account) as sender:
             yield sender
 
@@ -179,6 +177,15 @@ def test_ringing_is_taken_back_when_nobody_answers(place: Place, transport: str)
     assert (result.answer.system, result.answer.code) == ("sip", "487")
     assert "1 s" in result.answer.text
     assert place.exchange.calls[-1].ended_by == "caller"
+
+
+@pytest.mark.parametrize("way", [Way.CUT, Way.RUBBISH, Way.SILENT])
+def test_a_connection_that_ends_or_says_nothing_of_use_leaves_it_uncertain(
+    place: Place, way: Way
+) -> None:
+    (result,), _, _ = place.call(Plan(way=way), transport="tcp", timeout="0.5")
+    assert isinstance(result, Uncertain)
+    assert explained(result.answer, PACKS).entry is not None
 
 
 def test_a_call_in_doubt_is_not_made_again_for_ten_minutes(place: Place) -> None:

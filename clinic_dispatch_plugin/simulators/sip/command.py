@@ -1,4 +1,4 @@
-"""``clinic-dispatch simulate sip``."""
+"""``clinic-dispatch simulate sip``, and ``ari`` for the same people behind an Asterisk."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import click
+
+from clinic_dispatch_plugin.simulators.sip.plans import ByNumber
 
 _WORDS = """Run a telephone exchange on this machine; it takes calls by SIP, and nobody's phone rings.
 
@@ -19,15 +21,43 @@ A number asks for its fate by its last eight digits: 00, a kind, and five digits
 _EXAMPLE = '{"+49 151 0": "status 486"}'
 
 
+_ARI_WORDS = """Run Asterisk's interface ARI on this machine, for calls without an Asterisk.
+
+A number asks for its fate as with `simulate sip`: its last eight digits are 00, a kind, and five digits.
+"""
+
+
 def add_exchange(group: click.Group) -> None:
     """Add the command."""
-    port = click.IntRange(0, 65535)
-    options = [
-        click.Option(
-            ["--port"], type=port, default=5060, show_default=True, help="0: any free one."
-        ),
+    sip = [
+        _port(5060),
         click.Option(["--user"], help="Who may call; none: everybody."),
         click.Option(["--password"], default="", help="The password."),
+        *_common(),
+        click.Option(["--lines"], type=click.IntRange(0), default=0, help="Calls at once; 0: any."),
+        click.Option(
+            ["--retry-after"], type=click.IntRange(0), default=0, help="Seconds that 503 asks for."
+        ),
+    ]
+    group.add_command(click.Command("sip", params=[*sip], callback=_run, help=_WORDS))
+    ari = [
+        _port(8088),
+        click.Option(["--user"], default="clinic", show_default=True, help="Who may call."),
+        click.Option(["--password"], default="secret", show_default=True, help="The password."),
+        *_common(),
+    ]
+    group.add_command(click.Command("ari", params=[*ari], callback=_run_ari, help=_ARI_WORDS))
+
+
+def _port(usual: int) -> click.Option:
+    kind = click.IntRange(0, 65535)
+    return click.Option(
+        ["--port"], type=kind, default=usual, show_default=True, help="0: any free one."
+    )
+
+
+def _common() -> list[click.Option]:
+    return [
         click.Option(
             ["--ledger"],
             type=click.Path(path_type=Path),
@@ -38,10 +68,6 @@ def add_exchange(group: click.Group) -> None:
             type=click.Path(path_type=Path, exists=True),
             help=f"JSON: number to words, such as {_EXAMPLE}.",
         ),
-        click.Option(["--lines"], type=click.IntRange(0), default=0, help="Calls at once; 0: any."),
-        click.Option(
-            ["--retry-after"], type=click.IntRange(0), default=0, help="Seconds that 503 asks for."
-        ),
         click.Option(
             ["--ring-seconds"],
             type=click.FloatRange(0, 600),
@@ -50,15 +76,24 @@ def add_exchange(group: click.Group) -> None:
             help="From ringing to answering.",
         ),
     ]
-    group.add_command(click.Command("sip", params=[*options], callback=_run, help=_WORDS))
 
 
 def _run(scenarios: Path | None, **options: Any) -> None:
-    from clinic_dispatch_plugin.simulators.sip import ByNumber, ExchangeSettings, run_exchange
+    from clinic_dispatch_plugin.simulators.sip import ExchangeSettings, run_exchange
 
+    settings = ExchangeSettings(behaviour=_behaviour(scenarios), **options)
+    sys.exit(run_exchange(settings, out=sys.stdout))
+
+
+def _run_ari(scenarios: Path | None, **options: Any) -> None:
+    from clinic_dispatch_plugin.simulators.ari import AsteriskSettings, run_asterisk
+
+    settings = AsteriskSettings(behaviour=_behaviour(scenarios), **options)
+    sys.exit(run_asterisk(settings, out=sys.stdout))
+
+
+def _behaviour(scenarios: Path | None) -> ByNumber:
     try:
-        behaviour = ByNumber.from_file(scenarios) if scenarios else ByNumber()
+        return ByNumber.from_file(scenarios) if scenarios else ByNumber()
     except (OSError, ValueError) as error:
         raise click.ClickException(f"--scenarios {scenarios}: {error}") from error
-    settings = ExchangeSettings(behaviour=behaviour, **options)
-    sys.exit(run_exchange(settings, out=sys.stdout))

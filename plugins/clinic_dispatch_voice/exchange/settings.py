@@ -11,14 +11,24 @@ from typing import Any
 
 from clinic_dispatch_plugin.api import GatewayUrl
 from clinic_dispatch_sms.gateway import GatewaySettings
-from clinic_dispatch_voice.exchange.audio import UnplayableError, read_wav
+from clinic_dispatch_voice.exchange.audio import Law, UnplayableError, read_wav
 from clinic_dispatch_voice.exchange.conversation import LEAVE_IT, OFF, TRY_AGAIN
+
+_NUMBER = re.compile(r"\+?[0-9]{2,15}")
+_LAWS = {"alaw": (Law.A, Law.MU), "ulaw": (Law.MU, Law.A)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallSettings(GatewaySettings):
     """How calls are made. All times in seconds."""
 
+    #: The number that is shown to whoever is called.
+    sender: str
+    #: What stands before a number, and whether it keeps its plus sign.
+    prefix: str = ""
+    plus: bool = True
+    #: Kinds of sound, the one we like best first.
+    laws: tuple[Law, ...] = _LAWS["alaw"]
     #: Calls at once.
     connections: int = 2
     #: How long it rings.
@@ -39,13 +49,27 @@ class CallSettings(GatewaySettings):
     rtp_host: str = ""
     rtp_ports: tuple[int, int] | None = None
 
+    def dialled(self, address: str) -> str:
+        """A number as the exchange wants it."""
+        return self.prefix + (address if self.plus else address.removeprefix("+"))
+
 
 def read_calls(url: GatewayUrl) -> dict[str, Any]:
     """The options that all exchanges have.
 
     :raises ConfigurationError: one of them is wrong.
     """
+    sender = url.text("sender")
+    if not _NUMBER.fullmatch(sender):
+        raise url.wrong("sender is a number of yours; write + as %2B.")
+    prefix = url.text("prefix", longest=8)
+    if not re.fullmatch(r"[0-9*#]*", prefix):
+        raise url.wrong("prefix has digits alone, such as 0.")
     return {
+        "sender": sender,
+        "prefix": prefix,
+        "plus": url.switch("plus", True),
+        "laws": _LAWS[url.choice("codec", "alaw", tuple(_LAWS))],
         "connections": url.whole("calls", 2, lowest=1, highest=50),
         "rate": url.rate(),
         "ring": url.whole("ring", 30, lowest=1, highest=120),

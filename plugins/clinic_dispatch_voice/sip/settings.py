@@ -7,13 +7,10 @@ import ssl
 from dataclasses import dataclass, field
 
 from clinic_dispatch_plugin.api import GatewayUrl
-from clinic_dispatch_voice.exchange.audio import Law
 from clinic_dispatch_voice.exchange.settings import CallSettings, read_calls
 
 PORT, TLS_PORT = 5060, 5061
-_NUMBER = re.compile(r"\+?[0-9]{2,15}")
 _NAME = re.compile(r"[\w.+-]{1,64}")
-_LAWS = {"alaw": (Law.A, Law.MU), "ulaw": (Law.MU, Law.A)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,15 +25,9 @@ class SipSettings(CallSettings):
     password: str = field(default="", repr=False)
     #: What stands behind the @ of numbers.
     domain: str
-    #: The number that is shown to whoever is called.
-    sender: str
     #: Whether that number is the From, or a P-Asserted-Identity (RFC 3325) beside the user.
     identity: str = "from"
-    #: What stands before a number, and whether it keeps its plus sign.
-    prefix: str = ""
-    plus: bool = True
     ca_file: str | None = None
-    laws: tuple[Law, ...] = _LAWS["alaw"]
     #: The first retransmission over UDP (T1, RFC 3261 section 17.1.1.1).
     first_repeat: float = 0.5
 
@@ -47,8 +38,7 @@ class SipSettings(CallSettings):
 
     def target(self, address: str) -> str:
         """Who is called, as a URI."""
-        number = self.prefix + (address if self.plus else address.removeprefix("+"))
-        return f"{self.scheme}:{number}@{self.domain}"
+        return f"{self.scheme}:{self.dialled(address)}@{self.domain}"
 
 
 def read_settings(url: GatewayUrl) -> SipSettings:
@@ -60,9 +50,6 @@ def read_settings(url: GatewayUrl) -> SipSettings:
         raise url.wrong("name the exchange behind the @.")
     if (url.user or url.password) and not _NAME.fullmatch(url.user):
         raise url.wrong("the user name has at most 64 letters, digits and . + - _.")
-    sender = url.text("sender")
-    if not _NUMBER.fullmatch(sender):
-        raise url.wrong("sender is a number of yours; write + as %2B.")
     tls = url.scheme == "sips"
     port = url.port or (TLS_PORT if tls else PORT)
     return SipSettings(
@@ -73,12 +60,8 @@ def read_settings(url: GatewayUrl) -> SipSettings:
         user=url.user,
         password=url.password,
         domain=_word(url, "domain") or (f"[{url.host}]" if ":" in url.host else url.host),
-        sender=sender,
         identity=url.choice("identity", "from", ("from", "pai")),
-        prefix=_digits(url, "prefix"),
-        plus=url.switch("plus", True),
         ca_file=url.ca_file() if tls else None,
-        laws=_LAWS[url.choice("codec", "alaw", tuple(_LAWS))],
         **read_calls(url),
     )
 
@@ -97,11 +80,4 @@ def _word(url: GatewayUrl, name: str) -> str:
     text = url.text(name, longest=100)
     if text and not re.fullmatch(r"[\w.-]+", text):
         raise url.wrong(f"{name} is a host's name, such as klinik.example.")
-    return text
-
-
-def _digits(url: GatewayUrl, name: str) -> str:
-    text = url.text(name, longest=8)
-    if not re.fullmatch(r"[0-9*#]*", text):
-        raise url.wrong(f"{name} has digits alone, such as 0.")
     return text

@@ -1,4 +1,4 @@
-"""Calls by SIP against the contract, with the simulated exchange as the gateway."""
+"""Calls through a clinic's own exchange against the contract: by SIP, and through Asterisk's interface."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import ClassVar
 
 from clinic_dispatch_plugin.api import Channel, ReferencePack
+from clinic_dispatch_plugin.simulators.ari import AriSimulator, AsteriskSettings
 from clinic_dispatch_plugin.simulators.sip import (
     ByNumber,
     ExchangeSettings,
@@ -21,7 +21,7 @@ from clinic_dispatch_plugin.testing import ChannelContract, GatewayUnderTest, Ho
 from clinic_dispatch_sms import clinic_dispatch_reference_packs as packs_of_sms
 from clinic_dispatch_voice import clinic_dispatch_reference_packs
 from clinic_dispatch_voice.channel import VoiceChannel
-from tests.voice.exchange import account_at, recording
+from tests.voice.exchange import account_at, account_at_asterisk, recording
 
 PASSWORD = "canary"
 CALLS = 6
@@ -39,7 +39,7 @@ PLANS = {
 class ExchangeUnderTest:
     """The simulated exchange."""
 
-    def __init__(self, exchange: SipSimulator, folder: Path) -> None:
+    def __init__(self, exchange: SipSimulator | AriSimulator, folder: Path) -> None:
         self.exchange = exchange
         self.folder = folder
         self.sound = recording(folder, 0.06)
@@ -57,18 +57,19 @@ class ExchangeUnderTest:
         behaviour.will(address, PLANS.get(how, Plan()))
 
     def refuse_account(self) -> None:
-        self.exchange.switch(Mode.WRONG_PASSWORD)
+        if isinstance(self.exchange, AriSimulator):
+            self.exchange.is_closed = True
+        else:
+            self.exchange.switch(Mode.WRONG_PASSWORD)
 
     def taken(self) -> Sequence[str]:
         return [f"+{line.recipient}" for line in self.exchange.ledger.taken]
 
 
-class TestSipByConnection(ChannelContract):
+class TestSip(ChannelContract):
     in_hand_limit = CALLS
     secrets = (PASSWORD,)
     no_addresses = ("", "anna", "+49")
-
-    transport: ClassVar[str] = "tcp"
 
     @contextmanager
     def gateway(self) -> Iterator[GatewayUnderTest]:
@@ -80,7 +81,8 @@ class TestSipByConnection(ChannelContract):
 
     def make_channel(self, gateway: GatewayUnderTest) -> Channel:
         assert isinstance(gateway, ExchangeUnderTest)
-        options = {"calls": str(CALLS), "keys": "off", "transport": self.transport, "ring": "1"}
+        assert isinstance(gateway.exchange, SipSimulator)
+        options = {"calls": str(CALLS), "keys": "off", "ring": "1", "timeout": "0.8"}
         options["folder"] = str(gateway.folder)
         return VoiceChannel([account_at(gateway.exchange, gateway.sound, **options)])
 
@@ -88,5 +90,22 @@ class TestSipByConnection(ChannelContract):
         return [*clinic_dispatch_reference_packs(), *packs_of_sms()]
 
 
-class TestSipByDatagrams(TestSipByConnection):
-    transport = "udp"
+class TestAri(TestSip):
+    @contextmanager
+    def gateway(self) -> Iterator[GatewayUnderTest]:
+        settings = AsteriskSettings(password=PASSWORD, ring_seconds=0.0, slow_seconds=0.3)
+        with TemporaryDirectory() as folder, AriSimulator(settings) as asterisk:
+            yield ExchangeUnderTest(asterisk, Path(folder))
+
+    def make_channel(self, gateway: GatewayUnderTest) -> Channel:
+        assert isinstance(gateway, ExchangeUnderTest)
+        assert isinstance(gateway.exchange, AriSimulator)
+        options = {
+            "calls": str(CALLS),
+            "keys": "off",
+            "ring": "1",
+            "timeout": "0.8",
+            "folder": str(gateway.folder),
+        }
+        account = account_at_asterisk(gateway.exchange, gateway.sound, **options)
+        return VoiceChannel([account])
