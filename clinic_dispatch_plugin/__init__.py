@@ -25,6 +25,7 @@ __all__ = [
     "Actor",
     "Audience",
     "ClinicDispatch",
+    "Confirmed",
     "Consent",
     "FilterField",
     "HostAdapter",

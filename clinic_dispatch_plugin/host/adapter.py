@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from clinic_dispatch_plugin.host.types import Action, Actor, Audience, Layout, Recipient
+from clinic_dispatch_plugin.host.types import Action, Actor, Audience, Confirmed, Layout, Recipient
 
 
 class HostAdapter:
@@ -59,6 +59,13 @@ class HostAdapter:
         :raises ValueError: the host refuses this value; its text is shown beside the field.
         """
         return False
+
+    def confirmed(self, confirmed: Confirmed) -> None:
+        """A recipient confirmed a message, such as an appointment, by a key during a call.
+
+        Called in a worker, after it was written down; what it raises is logged. It may be told twice, and where the
+        worker dies at that moment not at all: the message's page shows it in any case.
+        """
 
     def layout(self) -> Layout | None:
         """The host's page our pages are shown in; None: a plain page of our own."""

@@ -109,6 +109,19 @@ class Recipient:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Confirmed:
+    """A recipient said that they understood a message, such as by a key while it was spoken."""
+
+    #: As the host's :class:`Recipient`; empty where the message came from a file.
+    ref: str
+    channel: str
+    #: What they pressed.
+    key: str
+    mailing_id: int
+    message_id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
     """Which template of the host holds our pages, and in which block."""
 

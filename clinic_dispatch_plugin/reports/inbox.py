@@ -17,6 +17,7 @@ from clinic_dispatch_plugin.reports import effects, inbox_store
 from clinic_dispatch_plugin.reports.effects import Tie
 from clinic_dispatch_plugin.reports.rules import ReportState
 from clinic_dispatch_plugin.reports.said import READ, answer_in, kept, whole
+from clinic_dispatch_plugin.reports.telling import tell_host
 from clinic_dispatch_plugin.reports.tying import Contradiction, Named, Parts, named, parts_of
 
 log = logging.getLogger(__name__)
@@ -93,7 +94,12 @@ def process(dispatch: Dispatch) -> int:
 
 def _process_one(dispatch: Dispatch, report_id: int, parts: Parts) -> bool:
     try:
-        return dispatch.database.run(lambda connection: _do(dispatch, connection, report_id, parts))
+        found = dispatch.database.run(
+            lambda connection: _do(dispatch, connection, report_id, parts)
+        )
+        if found is not None:
+            tell_host(dispatch, *found)
+        return found is not None
     except SQLAlchemyError:
         raise
     except Exception as error:
@@ -103,23 +109,26 @@ def _process_one(dispatch: Dispatch, report_id: int, parts: Parts) -> bool:
         return False
 
 
-def _do(dispatch: Dispatch, connection: Connection, report_id: int, parts: Parts) -> bool:
+def _do(
+    dispatch: Dispatch, connection: Connection, report_id: int, parts: Parts
+) -> tuple[RowMapping, RowMapping] | None:
+    """What was kept, and the attempt it was about; None: it is for nobody yet."""
     row = inbox_store.take(connection, report_id)
     if row is None:
-        return False
+        return None
     try:
         found = named(connection, row, parts)
     except Contradiction:
         log.warning("report %s names more than one message, so it is used for none", report_id)
         inbox_store.change(connection, report_id, state=ReportState.STRANGE.value, look_at=None)
-        return False
+        return None
     if found is None or Tie(attempt=found.attempt).is_early:
         looks = int(row["looks"]) - 1
         seconds = _LOOKS[looks] if looks < len(_LOOKS) else _HOURLY
         inbox_store.put_off(connection, report_id, _LOOKS[0] if found else seconds)
-        return False
+        return None
     _tie(dispatch, connection, row, found)
-    return True
+    return row, found.attempt
 
 
 def _tie(dispatch: Dispatch, connection: Connection, row: RowMapping, found: Named) -> None:

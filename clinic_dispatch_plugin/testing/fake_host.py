@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from clinic_dispatch_plugin.host.adapter import HostAdapter
-from clinic_dispatch_plugin.host.types import Action, Actor, Audience, Recipient
+from clinic_dispatch_plugin.host.types import Action, Actor, Audience, Confirmed, Recipient
 
 #: The one audience of a fake host.
 EVERYBODY = Audience(key="everybody", label="Everybody", placeholders=("name",))
@@ -37,10 +37,15 @@ class FakeHost(HostAdapter):
         self.questions: list[tuple[str, ...]] = []
         #: Address corrections that were saved: ref, channel, value.
         self.corrections: list[tuple[str, str, str]] = []
+        #: What recipients confirmed.
+        self.told: list[Confirmed] = []
 
     def add(self, *recipients: Recipient) -> None:
         """Add patients, or replace those with the same ref."""
         self.people.update({each.ref: each for each in recipients})
+
+    def confirmed(self, confirmed: Confirmed) -> None:
+        self.told.append(confirmed)
 
     def current_actor(self) -> Actor | None:
         return self.actor

@@ -74,7 +74,7 @@ class TestSip(ChannelContract):
     @contextmanager
     def gateway(self) -> Iterator[GatewayUnderTest]:
         settings = ExchangeSettings(
-            user="clinic", password=PASSWORD, ring_seconds=0.0, slow_seconds=0.3
+            user="clinic", password=PASSWORD, ring_seconds=0.0, slow_seconds=0.15
         )
         with TemporaryDirectory() as folder, SipSimulator(settings) as exchange:
             yield ExchangeUnderTest(exchange, Path(folder))
@@ -82,7 +82,7 @@ class TestSip(ChannelContract):
     def make_channel(self, gateway: GatewayUnderTest) -> Channel:
         assert isinstance(gateway, ExchangeUnderTest)
         assert isinstance(gateway.exchange, SipSimulator)
-        options = {"calls": str(CALLS), "keys": "off", "ring": "1", "timeout": "0.8"}
+        options = {"calls": str(CALLS), "keys": "off", "ring": "0.8", "timeout": "0.5"}
         options["folder"] = str(gateway.folder)
         return VoiceChannel([account_at(gateway.exchange, gateway.sound, **options)])
 
@@ -93,7 +93,7 @@ class TestSip(ChannelContract):
 class TestAri(TestSip):
     @contextmanager
     def gateway(self) -> Iterator[GatewayUnderTest]:
-        settings = AsteriskSettings(password=PASSWORD, ring_seconds=0.0, slow_seconds=0.3)
+        settings = AsteriskSettings(password=PASSWORD, ring_seconds=0.0, slow_seconds=0.15)
         with TemporaryDirectory() as folder, AriSimulator(settings) as asterisk:
             yield ExchangeUnderTest(asterisk, Path(folder))
 

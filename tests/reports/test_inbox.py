@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import insert, update
@@ -11,6 +12,7 @@ from sqlalchemy import insert, update
 from clinic_dispatch_plugin.accounts import service as accounts
 from clinic_dispatch_plugin.channels.types import DeliveryReport
 from clinic_dispatch_plugin.error_reference.answers import explained
+from clinic_dispatch_plugin.host.types import Confirmed
 from clinic_dispatch_plugin.messages.rules import new_key
 from clinic_dispatch_plugin.messages.tables import Attempt, Message
 from clinic_dispatch_plugin.reports import inbox
@@ -268,3 +270,35 @@ def test_whatever_a_channel_says_can_be_kept(office: Desk) -> None:
     odd = said("failed", provider_id="\0" + "é" * 400, key="k" * 300, code="c" * 90, note="\ud800")
     assert hear(office, odd) == 0
     assert office.reports()[-1]["provider_id"] == "é" * 255
+
+
+PRESSED = {"state": "confirmed", "key": "2"}
+
+
+def test_a_key_that_confirms_is_told_to_the_host_after_it_is_kept(
+    office: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[Confirmed] = []
+    monkeypatch.setattr(office.dispatch.host, "confirmed", told.append)
+    message_id = office.sent(provider_id="call-1", ref="P-7")
+    hear(office, said("delivered", provider_id="call-1", seconds="9"))
+    assert told == []
+    report = replace(said("delivered", provider_id="call-1"), details=PRESSED)
+    assert hear(office, report, report) == 1
+    (confirmed,) = told
+    assert (confirmed.ref, confirmed.channel, confirmed.key) == ("P-7", "fake", "2")
+    assert confirmed.message_id == message_id
+
+
+def test_a_host_that_cannot_be_told_keeps_no_report_from_being_heard(
+    office: Desk, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def raises(confirmed: Confirmed) -> None:
+        raise ZeroDivisionError(f"patient {confirmed.ref}")
+
+    monkeypatch.setattr(office.dispatch.host, "confirmed", raises)
+    message_id = office.sent(provider_id="call-2", ref="P-8")
+    assert hear(office, replace(said("delivered", provider_id="call-2"), details=PRESSED)) == 1
+    assert office.state(message_id) == ("delivered", "delivered")
+    assert "P-8" not in caplog.text
+    assert "could not be told" in caplog.text

@@ -100,7 +100,7 @@ def test_every_end_that_asterisk_tells_has_its_note(place: Place) -> None:
 
 
 def test_a_call_nothing_is_heard_of_is_uncertain(place: Place) -> None:
-    (result,), _ = place.call(Plan(way=Way.SILENT), ring="1", timeout="0.3")
+    (result,), _ = place.call(Plan(way=Way.SILENT), ring="0.2", timeout="0.3")
     assert isinstance(result, Uncertain)
 
 

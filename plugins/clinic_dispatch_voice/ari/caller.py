@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from contextlib import suppress
 from typing import Any
 
@@ -112,7 +113,7 @@ class _Call:
                 endpoint=endpoint,
                 app=settings.app,
                 channelId=self._channel,
-                timeout=str(settings.ring),
+                timeout=str(math.ceil(settings.ring)),
                 callerId=settings.sender,
                 formats=",".join(_FORMATS[law] for law in settings.laws),
             )
@@ -131,11 +132,10 @@ class _Call:
 
     async def _picked_up(self) -> None:
         loop = asyncio.get_running_loop()
-        until = loop.time() + self._settings.ring + self._settings.timeout
-        while True:
-            event = await self._next(until - loop.time())
-            if event is None:
-                break
+        began, patience = loop.time(), self._settings.timeout
+        until = began + patience  # Asterisk tells of a new channel at once
+        while (event := await self._next(until - loop.time())) is not None:
+            until = began + self._settings.ring + patience
             if event.get("type") == "StasisStart":
                 return
             if (ended := self._ended(event)) is not None:
@@ -146,7 +146,7 @@ class _Call:
             until = loop.time() + min(_GOODBYE, self._settings.timeout)
             while (event := await self._next(until - loop.time())) is not None:
                 if self._ended(event) is not None:
-                    text = f"nobody answered within {self._settings.ring} s"
+                    text = f"nobody answered within {self._settings.ring:g} s"
                     raise NotTakenError(
                         Answer(system=ASTERISK, code="DIALSTATUS:NOANSWER", text=text)
                     )

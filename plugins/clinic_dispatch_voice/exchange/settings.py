@@ -32,7 +32,7 @@ class CallSettings(GatewaySettings):
     #: Calls at once.
     connections: int = 2
     #: How long it rings.
-    ring: int = 30
+    ring: float = 30.0
     #: For each answer of the exchange, people apart.
     timeout: float = 32.0
     #: How often the message is said to somebody who presses nothing.
@@ -72,7 +72,7 @@ def read_calls(url: GatewayUrl) -> dict[str, Any]:
         "laws": _LAWS[url.choice("codec", "alaw", tuple(_LAWS))],
         "connections": url.whole("calls", 2, lowest=1, highest=50),
         "rate": url.rate(),
-        "ring": url.whole("ring", 30, lowest=1, highest=120),
+        "ring": url.seconds("ring", 30.0),
         "timeout": url.seconds("timeout", 32.0),
         "repeat": url.whole("repeat", 2, lowest=1, highest=5),
         "keys": url.switch("keys", True),
