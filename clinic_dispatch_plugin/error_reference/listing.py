@@ -30,7 +30,7 @@ FIRST = 5
 CHANNELS: Mapping[str, Sequence[str]] = {
     "email": ("smtp",),
     "sms": ("smsc", "twilio", "infobip", "vonage", "smpp", "gsm"),
-    "voice": ("twilio_call", "sip", "q850", "asterisk"),
+    "voice": ("twilio_call", "sip", "q850", "asterisk", "call"),
     "viber": ("viber",),
 }
 _NATURAL = re.compile(r"\d+|\D+")

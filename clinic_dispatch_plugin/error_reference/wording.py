@@ -46,6 +46,7 @@ SYSTEMS: Mapping[str, str] = {
     "sip": N_("Calls over the internet (SIP)"),
     "q850": N_("Telephone network (Q.850)"),
     "asterisk": N_("Telephone system (Asterisk)"),
+    "call": N_("Calls of our own"),
 }
 CATEGORIES: Mapping[str, str] = {
     "authentication": N_("Log-in refused"),

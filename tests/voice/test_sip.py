@@ -39,6 +39,7 @@ from clinic_dispatch_voice import clinic_dispatch_reference_packs
 from clinic_dispatch_voice.channel import VoiceChannel
 from clinic_dispatch_voice.exchange.lines import NumberBusyError, hold
 from clinic_dispatch_voice.settings import URL, load_accounts
+from tests.simulators.raw_client import wait_until
 from tests.voice.exchange import account_at, recording
 
 PACKS = [*clinic_dispatch_reference_packs(), *packs_of_sms()]
@@ -240,7 +241,7 @@ def test_a_call_that_is_broken_off_does_not_ring_on(place: Place) -> None:
         next(iter(sending))
         sending.close()  # type: ignore[attr-defined]
     ringing = next(each for each in place.exchange.calls if each.call_id == message.attempt_key)
-    assert ringing.ended_by == "caller"
+    wait_until(lambda: ringing.ended_by == "caller")
 
 
 # -- the doctor and the settings ---------------------------------------------------------------------

@@ -88,8 +88,8 @@ class Call:
             case "CANCEL":
                 self._on_cancel(request)
             case "BYE":
-                self.reply(request, 200)
                 self._end("caller")
+                self.reply(request, 200)
             case "OPTIONS" | "INFO":
                 self.reply(request, 200)
             case _:
@@ -138,10 +138,14 @@ class Call:
 
     def close(self) -> None:
         """Let go of the phone."""
+        self._count()
+        if self._phone is not None:
+            self._phone.close()
+
+    def _count(self) -> None:
         if self._phone is not None:
             self.record.heard = self._phone.packets * 0.02
             self.record.loud = self._phone.loud * 0.02
-            self._phone.close()
 
     async def _refuse(self, status: int) -> None:
         more = []
@@ -215,6 +219,7 @@ class Call:
     def _end(self, by: str) -> None:
         if not self._ended.is_set():
             self.record.ended_by = by
+            self._count()
             self._ended.set()
 
     # What is said
