@@ -20,6 +20,12 @@ from clinic_dispatch_plugin.channels.errors import (
     UncertainError,
 )
 from clinic_dispatch_plugin.channels.faults import fail_point
+from clinic_dispatch_plugin.channels.forms import (
+    LIMITS,
+    FieldKind,
+    GatewayForm,
+    SettingField,
+)
 from clinic_dispatch_plugin.channels.gateway_url import (
     GatewayUrl,
     account_keys,
@@ -41,6 +47,7 @@ from clinic_dispatch_plugin.channels.http_sender import (
     SendApart,
     nothing_sent,
 )
+from clinic_dispatch_plugin.channels.places import may_connect
 from clinic_dispatch_plugin.channels.reference import (
     Cause,
     Permanence,
@@ -78,6 +85,7 @@ from clinic_dispatch_plugin.config import ConfigurationError
 from clinic_dispatch_plugin.hookspecs import hookimpl
 
 __all__ = [
+    "LIMITS",
     "Accepted",
     "Account",
     "AccountError",
@@ -97,6 +105,8 @@ __all__ = [
     "Content",
     "ContentFields",
     "DeliveryReport",
+    "FieldKind",
+    "GatewayForm",
     "GatewayUrl",
     "HearsReports",
     "HttpClient",
@@ -122,6 +132,7 @@ __all__ = [
     "SendResult",
     "Sender",
     "SentMessage",
+    "SettingField",
     "SimpleChannel",
     "TemporaryError",
     "Texts",
@@ -134,6 +145,7 @@ __all__ = [
     "load_causes",
     "load_pack",
     "load_packs",
+    "may_connect",
     "nothing_sent",
     "shared_causes",
     "split_urls",

@@ -18,7 +18,7 @@ from clinic_dispatch_plugin import hookspecs
 from clinic_dispatch_plugin.channels.channel import Channel
 from clinic_dispatch_plugin.channels.reference import ReferencePack
 from clinic_dispatch_plugin.channels.types import Account, DeliveryReport
-from clinic_dispatch_plugin.config import ConfigurationError, Settings, merged
+from clinic_dispatch_plugin.config import PREFIX, ConfigurationError, Settings, merged
 from clinic_dispatch_plugin.database.connection import Database
 from clinic_dispatch_plugin.host.adapter import HostAdapter
 from clinic_dispatch_plugin.queue.doorbell import Doorbell
@@ -77,14 +77,56 @@ class Dispatch:
     awaited_until: Callable[[Connection, Iterable[int]], Mapping[int, datetime]] = _nothing_awaited
     #: Keeps what a gateway reports by itself while something is sent: channel, account's row, report.
     hear: Callable[[str, int, DeliveryReport], None] = _not_kept
+    #: The accounts that people set up on the settings page, by channel; the accounts' answer.
+    added_accounts: Callable[[], Mapping[str, Sequence[Account]]] = dict
+    #: Every ``CLINIC_DISPATCH_*`` as the plugins were given it.
+    config: Mapping[str, Any] = field(default_factory=dict, repr=False)
     #: Caches of the concerns, by name.
     cache: dict[str, Any] = field(default_factory=dict)
 
-    def account(self, channel: str) -> Account | None:
-        """The account a channel's messages go through; None: none is configured."""
+    def accounts(self, channel: str, purpose: str = "") -> list[Account]:
+        """The channel's accounts that take this purpose, the first choice first; empty: any that there is.
+
+        Those of the configuration come first, and win where one of the settings page has the same name.
+        """
         found = self.channels.get(channel)
-        accounts = found.accounts() if found else ()
-        return accounts[0] if accounts else None
+        if found is None:
+            return []
+        configured = list(found.accounts())
+        names = {each.key for each in configured}
+        added = [each for each in self.added_accounts().get(channel, ()) if each.key not in names]
+        return [each for each in [*configured, *added] if each.takes(purpose)]
+
+    def account(self, channel: str, purpose: str = "") -> Account | None:
+        """The account that is the channel's first choice for this purpose; None: none is configured."""
+        return next(iter(self.accounts(channel, purpose)), None)
+
+    def account_called(self, channel: str, key: str) -> Account | None:
+        """The channel's account of this name; None: it is not configured here."""
+        return next((each for each in self.accounts(channel) if each.key == key), None)
+
+    def account_at(self, channel: str, url: str, *, key: str) -> Account:
+        """The account that a URL of the settings page describes.
+
+        :raises ConfigurationError: something is wrong or missing.
+        """
+        allowed = self.settings.private_gateways
+        try:
+            found = self.channels[channel].account_at(url, key=key, allowed=allowed)
+        except NotImplementedError:
+            found = self._account_by_hook(channel, url)
+        return replace(found, channel=channel, key=key)
+
+    def _account_by_hook(self, channel: str, url: str) -> Account:
+        """What its plugin makes of the URL where it stands in the channel's one variable."""
+        name = f"{PREFIX}{channel.upper()}_URL"
+        config = {**self.config, name: url}
+        for _, plugin in self.plugins.list_name_plugin():
+            for made in _asked_alone(self.plugins, plugin, config) if plugin is not None else ():
+                accounts = made.accounts() if made.key == channel else ()
+                if accounts and accounts[0] not in self.channels[channel].accounts():
+                    return accounts[0]
+        raise ConfigurationError(name, None, f"the channel {channel!r} makes no account of this.")
 
     def reference_packs(self) -> list[ReferencePack]:
         """All packs of all plugins; of two with the same key the last one."""
@@ -186,10 +228,8 @@ def _channels_of(
     loaded: list[LoadedPlugin],
 ) -> list[Channel]:
     """One plugin's channels: asked alone, since an exception would end the call for all others."""
-    others = [other for other in manager.get_plugins() if other is not plugin]
-    ask = manager.subset_hook_caller("clinic_dispatch_channels", remove_plugins=others)
     try:
-        return [channel for several in ask(config=config) for channel in several]
+        return _asked_alone(manager, plugin, config)
     except ConfigurationError:
         raise
     except Exception as error:
@@ -199,3 +239,11 @@ def _channels_of(
             replace(each, problem=problem) if each.name == name else each for each in loaded
         ]
         return []
+
+
+def _asked_alone(
+    manager: pluggy.PluginManager, plugin: object, config: Mapping[str, Any]
+) -> list[Channel]:
+    others = [other for other in manager.get_plugins() if other is not plugin]
+    ask = manager.subset_hook_caller("clinic_dispatch_channels", remove_plugins=others)
+    return [channel for several in ask(config=config) for channel in several]

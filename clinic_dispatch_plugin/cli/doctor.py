@@ -133,8 +133,8 @@ def _plugins(dispatch: Dispatch) -> Iterator[Finding]:
 
 def _channels(dispatch: Dispatch) -> Iterator[Finding]:
     """Channels."""
-    for key, channel in dispatch.channels.items():
-        found = channel.accounts()
+    for key in dispatch.channels:
+        found = dispatch.accounts(key)
         yield Finding(
             subject=f"channel {key}",
             state="ok" if found else "warning",

@@ -70,7 +70,7 @@ def _accounts(found: Presence) -> Iterator[Finding]:
 def gateways(dispatch: Dispatch) -> Iterator[Finding]:
     """Gateways."""
     for key, channel in dispatch.channels.items():
-        for account in channel.accounts():
+        for account in dispatch.accounts(key):
             yield _gateway(dispatch, key, channel, account)
 
 

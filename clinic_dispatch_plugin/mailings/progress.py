@@ -162,10 +162,10 @@ def progress(dispatch: Dispatch, mailing_id: int, actor: Actor) -> Progress:
 
 
 def _held(dispatch: Dispatch, row: RowMapping, why: Explained | None) -> HeldAccount:
-    known = dispatch.account(row["channel"])
+    known = dispatch.account_called(row["channel"], row["key"])
     return HeldAccount(
         state=AccountState(row["state"]),
-        label=known.label if known and known.key == row["key"] else row["key"],
+        label=known.label if known else row["key"],
         rest_until=row["rest_until"] if row["state"] == AccountState.RESTING.value else None,
         why=why,
     )
