@@ -89,13 +89,21 @@ class Dispatch:
 
         Those of the configuration come first, and win where one of the settings page has the same name.
         """
-        found = self.channels.get(channel)
-        if found is None:
+        if channel not in self.channels:
             return []
-        configured = list(found.accounts())
+        configured = self.configured(channel)
         names = {each.key for each in configured}
         added = [each for each in self.added_accounts().get(channel, ()) if each.key not in names]
         return [each for each in [*configured, *added] if each.takes(purpose)]
+
+    def configured(self, channel: str) -> list[Account]:
+        """Those of the configuration alone; a channel that fails on the question has none."""
+        found = self.channels.get(channel)
+        try:
+            return list(found.accounts()) if found is not None else []
+        except Exception:
+            log.exception("channel %s cannot say its accounts", channel)
+            return []
 
     def account(self, channel: str, purpose: str = "") -> Account | None:
         """The account that is the channel's first choice for this purpose; None: none is configured."""
@@ -131,14 +139,32 @@ class Dispatch:
     def reference_packs(self) -> list[ReferencePack]:
         """All packs of all plugins; of two with the same key the last one."""
         packs: dict[str, ReferencePack] = {}
-        for several in reversed(self.plugins.hook.clinic_dispatch_reference_packs()):
-            for pack in several:
+        for name, plugin in self.plugins.list_name_plugin():
+            for pack in self._packs_of(name, plugin) if plugin is not None else ():
                 if pack.key in packs:
                     log.warning(
                         "two plugins bring the reference pack %s; the last one holds", pack.key
                     )
                 packs[pack.key] = pack
         return list(packs.values())
+
+    def _packs_of(self, name: str, plugin: object) -> list[ReferencePack]:
+        """One plugin's packs: asked alone, so that one that fails costs nobody else theirs."""
+        others = [other for other in self.plugins.get_plugins() if other is not plugin]
+        ask = self.plugins.subset_hook_caller("clinic_dispatch_reference_packs", others)
+        try:
+            return [pack for several in ask() for pack in several]
+        except Exception as error:
+            log.exception("plugin %s cannot say what its errors mean", name)
+            problem = f"its reference cannot be used: {type(error).__name__}: {error}"
+            self.note_problem(name, problem)
+            return []
+
+    def note_problem(self, name: str, problem: str) -> None:
+        """A plugin failed: the doctor and the settings page name it."""
+        self.loaded = [
+            replace(each, problem=problem) if each.name == name else each for each in self.loaded
+        ]
 
 
 def current_dispatch() -> Dispatch:
@@ -181,10 +207,18 @@ def load_plugins(
 def _load(manager: pluggy.PluginManager, point: EntryPoint) -> LoadedPlugin:
     try:
         plugin = point.load()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         log.exception("plugin %s cannot be imported and is left out", point.name)
         return _described(point, f"cannot be imported: {type(error).__name__}: {error}")
-    manager.register(plugin, name=point.name)
+    try:
+        manager.register(plugin, name=point.name)
+        manager.check_pending()
+    except Exception as error:
+        log.exception("plugin %s has a wrong hook and is left out", point.name)
+        manager.set_blocked(point.name)
+        if manager.is_registered(plugin):
+            manager.unregister(plugin)
+        return _described(point, f"has a wrong hook: {error}")
     return _described(point)
 
 

@@ -1,4 +1,4 @@
-"""The accounts of the settings page as this process knows them: read again every few seconds, never in a transaction."""
+"""The accounts of the settings page as this process knows them, read again every few seconds."""
 
 from __future__ import annotations
 

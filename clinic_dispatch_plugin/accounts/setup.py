@@ -63,6 +63,14 @@ def opened(dispatch: Dispatch, row: RowMapping) -> dict[str, str]:
         return {}
 
 
+def whole_url(dispatch: Dispatch, row: RowMapping) -> str:
+    """A sealed URL as it is; empty: the key is gone."""
+    try:
+        return unseal(dispatch.settings.secret_keys, row["url"])
+    except KeyLost:
+        return ""
+
+
 def add(dispatch: Dispatch, connection: Connection, channel: str, key: str, wanted: Wanted) -> int:
     """Set one up behind the others of its channel.
 

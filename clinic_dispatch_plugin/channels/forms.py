@@ -1,4 +1,4 @@
-"""What an account needs, as the settings page asks for it: a channel describes its gateways, the page makes the forms."""
+"""What an account needs: a channel describes its gateways, and the settings page makes the forms."""
 
 from __future__ import annotations
 
@@ -109,6 +109,20 @@ LIMITS = (
         kind=FieldKind.NUMBER,
         lowest=1,
         highest=500,
+        more=True,
+    ),
+    SettingField(
+        key="cap_day",
+        label="Most money a day",
+        hint="In the account's currency, such as 20.00. Empty: no limit.",
+        kind=FieldKind.NUMBER,
+        more=True,
+    ),
+    SettingField(
+        key="cap_month",
+        label="Most money a month",
+        hint="In the account's currency, such as 20.00. Empty: no limit.",
+        kind=FieldKind.NUMBER,
         more=True,
     ),
 )

@@ -27,7 +27,8 @@ def reroute(dispatch: Dispatch) -> None:
             for row in gone
             for mailing in reroute_store.waiting_for(connection, row["id"])
         ]
-    if any([_move_all(dispatch, row, mailing) for row, mailing in work]):
+    moved = [_move_all(dispatch, row, mailing) for row, mailing in work]
+    if any(moved):
         dispatch.doorbell.ring()
 
 

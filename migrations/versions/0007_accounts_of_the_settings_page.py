@@ -56,9 +56,14 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("account_id", name=op.f("pk_dispatch_account_test")),
     )
     op.create_index("ix_dispatch_audit_action", "dispatch_audit", ["action", "id"])
+    op.create_index("ix_dispatch_report_account_id", "dispatch_report", ["account_id", "id"])
 
 
 def downgrade() -> None:
+    if op.get_bind().dialect.name in {"mysql", "mariadb"}:
+        # Its foreign key would keep the index as its own.
+        op.create_index("fk_dispatch_report_account_id", "dispatch_report", ["account_id"])
+    op.drop_index("ix_dispatch_report_account_id", "dispatch_report")
     op.drop_index("ix_dispatch_audit_action", "dispatch_audit")
     op.drop_table("dispatch_account_test")
     op.drop_table("dispatch_account_setup")
