@@ -94,7 +94,7 @@ DEEDS: Mapping[str, str] = {
     "account_order": N_("Order changed"),
     "account_tried": N_("Log-in tested"),
     "check_account": N_("Tried again"),
-    "account_moved": N_("{number} messages given to another account"),
+    "account_moved": N_("Messages given to another account: {number}"),
 }
 PURPOSES_FIELD = "purposes"
 
