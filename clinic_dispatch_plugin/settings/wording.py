@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
+from babel.dates import format_date
 from sqlalchemy import RowMapping
 
 from clinic_dispatch_plugin.accounts.book import Unusable
 from clinic_dispatch_plugin.web import words
-from clinic_dispatch_plugin.web.i18n import N_, _
+from clinic_dispatch_plugin.web.i18n import N_, _, language, zone
 
 #: What the shipped channels write beside their fields; a third party's words are shown as they are.
 LABELS = (
@@ -118,9 +119,10 @@ def deed(row: RowMapping, labels: Mapping[str, str]) -> str:
     return _(DEEDS[row["action"]], fields=changed, number=details.get("number", 0))
 
 
-def moment(text: str) -> datetime:
-    """When a secret was set."""
-    return datetime.fromisoformat(text)
+def day(text: str) -> str:
+    """The day on which a secret was set."""
+    at = datetime.fromisoformat(text).astimezone(zone())
+    return format_date(at.date(), format="medium", locale=language())
 
 
 def who(row: RowMapping) -> str:
