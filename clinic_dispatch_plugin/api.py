@@ -21,6 +21,7 @@ from clinic_dispatch_plugin.channels.errors import (
 )
 from clinic_dispatch_plugin.channels.faults import fail_point
 from clinic_dispatch_plugin.channels.forms import (
+    CAPS,
     LIMITS,
     FieldKind,
     GatewayForm,
@@ -85,13 +86,13 @@ from clinic_dispatch_plugin.config import ConfigurationError
 from clinic_dispatch_plugin.hookspecs import hookimpl
 
 __all__ = [
-    "LIMITS",
     "Accepted",
     "Account",
     "AccountError",
     "Answer",
     "Attachment",
     "Batch",
+    "CAPS",
     "CallbackRefused",
     "CallbackReply",
     "CannotSendError",
@@ -117,6 +118,7 @@ __all__ = [
     "HttpRequest",
     "HttpSender",
     "InvalidAddress",
+    "LIMITS",
     "Measure",
     "Money",
     "NotSent",

@@ -111,6 +111,9 @@ LIMITS = (
         highest=500,
         more=True,
     ),
+)
+#: How much it may spend, where a gateway says what a message costs.
+CAPS = (
     SettingField(
         key="cap_day",
         label="Most money a day",

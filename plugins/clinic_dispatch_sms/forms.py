@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from clinic_dispatch_plugin.api import LIMITS, FieldKind, GatewayForm, SettingField
+from clinic_dispatch_plugin.api import CAPS, LIMITS, FieldKind, GatewayForm, SettingField
 
 _SITE = r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?"
 
@@ -22,7 +22,7 @@ CALLBACK = SettingField(
     more=True,
 )
 #: What the page offers beside what a gateway needs.
-_MORE = (CALLBACK, BASE_URL, *LIMITS)
+_MORE = (CALLBACK, BASE_URL, *LIMITS, *CAPS)
 
 
 def text(
@@ -56,6 +56,7 @@ SMSC = GatewayForm(
         ),
         BASE_URL,
         *LIMITS,
+        *CAPS,
     ),
 )
 SMPP = GatewayForm(
@@ -81,6 +82,7 @@ SMPP = GatewayForm(
             choices=(("", "no"), ("on", "yes")),
         ),
         LIMITS[0],
+        *CAPS,
     ),
 )
 TWILIO = GatewayForm(

@@ -157,7 +157,8 @@ def test_an_account_of_the_page_is_sealed_changed_ordered_and_rotated(
     dispatch = given.dispatch
     wanted = Wanted(url=URL, purposes=["results"], typed=frozenset({"password"}), by="A. Kern")
     for key in ("a", "b", "default"):
-        dispatch.database.run(lambda c, key=key: setup.add(dispatch, c, "letter", key, wanted))
+        with dispatch.database.begin() as connection:
+            setup.add(dispatch, connection, "letter", key, wanted)
     with pytest.raises(LookupError):
         dispatch.database.run(lambda c: setup.add(dispatch, c, "letter", "a", wanted))
     order = ["default", "ads", "reserve", "a", "b"]
@@ -166,7 +167,8 @@ def test_an_account_of_the_page_is_sealed_changed_ordered_and_rotated(
     assert dispatch.database.run(lambda c: [e.key for e in dispatch.accounts("letter")]) == order
     found = dispatch.account_called("letter", "a")
     assert found is not None
-    assert (found.settings, found.purposes) == (URL, {"results"})
+    assert found.settings == URL
+    assert found.purposes == frozenset({"results"})
     assert dispatch.account_called("letter", "a") is found  # the same object: it is opened once
     assert dispatch.database.run(lambda c: setup.move(c, given.row("b"), up=True))
     assert not dispatch.database.run(lambda c: setup.move(c, given.row("b"), up=True))
