@@ -21,11 +21,11 @@ from clinic_dispatch_plugin.channels.errors import (
 )
 from clinic_dispatch_plugin.channels.faults import fail_point
 from clinic_dispatch_plugin.channels.forms import (
-    CAPS,
-    LIMITS,
     FieldKind,
     GatewayForm,
     SettingField,
+    cap_fields,
+    limit_fields,
 )
 from clinic_dispatch_plugin.channels.gateway_url import (
     GatewayUrl,
@@ -92,7 +92,6 @@ __all__ = [
     "Answer",
     "Attachment",
     "Batch",
-    "CAPS",
     "CallbackRefused",
     "CallbackReply",
     "CannotSendError",
@@ -118,7 +117,6 @@ __all__ = [
     "HttpRequest",
     "HttpSender",
     "InvalidAddress",
-    "LIMITS",
     "Measure",
     "Money",
     "NotSent",
@@ -141,9 +139,11 @@ __all__ = [
     "Uncertain",
     "UncertainError",
     "account_keys",
+    "cap_fields",
     "fail_point",
     "hookimpl",
     "is_loopback",
+    "limit_fields",
     "load_causes",
     "load_pack",
     "load_packs",

@@ -91,41 +91,45 @@ def values_in(url: str) -> dict[str, str]:
     return {key: value for key, value in found.items() if value}
 
 
-#: How fast an account may send and through how many connections: the same at every gateway.
-LIMITS = (
-    SettingField(
-        key="rate",
-        label="Messages a second at most",
-        hint="Empty: as fast as the service takes them.",
-        kind=FieldKind.NUMBER,
-        lowest=0.01,
-        highest=100_000,
-        more=True,
-    ),
-    SettingField(
-        key="connections",
-        label="Connections at once",
-        hint="Empty: the usual number.",
-        kind=FieldKind.NUMBER,
-        lowest=1,
-        highest=500,
-        more=True,
-    ),
+def limit_fields() -> tuple[SettingField, ...]:
+    """How fast an account may send and through how many connections: the same at every gateway."""
+    return (_RATE, _CONNECTIONS)
+
+
+def cap_fields() -> tuple[SettingField, ...]:
+    """How much an account may spend, where a gateway says what a message costs."""
+    return (_CAP_DAY, _CAP_MONTH)
+
+
+_RATE = SettingField(
+    key="rate",
+    label="Messages a second at most",
+    hint="Empty: as fast as the service takes them.",
+    kind=FieldKind.NUMBER,
+    lowest=0.01,
+    highest=100_000,
+    more=True,
 )
-#: How much it may spend, where a gateway says what a message costs.
-CAPS = (
-    SettingField(
-        key="cap_day",
-        label="Most money a day",
-        hint="In the account's currency, such as 20.00. Empty: no limit.",
-        kind=FieldKind.NUMBER,
-        more=True,
-    ),
-    SettingField(
-        key="cap_month",
-        label="Most money a month",
-        hint="In the account's currency, such as 20.00. Empty: no limit.",
-        kind=FieldKind.NUMBER,
-        more=True,
-    ),
+_CONNECTIONS = SettingField(
+    key="connections",
+    label="Connections at once",
+    hint="Empty: the usual number.",
+    kind=FieldKind.NUMBER,
+    lowest=1,
+    highest=500,
+    more=True,
+)
+_CAP_DAY = SettingField(
+    key="cap_day",
+    label="Most money a day",
+    hint="In the account's currency, such as 20.00. Empty: no limit.",
+    kind=FieldKind.NUMBER,
+    more=True,
+)
+_CAP_MONTH = SettingField(
+    key="cap_month",
+    label="Most money a month",
+    hint="In the account's currency, such as 20.00. Empty: no limit.",
+    kind=FieldKind.NUMBER,
+    more=True,
 )

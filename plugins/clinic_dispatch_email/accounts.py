@@ -14,13 +14,13 @@ from clinic_dispatch_email.settings import (
     read_settings,
 )
 from clinic_dispatch_plugin.api import (
-    LIMITS,
     Account,
     FieldKind,
     GatewayForm,
     GatewayUrl,
     SettingField,
     account_keys,
+    limit_fields,
     split_urls,
 )
 
@@ -51,17 +51,17 @@ FORMS = (
     GatewayForm(
         scheme="smtp+starttls",
         label="Mail server with log-in (STARTTLS, port 587)",
-        fields=(*_PLACE, *_LOGIN, _FROM, *LIMITS),
+        fields=(*_PLACE, *_LOGIN, _FROM, *limit_fields()),
     ),
     GatewayForm(
         scheme="smtps",
         label="Mail server with log-in (TLS, port 465)",
-        fields=(*_PLACE, *_LOGIN, _FROM, *LIMITS),
+        fields=(*_PLACE, *_LOGIN, _FROM, *limit_fields()),
     ),
     GatewayForm(
         scheme="smtp",
         label="Mail server without log-in (port 25)",
-        fields=(*_PLACE, _FROM, *LIMITS),
+        fields=(*_PLACE, _FROM, *limit_fields()),
     ),
 )
 

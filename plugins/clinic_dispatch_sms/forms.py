@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from clinic_dispatch_plugin.api import CAPS, LIMITS, FieldKind, GatewayForm, SettingField
+from clinic_dispatch_plugin.api import (
+    FieldKind,
+    GatewayForm,
+    SettingField,
+    cap_fields,
+    limit_fields,
+)
 
 _SITE = r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?"
 
@@ -22,7 +28,7 @@ CALLBACK = SettingField(
     more=True,
 )
 #: What the page offers beside what a gateway needs.
-_MORE = (CALLBACK, BASE_URL, *LIMITS, *CAPS)
+_MORE = (CALLBACK, BASE_URL, *limit_fields(), *cap_fields())
 
 
 def text(
@@ -55,8 +61,8 @@ SMSC = GatewayForm(
             "callback_key", "Key for delivery reports", "The one set at the provider for reports."
         ),
         BASE_URL,
-        *LIMITS,
-        *CAPS,
+        *limit_fields(),
+        *cap_fields(),
     ),
 )
 SMPP = GatewayForm(
@@ -81,8 +87,8 @@ SMPP = GatewayForm(
             kind=FieldKind.CHOICE,
             choices=(("", "no"), ("on", "yes")),
         ),
-        LIMITS[0],
-        *CAPS,
+        limit_fields()[0],
+        *cap_fields(),
     ),
 )
 TWILIO = GatewayForm(
