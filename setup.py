@@ -35,6 +35,7 @@ REQUIRES = [
     "aiohttp>=3.10",
     "phonenumbers>=8.13",
     "regex>=2023.0",
+    "cryptography>=42",
 ]
 DATABASES = {"postgresql": ["psycopg[binary]>=3.1"], "mariadb": ["PyMySQL>=1.1"]}
 #: The demo needs nothing that the plugin does not need itself.
@@ -44,7 +45,6 @@ TEST = [
     *DATABASES["mariadb"],
     "axe-core-python>=0.1",
     "build>=1.2",
-    "cryptography>=42",
     "flask-migrate>=4.0",
     "flask-wtf>=1.2",
     "hypothesis>=6.100",

@@ -20,6 +20,13 @@ from clinic_dispatch_plugin.channels.errors import (
     UncertainError,
 )
 from clinic_dispatch_plugin.channels.faults import fail_point
+from clinic_dispatch_plugin.channels.forms import (
+    FieldKind,
+    GatewayForm,
+    SettingField,
+    cap_fields,
+    limit_fields,
+)
 from clinic_dispatch_plugin.channels.gateway_url import (
     GatewayUrl,
     account_keys,
@@ -41,6 +48,7 @@ from clinic_dispatch_plugin.channels.http_sender import (
     SendApart,
     nothing_sent,
 )
+from clinic_dispatch_plugin.channels.places import may_connect
 from clinic_dispatch_plugin.channels.reference import (
     Cause,
     Permanence,
@@ -97,6 +105,8 @@ __all__ = [
     "Content",
     "ContentFields",
     "DeliveryReport",
+    "FieldKind",
+    "GatewayForm",
     "GatewayUrl",
     "HearsReports",
     "HttpClient",
@@ -122,18 +132,22 @@ __all__ = [
     "SendResult",
     "Sender",
     "SentMessage",
+    "SettingField",
     "SimpleChannel",
     "TemporaryError",
     "Texts",
     "Uncertain",
     "UncertainError",
     "account_keys",
+    "cap_fields",
     "fail_point",
     "hookimpl",
     "is_loopback",
+    "limit_fields",
     "load_causes",
     "load_pack",
     "load_packs",
+    "may_connect",
     "nothing_sent",
     "shared_causes",
     "split_urls",

@@ -80,6 +80,8 @@ class Settings:
     blocked_plugins: frozenset[str] = frozenset()
     #: All waiting times of the retry policies are multiplied by this; 1 but in demonstrations.
     retry_scale: float = 1.0
+    #: Hosts and networks of the clinic's own that accounts of the settings page may be at.
+    private_gateways: tuple[str, ...] = ()
     #: The mailbox bounce mails come to; None: none is read.
     bounces_url: str | None = field(default=None, repr=False)
 
@@ -121,6 +123,7 @@ def load_settings(config: Mapping[str, Any], *, instance_path: str) -> Settings:
         unknown_consent=read("UNKNOWN_CONSENT", values.purposes, defaults.unknown_consent),
         blocked_plugins=read("BLOCKED_PLUGINS", values.words, defaults.blocked_plugins),
         retry_scale=read("RETRY_SCALE", values.factor, defaults.retry_scale),
+        private_gateways=read("PRIVATE_GATEWAYS", values.places, ()),
         bounces_url=read("BOUNCES_URL", values.bounces_url, None),
     )
 

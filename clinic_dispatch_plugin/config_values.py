@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -34,6 +35,8 @@ class ConfigurationError(click.ClickException):
             shown = "not set"
         super().__init__(f"{name} is {shown}: {advice}")
         self.name = name
+        #: What to write instead, without the value.
+        self.advice = advice
 
     @classmethod
     def of_url(cls, name: str, url: object, advice: str) -> Self:
@@ -261,6 +264,21 @@ def _parts(name: str, value: Any, advice: str, *, secret: bool = False) -> tuple
     else:
         raise ConfigurationError(name, value, advice, secret=secret)
     return tuple(str(part).strip() for part in found if str(part).strip())
+
+
+def places(name: str, value: Any) -> tuple[str, ...]:
+    """Hosts, addresses and networks of the clinic's own."""
+    advice = (
+        "write hosts, addresses or networks separated by commas, such as 10.0.5.0/24, sms.local."
+    )
+    found = _parts(name, value, advice)
+    for each in found:
+        try:
+            ipaddress.ip_network(each, strict=False)
+        except ValueError:
+            if not re.fullmatch(r"(?=.*[A-Za-z])[A-Za-z0-9][A-Za-z0-9.-]{0,252}", each):
+                raise ConfigurationError(name, value, advice) from None
+    return found
 
 
 def secret_keys(name: str, value: Any) -> tuple[str, ...]:

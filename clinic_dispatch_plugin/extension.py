@@ -11,7 +11,9 @@ from flask import Flask
 from flask.signals import appcontext_pushed
 
 from clinic_dispatch_plugin import cli
-from clinic_dispatch_plugin.config import load_settings
+from clinic_dispatch_plugin.accounts.book import Book
+from clinic_dispatch_plugin.accounts.setup import BOOK
+from clinic_dispatch_plugin.config import load_settings, merged
 from clinic_dispatch_plugin.database.base import TABLE_PREFIX
 from clinic_dispatch_plugin.database.connection import Database, HostDatabase
 from clinic_dispatch_plugin.engine.quarantine import awaited_until, forget_runs
@@ -70,7 +72,12 @@ class ClinicDispatch:
             plugins=manager,
             loaded=loaded,
             channels=collect_channels(manager, app, loaded),
+            config=merged(app.config),
         )
+        book = Book(dispatch)
+        dispatch.added_accounts = book.accounts
+        dispatch.cache[BOOK] = book
+        dispatch.database.before = book.look
         dispatch.app_context = app.app_context
         dispatch.send = partial(send, dispatch)
         dispatch.awaited_until = partial(awaited_until, dispatch)

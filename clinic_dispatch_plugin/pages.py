@@ -23,6 +23,7 @@ from clinic_dispatch_plugin.registry import EXTENSION, Dispatch
 from clinic_dispatch_plugin.reports import views as report_views
 from clinic_dispatch_plugin.reports.checking import can_be_asked_until
 from clinic_dispatch_plugin.reports.service import of_message, recipients_in
+from clinic_dispatch_plugin.settings import views as settings_views
 from clinic_dispatch_plugin.web.blueprint import make_blueprint as with_views
 
 
@@ -34,6 +35,7 @@ def make_blueprint() -> Blueprint:
             mailing_views.register,
             error_reference_views.register,
             report_views.register,
+            settings_views.register,
         ]
     )
     blueprint.record(_lend_counters)

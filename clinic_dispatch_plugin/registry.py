@@ -18,7 +18,7 @@ from clinic_dispatch_plugin import hookspecs
 from clinic_dispatch_plugin.channels.channel import Channel
 from clinic_dispatch_plugin.channels.reference import ReferencePack
 from clinic_dispatch_plugin.channels.types import Account, DeliveryReport
-from clinic_dispatch_plugin.config import ConfigurationError, Settings, merged
+from clinic_dispatch_plugin.config import PREFIX, ConfigurationError, Settings, merged
 from clinic_dispatch_plugin.database.connection import Database
 from clinic_dispatch_plugin.host.adapter import HostAdapter
 from clinic_dispatch_plugin.queue.doorbell import Doorbell
@@ -77,26 +77,94 @@ class Dispatch:
     awaited_until: Callable[[Connection, Iterable[int]], Mapping[int, datetime]] = _nothing_awaited
     #: Keeps what a gateway reports by itself while something is sent: channel, account's row, report.
     hear: Callable[[str, int, DeliveryReport], None] = _not_kept
+    #: The accounts that people set up on the settings page, by channel; the accounts' answer.
+    added_accounts: Callable[[], Mapping[str, Sequence[Account]]] = dict
+    #: Every ``CLINIC_DISPATCH_*`` as the plugins were given it.
+    config: Mapping[str, Any] = field(default_factory=dict, repr=False)
     #: Caches of the concerns, by name.
     cache: dict[str, Any] = field(default_factory=dict)
 
-    def account(self, channel: str) -> Account | None:
-        """The account a channel's messages go through; None: none is configured."""
+    def accounts(self, channel: str, purpose: str = "") -> list[Account]:
+        """The channel's accounts that take this purpose, the first choice first; empty: any that there is.
+
+        Those of the configuration come first, and win where one of the settings page has the same name.
+        """
+        if channel not in self.channels:
+            return []
+        configured = self.configured(channel)
+        names = {each.key for each in configured}
+        added = [each for each in self.added_accounts().get(channel, ()) if each.key not in names]
+        return [each for each in [*configured, *added] if each.takes(purpose)]
+
+    def configured(self, channel: str) -> list[Account]:
+        """Those of the configuration alone; a channel that fails on the question has none."""
         found = self.channels.get(channel)
-        accounts = found.accounts() if found else ()
-        return accounts[0] if accounts else None
+        try:
+            return list(found.accounts()) if found is not None else []
+        except Exception:
+            log.exception("channel %s cannot say its accounts", channel)
+            return []
+
+    def account(self, channel: str, purpose: str = "") -> Account | None:
+        """The account that is the channel's first choice for this purpose; None: none is configured."""
+        return next(iter(self.accounts(channel, purpose)), None)
+
+    def account_called(self, channel: str, key: str) -> Account | None:
+        """The channel's account of this name; None: it is not configured here."""
+        return next((each for each in self.accounts(channel) if each.key == key), None)
+
+    def account_at(self, channel: str, url: str, *, key: str) -> Account:
+        """The account that a URL of the settings page describes.
+
+        :raises ConfigurationError: something is wrong or missing.
+        """
+        allowed = self.settings.private_gateways
+        try:
+            found = self.channels[channel].account_at(url, key=key, allowed=allowed)
+        except NotImplementedError:
+            found = self._account_by_hook(channel, url)
+        return replace(found, channel=channel, key=key)
+
+    def _account_by_hook(self, channel: str, url: str) -> Account:
+        """What its plugin makes of the URL where it stands in the channel's one variable."""
+        name = f"{PREFIX}{channel.upper()}_URL"
+        config = {**self.config, name: url}
+        for _, plugin in self.plugins.list_name_plugin():
+            for made in _asked_alone(self.plugins, plugin, config) if plugin is not None else ():
+                accounts = made.accounts() if made.key == channel else ()
+                if accounts and accounts[0] not in self.channels[channel].accounts():
+                    return accounts[0]
+        raise ConfigurationError(name, None, f"the channel {channel!r} makes no account of this.")
 
     def reference_packs(self) -> list[ReferencePack]:
         """All packs of all plugins; of two with the same key the last one."""
         packs: dict[str, ReferencePack] = {}
-        for several in reversed(self.plugins.hook.clinic_dispatch_reference_packs()):
-            for pack in several:
+        for name, plugin in self.plugins.list_name_plugin():
+            for pack in self._packs_of(name, plugin) if plugin is not None else ():
                 if pack.key in packs:
                     log.warning(
                         "two plugins bring the reference pack %s; the last one holds", pack.key
                     )
                 packs[pack.key] = pack
         return list(packs.values())
+
+    def _packs_of(self, name: str, plugin: object) -> list[ReferencePack]:
+        """One plugin's packs: asked alone, so that one that fails costs nobody else theirs."""
+        others = [other for other in self.plugins.get_plugins() if other is not plugin]
+        ask = self.plugins.subset_hook_caller("clinic_dispatch_reference_packs", others)
+        try:
+            return [pack for several in ask() for pack in several]
+        except Exception as error:
+            log.exception("plugin %s cannot say what its errors mean", name)
+            problem = f"its reference cannot be used: {type(error).__name__}: {error}"
+            self.note_problem(name, problem)
+            return []
+
+    def note_problem(self, name: str, problem: str) -> None:
+        """A plugin failed: the doctor and the settings page name it."""
+        self.loaded = [
+            replace(each, problem=problem) if each.name == name else each for each in self.loaded
+        ]
 
 
 def current_dispatch() -> Dispatch:
@@ -139,10 +207,18 @@ def load_plugins(
 def _load(manager: pluggy.PluginManager, point: EntryPoint) -> LoadedPlugin:
     try:
         plugin = point.load()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         log.exception("plugin %s cannot be imported and is left out", point.name)
         return _described(point, f"cannot be imported: {type(error).__name__}: {error}")
-    manager.register(plugin, name=point.name)
+    try:
+        manager.register(plugin, name=point.name)
+        manager.check_pending()
+    except Exception as error:
+        log.exception("plugin %s has a wrong hook and is left out", point.name)
+        manager.set_blocked(point.name)
+        if manager.is_registered(plugin):
+            manager.unregister(plugin)
+        return _described(point, f"has a wrong hook: {error}")
     return _described(point)
 
 
@@ -186,10 +262,8 @@ def _channels_of(
     loaded: list[LoadedPlugin],
 ) -> list[Channel]:
     """One plugin's channels: asked alone, since an exception would end the call for all others."""
-    others = [other for other in manager.get_plugins() if other is not plugin]
-    ask = manager.subset_hook_caller("clinic_dispatch_channels", remove_plugins=others)
     try:
-        return [channel for several in ask(config=config) for channel in several]
+        return _asked_alone(manager, plugin, config)
     except ConfigurationError:
         raise
     except Exception as error:
@@ -199,3 +273,11 @@ def _channels_of(
             replace(each, problem=problem) if each.name == name else each for each in loaded
         ]
         return []
+
+
+def _asked_alone(
+    manager: pluggy.PluginManager, plugin: object, config: Mapping[str, Any]
+) -> list[Channel]:
+    others = [other for other in manager.get_plugins() if other is not plugin]
+    ask = manager.subset_hook_caller("clinic_dispatch_channels", remove_plugins=others)
+    return [channel for several in ask(config=config) for channel in several]

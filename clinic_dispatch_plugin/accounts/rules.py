@@ -13,6 +13,10 @@ REST_BASE_SECONDS = 30.0
 REST_CAP_SECONDS = 900.0
 
 
+#: Rests in a row after which messages no longer wait for an account where another one takes them.
+RESTS_TO_LEAVE = 4
+
+
 class AccountState(StrEnum):
     """Whether messages may go out through an account."""
 
@@ -24,6 +28,13 @@ class AccountState(StrEnum):
     #: Sign-in, balance, contract: only a person can mend it.
     STOPPED = "stopped"
     DISABLED = "disabled"
+
+
+def may_wait_for(state: str, rests: int) -> bool:
+    """Whether messages wait for an account that is as this says; False: another one that takes them is better."""
+    if state == AccountState.RESTING.value:
+        return rests < RESTS_TO_LEAVE
+    return state in {AccountState.READY.value, AccountState.PROBING.value}
 
 
 def rest_seconds(rests: int, *, scale: float = 1.0) -> float:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from sqlalchemy import Connection, RowMapping
 
@@ -11,9 +12,10 @@ from clinic_dispatch_plugin.accounts.rules import (
     FAILURES_TO_REST,
     REFUSALS_TO_STOP,
     AccountState,
+    may_wait_for,
     rest_seconds,
 )
-from clinic_dispatch_plugin.channels.types import Answer
+from clinic_dispatch_plugin.channels.types import Account, Answer
 from clinic_dispatch_plugin.error_reference.service import note_answer
 from clinic_dispatch_plugin.registry import Dispatch
 
@@ -21,6 +23,47 @@ from clinic_dispatch_plugin.registry import Dispatch
 def account_id(connection: Connection, channel: str, key: str) -> int:
     """The row of a configured account; made when it is first needed."""
     return store.account_id(connection, channel, key)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Way:
+    """The account messages go through, and its row."""
+
+    account: Account
+    row_id: int
+
+
+def way(dispatch: Dispatch, connection: Connection, channel: str, purpose: str = "") -> Way | None:
+    """The first account of a channel that takes a purpose and works, else its first choice; None: it has none."""
+    several = dispatch.accounts(channel, purpose)
+    if not several:
+        return None
+    known = {row["key"]: row for row in store.accounts(connection) if row["channel"] == channel}
+    chosen = next((each for each in several if _worth_waiting(known.get(each.key))), several[0])
+    return Way(account=chosen, row_id=store.account_id(connection, channel, chosen.key))
+
+
+def left(connection: Connection) -> list[RowMapping]:
+    """The accounts nobody should wait for: stopped, switched off, or resting again and again."""
+    return [row for row in store.accounts(connection) if not _worth_waiting(row)]
+
+
+def instead_of(
+    dispatch: Dispatch, connection: Connection, row: RowMapping, purpose: str
+) -> Way | None:
+    """The account that takes what waits for one that does not work; None: there is none that is ready."""
+    for each in dispatch.accounts(row["channel"], purpose):
+        if each.key == row["key"]:
+            continue
+        row_id = store.account_id(connection, each.channel, each.key)
+        found = store.account(connection, row_id)
+        if found is not None and found["state"] == AccountState.READY.value:
+            return Way(account=each, row_id=row_id)
+    return None
+
+
+def _worth_waiting(row: RowMapping | None) -> bool:
+    return row is None or may_wait_for(row["state"], row["rests"])
 
 
 def account(connection: Connection, row_id: int) -> RowMapping | None:
@@ -131,12 +174,32 @@ def wake(connection: Connection) -> int:
 
 def check_again(connection: Connection, row_id: int) -> bool:
     """A person mended what stopped it, or says so: it is checked. True: it was stopped, off or rested."""
-    return store.move(
-        connection,
-        row_id,
-        [AccountState.STOPPED, AccountState.RESTING, AccountState.DISABLED],
-        AccountState.PROBING,
-        refusals=0,
-        failures=0,
-        rests=0,
-    )
+    states = [AccountState.STOPPED, AccountState.RESTING, AccountState.DISABLED]
+    return _anew(connection, row_id, states)
+
+
+def hold_as(connection: Connection, row_id: int, state: str) -> bool:
+    """Keep an account in this state until the transaction ends; False: it is in another one by now."""
+    return store.hold_as(connection, row_id, state)
+
+
+def switch_off(connection: Connection, row_id: int) -> bool:
+    """A person wants nothing more through it. True: this call did."""
+    others = [state for state in AccountState if state is not AccountState.DISABLED]
+    return store.move(connection, row_id, others, AccountState.DISABLED)
+
+
+def check_if_held(connection: Connection, row_id: int) -> bool:
+    """It was set up otherwise: one that stopped or rested is checked; one that is switched off stays so."""
+    return _anew(connection, row_id, [AccountState.STOPPED, AccountState.RESTING])
+
+
+def begin(connection: Connection, row_id: int) -> None:
+    """It was set up: nothing an earlier one of this name did is held against it."""
+    values = {"refusals": 0, "failures": 0, "rests": 0, "answer_id": None, "answer_text": ""}
+    store.move(connection, row_id, AccountState, AccountState.READY, **values)
+
+
+def _anew(connection: Connection, row_id: int, states: Iterable[AccountState]) -> bool:
+    counts = {"refusals": 0, "failures": 0, "rests": 0}
+    return store.move(connection, row_id, states, AccountState.PROBING, **counts)

@@ -135,6 +135,16 @@ def move(
     return bool(done.rowcount)
 
 
+def hold_as(connection: Connection, row_id: int, state: str) -> bool:
+    """A write that changes nothing, on an account in this state; False: it is in another."""
+    done = connection.execute(
+        update(AccountRow)
+        .where(AccountRow.id == row_id, AccountRow.state == state)
+        .values(rests=AccountRow.rests)
+    )
+    return bool(done.rowcount)
+
+
 def rest(
     connection: Connection, row_id: int, *, seconds: float, answer_id: int, answer_text: str
 ) -> bool:

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import CheckConstraint, Float, ForeignKey, SmallInteger, String, UniqueConstraint
+from sqlalchemy import (
+    CheckConstraint,
+    Float,
+    ForeignKey,
+    Integer,
+    SmallInteger,
+    String,
+    UniqueConstraint,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from clinic_dispatch_plugin.accounts.rules import AccountState
-from clinic_dispatch_plugin.database.base import Base, BigId, LongText, UtcDateTime
+from clinic_dispatch_plugin.database.base import Base, BigId, Json, LongText, UtcDateTime
 
 
 class AccountRow(Base):
-    """One configured account; its secrets stay in the configuration."""
+    """One configured account as it stands; how it signs in is elsewhere."""
 
     __tablename__ = "dispatch_account"
     __table_args__ = (
@@ -40,3 +49,45 @@ class AccountRow(Base):
     answer_id: Mapped[int | None] = mapped_column(ForeignKey("dispatch_answer.id"))
     answer_text: Mapped[str] = mapped_column(LongText, default="")
     changed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class AccountSetup(Base):
+    """An account that people set up on the settings page; one of the configuration has no such row."""
+
+    __tablename__ = "dispatch_account_setup"
+
+    account_id: Mapped[int] = mapped_column(
+        ForeignKey("dispatch_account.id"), primary_key=True, autoincrement=False
+    )
+    #: How its URL begins: which gateway it is, readable without the key.
+    scheme: Mapped[str] = mapped_column(String(32))
+    #: The URL with everything secret in it, encrypted.
+    url: Mapped[str] = mapped_column(LongText)
+    #: What may go through it, separated by blanks; empty: everything.
+    purposes: Mapped[str] = mapped_column(String(255), default="")
+    #: Within its channel, the smallest first.
+    position: Mapped[int] = mapped_column(Integer)
+    #: When each secret was set, ISO 8601, by field.
+    secrets_at: Mapped[dict[str, Any]] = mapped_column(Json, default=dict)
+    changed_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    changed_by: Mapped[str] = mapped_column(String(255), default="")
+
+
+class AccountTest(Base):
+    """The last time somebody tried whether an account can sign in."""
+
+    __tablename__ = "dispatch_account_test"
+
+    account_id: Mapped[int] = mapped_column(
+        ForeignKey("dispatch_account.id"), primary_key=True, autoincrement=False
+    )
+    #: Names this trial: a late end of an earlier one says nothing of it.
+    token: Mapped[str] = mapped_column(String(32))
+    started_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    #: None: it is still under way, or whoever tried has died.
+    ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    #: ``ok``, ``failed`` or ``none`` (the channel has no way to try).
+    outcome: Mapped[str] = mapped_column(String(16), default="")
+    answer_id: Mapped[int | None] = mapped_column(ForeignKey("dispatch_answer.id"))
+    answer_text: Mapped[str] = mapped_column(LongText, default="")
+    started_by: Mapped[str] = mapped_column(String(255), default="")

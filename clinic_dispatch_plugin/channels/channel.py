@@ -15,6 +15,7 @@ from clinic_dispatch_plugin.channels.errors import (
     TemporaryError,
     UncertainError,
 )
+from clinic_dispatch_plugin.channels.forms import GatewayForm
 from clinic_dispatch_plugin.channels.types import (
     Accepted,
     Account,
@@ -119,7 +120,26 @@ class Channel(abc.ABC):
 
     @abc.abstractmethod
     def accounts(self) -> Sequence[Account]:
-        """The accounts the clinic configured; empty where there is none."""
+        """The accounts the clinic configured, the first choice first; empty where there is none."""
+
+    def forms(self) -> Sequence[GatewayForm]:
+        """The kinds of accounts that people may add on the settings page; empty: they write a whole URL."""
+        return ()
+
+    def account_at(self, url: str, *, key: str, allowed: Sequence[str]) -> Account:
+        """The account that a URL of the settings page describes; it connects to nothing.
+
+        A channel without this is asked through its plugin's hook, with the URL as its ``CLINIC_DISPATCH_<KEY>_URL``.
+
+        :param key: the name of the account.
+        :param allowed: networks and hosts of the clinic's own it may connect to; to no other private address.
+        :raises ConfigurationError: something is wrong or missing.
+        """
+        raise NotImplementedError
+
+    def capabilities_of(self, account: Account) -> Capabilities:
+        """What this account's gateway can do, where a channel has several."""
+        return self.capabilities
 
     @abc.abstractmethod
     def normalise_address(self, raw: str, *, region: str) -> str:

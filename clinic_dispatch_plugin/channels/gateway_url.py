@@ -11,7 +11,7 @@ from typing import TypeVar
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from clinic_dispatch_plugin.config import ConfigurationError
-from clinic_dispatch_plugin.config_values import ENCODE
+from clinic_dispatch_plugin.config_values import ENCODE, PURPOSES
 
 T = TypeVar("T")
 
@@ -44,12 +44,22 @@ class GatewayUrl:
     to write instead.
     """
 
-    def __init__(self, setting: str, url: str, *, example: str = "") -> None:
+    def __init__(
+        self,
+        setting: str,
+        url: str,
+        *,
+        example: str = "",
+        allowed: Sequence[str] | None = None,
+    ) -> None:
         """Take the URL apart.
 
         :param setting: name of the variable it stands in.
         :param example: a right one, for the advice.
+        :param allowed: None: it stands in the configuration. Else a person typed it: it may lead to these hosts and
+            networks of the clinic's own, to no other private address, and names no file of this machine.
         """
+        self.allowed = None if allowed is None else tuple(allowed)
         self.setting = setting
         self._url = url
         self._example = example
@@ -155,6 +165,8 @@ class GatewayUrl:
         """A PEM file of certificates to trust instead of the system's."""
 
         def read(value: str) -> str:
+            if self.allowed is not None:
+                raise ValueError("a file of this machine is named in the configuration alone")
             try:
                 ssl.create_default_context(cafile=value)
             except OSError as error:
@@ -165,6 +177,17 @@ class GatewayUrl:
             return value
 
         return self._take(name, "", read) or None
+
+    def purposes(self, name: str = "purposes") -> frozenset[str]:
+        """What may go through the account, separated by commas; empty: everything."""
+
+        def read(value: str) -> frozenset[str]:
+            found = frozenset(each for each in re.split(r"[\s,]+", value) if each)
+            if not found <= set(PURPOSES):
+                raise ValueError(f"write some of {', '.join(PURPOSES)}, separated by commas")
+            return found
+
+        return self._take(name, frozenset(), read)
 
     def done(self) -> None:
         """Nothing may be left over."""

@@ -31,6 +31,8 @@ class HttpLimits:
     connections: int = 4
     #: Certificates to trust instead of the system's.
     ca_file: str | None = None
+    #: A person typed where to: the networks of the clinic's own it may connect to, and to no other private address.
+    allowed: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,7 @@ from clinic_dispatch_plugin.channels.http import (
     HttpReply,
     HttpRequest,
 )
+from clinic_dispatch_plugin.channels.http_resolver import public_resolver
 from clinic_dispatch_plugin.channels.types import Answer
 
 if TYPE_CHECKING:
@@ -121,7 +122,10 @@ class HttpClient(Generic[T]):
         limits = self._limits
         # The library's own context proves chain and name like ours, and is made once for all.
         tls = ssl.create_default_context(cafile=limits.ca_file) if limits.ca_file else True
-        connector = aiohttp.TCPConnector(limit=limits.connections, keepalive_timeout=_KEPT, ssl=tls)
+        resolver = None if limits.allowed is None else public_resolver(limits.allowed)
+        connector = aiohttp.TCPConnector(
+            limit=limits.connections, keepalive_timeout=_KEPT, ssl=tls, resolver=resolver
+        )
         return aiohttp.ClientSession(
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),

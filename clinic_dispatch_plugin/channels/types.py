@@ -132,6 +132,12 @@ class Account:
     rate: float | None = None
     #: Connections one worker holds open.
     connections: int = 1
+    #: What may go through it; empty: everything.
+    purposes: frozenset[str] = frozenset()
+
+    def takes(self, purpose: str) -> bool:
+        """Whether messages of this purpose may go through it; empty: whether anything may."""
+        return not purpose or not self.purposes or purpose in self.purposes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

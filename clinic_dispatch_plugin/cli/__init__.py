@@ -14,6 +14,7 @@ from clinic_dispatch_plugin.cli import (
     listing,
     mailings,
     reference,
+    secrets,
     sending,
     worker,
 )
@@ -32,5 +33,6 @@ doctor.register(dispatch)
 bounces.register(dispatch)
 blocks.register(dispatch)
 delivery.register(dispatch)
+secrets.register(dispatch)
 
 __all__ = ["dispatch"]

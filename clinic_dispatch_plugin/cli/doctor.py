@@ -133,13 +133,16 @@ def _plugins(dispatch: Dispatch) -> Iterator[Finding]:
 
 def _channels(dispatch: Dispatch) -> Iterator[Finding]:
     """Channels."""
-    for key, channel in dispatch.channels.items():
-        found = channel.accounts()
+    any_account = any(dispatch.accounts(key) for key in dispatch.channels)
+    for key in dispatch.channels:
+        found = dispatch.accounts(key)
         yield Finding(
             subject=f"channel {key}",
-            state="ok" if found else "warning",
+            state="ok" if found or any_account else "warning",
             text=", ".join(account.label for account in found) or "no account is configured",
-            advice="" if found else f"set CLINIC_DISPATCH_{key.upper()}_URL",
+            advice=""
+            if found
+            else f"set CLINIC_DISPATCH_{key.upper()}_URL or add one on the settings page",
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from clinic_dispatch_plugin.accounts.setup import setups, unusable
 from clinic_dispatch_plugin.channels.channel import Channel
 from clinic_dispatch_plugin.channels.errors import ChannelError
 from clinic_dispatch_plugin.channels.types import Account
@@ -29,7 +30,8 @@ def sending(dispatch: Dispatch) -> Iterator[Finding]:
             text=f"{found.waiting} messages are due, the oldest for {waited / 60:.0f} minutes, and nobody sends them",
             advice=f"start a worker: {typed('worker')}; where one runs, its output says what keeps it",
         )
-    yield from _accounts(found)
+    yield from _accounts(dispatch, found)
+    yield from _unusable(dispatch)
 
 
 def _worker(found: Presence) -> Finding:
@@ -53,15 +55,39 @@ def _worker(found: Presence) -> Finding:
     )
 
 
-def _accounts(found: Presence) -> Iterator[Finding]:
+def _unusable(dispatch: Dispatch) -> Iterator[Finding]:
+    """Accounts of the settings page that this process cannot use."""
+    with dispatch.database.begin() as connection:
+        names = {row["account_id"]: f"{row['channel']}/{row['key']}" for row in setups(connection)}
+    for row_id, found in unusable(dispatch).items():
+        said = {
+            "key": "no key of CLINIC_DISPATCH_SECRET_KEYS opens its log-in",
+            "channel": "its channel is not installed or was left out",
+            "place": f"{found.text} is in a private network",
+            "settings": found.text,
+            "plugin": f"its channel failed on it ({found.text})",
+        }
+        yield Finding(
+            subject=f"account {names.get(row_id, row_id)}",
+            state="wrong",
+            text=f"cannot be used: {said[found.why]}",
+            advice="CLINIC_DISPATCH_PRIVATE_GATEWAYS permits networks of your own"
+            if found.why == "place"
+            else "put the old key behind the new one, or enter the log-in again on the settings page",
+        )
+
+
+def _accounts(dispatch: Dispatch, found: Presence) -> Iterator[Finding]:
     for row in found.accounts:
+        if dispatch.account_called(row["channel"], row["key"]) is None:
+            continue  # it was removed, or stands in another machine's configuration
         if row["state"] != "ready":
             stands = row["state"] in {"stopped", "disabled"}
             yield Finding(
                 subject=f"account {row['channel']}/{row['key']}",
                 state="wrong" if stands else "warning",
                 text=f"{row['state']}: {row['answer_text'][:200]}",
-                advice="mend it, then press *Check again* on the mailing's page"
+                advice="mend it, then press *Try again now* on the settings page"
                 if stands
                 else "it is tried again by itself",
             )
@@ -70,7 +96,7 @@ def _accounts(found: Presence) -> Iterator[Finding]:
 def gateways(dispatch: Dispatch) -> Iterator[Finding]:
     """Gateways."""
     for key, channel in dispatch.channels.items():
-        for account in channel.accounts():
+        for account in dispatch.accounts(key):
             yield _gateway(dispatch, key, channel, account)
 
 
@@ -84,6 +110,8 @@ def _gateway(dispatch: Dispatch, key: str, channel: Channel, account: Account) -
             advice="send a trial to yourself",
         )
     advice = f"correct the settings that begin with CLINIC_DISPATCH_{key.upper()}_"
+    if account not in dispatch.configured(key):
+        advice = "correct the account on the settings page"
     try:
         channel.connect(account)
     except ChannelError as error:

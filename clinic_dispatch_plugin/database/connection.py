@@ -51,6 +51,8 @@ class Database:
         self._engine: Engine | None = None
         self._hosts: Engine | None = None
         self._lock = threading.Lock()
+        #: Called before each transaction, on no connection: a look at what may have changed elsewhere.
+        self.before: Callable[[], object] | None = None
 
     @property
     def engine(self) -> Engine:
@@ -82,6 +84,8 @@ class Database:
     @contextmanager
     def begin(self) -> Iterator[Connection]:
         """One transaction on a connection of its own, committed at the end."""
+        if self.before is not None:
+            self.before()
         with self.engine.begin() as connection:
             yield connection
 

@@ -77,6 +77,8 @@ def _set_defaults(app: Flask, data_dir: Path) -> None:
     defaults = {
         "CLINIC_DISPATCH_LOCALE": "de",
         "CLINIC_DISPATCH_TIMEZONE": _berlin(),
+        # Accounts of the settings page may be at the simulators beside it.
+        "CLINIC_DISPATCH_PRIVATE_GATEWAYS": "127.0.0.0/8, ::1",
         "CLINIC_DISPATCH_SECRET_KEYS": folder.key(data_dir, folder.DISPATCH_KEY),
     }
     for name, value in defaults.items():

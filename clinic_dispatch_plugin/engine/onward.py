@@ -80,11 +80,11 @@ def ways_on(
     for each in several:
         way = _first(dispatch, each, ways[each.message_id], blocked)
         if way is not None:
-            account = dispatch.account(way.channel)
-            assert account is not None
+            through = accounts.way(dispatch, connection, way.channel, each.purpose)
+            assert through is not None
             found[each.message_id] = Onward(
                 channel=way.channel,
-                account_id=accounts.account_id(connection, account.channel, account.key),
+                account_id=through.row_id,
                 address=way.address,
             )
     return found
@@ -96,7 +96,7 @@ def _ways(dispatch: Dispatch, one: Stuck) -> list[_Way]:
     for key in one.further:
         channel = dispatch.channels.get(key)
         raw = one.addresses.get(key, "")
-        if channel is None or dispatch.account(key) is None or not raw:
+        if channel is None or dispatch.account(key, one.purpose) is None or not raw:
             continue
         address, fault = usable_address(channel, raw, region=dispatch.settings.region)
         if not fault:

@@ -14,6 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from clinic_dispatch_plugin.accounts import service as accounts
 from clinic_dispatch_plugin.channels.channel import Sender
 from clinic_dispatch_plugin.channels.errors import AccountError, ConnectionFailed
+from clinic_dispatch_plugin.channels.types import Account
 from clinic_dispatch_plugin.engine import drain, store
 from clinic_dispatch_plugin.engine.aftermath import settle
 from clinic_dispatch_plugin.engine.journal import Journal, boot_id
@@ -106,7 +107,8 @@ class _Turns:
 
     def __init__(self, run: RunState) -> None:
         self._run = run
-        self._senders: dict[int, Sender] = {}
+        #: With the account each was opened for: one that was set up anew is opened anew.
+        self._senders: dict[int, tuple[Account, Sender]] = {}
         self._texts: dict[tuple[int, str], Text] = {}
         self._served: list[tuple[int, int]] = []
         self._broken: set[int] = set()
@@ -159,12 +161,12 @@ class _Turns:
     def _sender(self, turn: Turn, stack: ExitStack) -> Sender | None:
         """The account's sender, opened once; None: it cannot be, and the account was told so."""
         found = self._senders.get(turn.account_id)
-        if found is not None:
-            return found
+        if found is not None and found[0] == turn.account:
+            return found[1]
         dispatch = self._run.dispatch
         try:
             opened = dispatch.channels[turn.account.channel].open(turn.account)
-            found = stack.enter_context(opened)
+            sender = stack.enter_context(opened)
         except (AccountError, ConnectionFailed) as error:
             account_trouble(dispatch, turn.account_id, error)
             return None
@@ -172,8 +174,8 @@ class _Turns:
             log.error("channel %s cannot be opened: %s", turn.account.channel, places(error))
             account_trouble(dispatch, turn.account_id, channel_failed(error))
             return None
-        self._senders[turn.account_id] = found
-        return found
+        self._senders[turn.account_id] = turn.account, sender
+        return sender
 
     def _text(self, turn: Turn) -> Text | None:
         """The mailing's text for this channel, read once; None: it cannot be used, and the others go on."""

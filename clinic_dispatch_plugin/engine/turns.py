@@ -65,8 +65,8 @@ def _usable(connection: Connection, dispatch: Dispatch) -> tuple[dict[int, Accou
     usable: dict[int, Account] = {}
     probing: set[int] = set()
     for row in accounts.accounts(connection):
-        account = dispatch.account(row["channel"])
-        if account is None or account.key != row["key"]:
+        account = dispatch.account_called(row["channel"], row["key"])
+        if account is None:
             continue
         if row["state"] == AccountState.READY.value:
             usable[row["id"]] = account

@@ -209,7 +209,7 @@ def _measure(
             Leg(
                 channel=dispatch.channels[key],
                 text=compiled(content, purpose=row["purpose"], channel=key),
-                routed=dispatch.account(key) is not None,
+                routed=dispatch.account(key, row["purpose"]) is not None,
             )
             for key, content in texts.items()
         ],

@@ -29,8 +29,12 @@ def checked_draft(dispatch: Dispatch, draft: Draft) -> dict[str, MailingContent]
     """
     problems: list[Problem] = []
     for key in draft.order:
-        if dispatch.account(key) is None:
-            message = "No account is set up for this channel. Ask your administrator."
+        if dispatch.account(key, draft.row["purpose"] or "") is None:
+            message = (
+                "No account is set up for this channel. Ask your administrator."
+                if dispatch.account(key) is None
+                else "No account of this channel takes mailings with this purpose. Ask your administrator."
+            )
             problems.append(Problem(field="channel", message=message))
     if not draft.has_recipients:
         problems.append(Problem(field="whom", message="Choose who gets the message."))

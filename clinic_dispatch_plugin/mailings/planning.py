@@ -200,9 +200,9 @@ class _Writer:
             raise NoRoute(order[0])
         self._order = [key for key in order if key in dispatch.channels]
         self._account_ids = {
-            account.channel: accounts.account_id(connection, account.channel, account.key)
-            for account in map(dispatch.account, self._order)
-            if account is not None
+            key: way.row_id
+            for key in self._order
+            if (way := accounts.way(dispatch, connection, key, row["purpose"])) is not None
         }
         self.judge = Judge(
             settings=dispatch.settings,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import RowMapping
+from sqlalchemy import Connection, RowMapping
 
 from clinic_dispatch_plugin.accounts import service as accounts
 from clinic_dispatch_plugin.accounts.rules import AccountState
@@ -19,8 +19,9 @@ from clinic_dispatch_plugin.host.types import Actor
 from clinic_dispatch_plugin.mailings import store
 from clinic_dispatch_plugin.mailings.drafts import may_open
 from clinic_dispatch_plugin.mailings.problems import NotYours
-from clinic_dispatch_plugin.messages import causes
+from clinic_dispatch_plugin.messages import causes, reroute_store
 from clinic_dispatch_plugin.messages.access import Sight
+from clinic_dispatch_plugin.messages.detail import account_label
 from clinic_dispatch_plugin.messages.mailing_rules import MailingState
 from clinic_dispatch_plugin.messages.rules import MessageState
 from clinic_dispatch_plugin.registry import Dispatch
@@ -44,6 +45,15 @@ class HeldAccount:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MovedOn:
+    """Messages that go through another account than they were planned for."""
+
+    number: int
+    gone: str
+    instead: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
     """One look at a mailing under way."""
 
@@ -55,6 +65,8 @@ class Progress:
     worker_seen: bool
     accounts: Sequence[HeldAccount]
     at: datetime
+    #: What waited for an account that does not work and goes through another one now.
+    moved: Sequence[MovedOn] = ()
 
     @property
     def state(self) -> MailingState:
@@ -149,6 +161,7 @@ def progress(dispatch: Dispatch, mailing_id: int, actor: Actor) -> Progress:
             and found["state"] != AccountState.READY.value
         ]
         why = explained(dispatch, connection, (found["answer_id"] for found in rows))
+        moved = _moved(dispatch, connection, mailing_id) if everything else []
     held = [_held(dispatch, found, why.get(found["answer_id"] or 0)) for found in rows]
     return Progress(
         row={**row} if everything else {**row, "planned": sum(counts.values())},
@@ -158,14 +171,30 @@ def progress(dispatch: Dispatch, mailing_id: int, actor: Actor) -> Progress:
         worker_seen=worker_is_seen(dispatch),
         accounts=held,
         at=at,
+        moved=moved,
     )
 
 
+def _moved(dispatch: Dispatch, connection: Connection, mailing_id: int) -> list[MovedOn]:
+    """By both accounts, however many times some were moved."""
+    numbers: dict[tuple[int, int], int] = {}
+    for row in reroute_store.moved(connection, mailing_id):
+        way = int(row["details"]["account"]), int(row["details"]["to"])
+        numbers[way] = numbers.get(way, 0) + int(row["details"]["number"])
+    return [
+        MovedOn(
+            number=number,
+            gone=account_label(dispatch, accounts.account(connection, gone)),
+            instead=account_label(dispatch, accounts.account(connection, instead)),
+        )
+        for (gone, instead), number in numbers.items()
+    ]
+
+
 def _held(dispatch: Dispatch, row: RowMapping, why: Explained | None) -> HeldAccount:
-    known = dispatch.account(row["channel"])
     return HeldAccount(
         state=AccountState(row["state"]),
-        label=known.label if known and known.key == row["key"] else row["key"],
+        label=account_label(dispatch, row),
         rest_until=row["rest_until"] if row["state"] == AccountState.RESTING.value else None,
         why=why,
     )

@@ -117,7 +117,7 @@ def send_now(
     survey: FileSurvey | None = None
     order = checked_order(dispatch, [channel, *(further or ())])
     for key in order:
-        if dispatch.account(key) is None:
+        if dispatch.account(key, purpose) is None:
             raise NoRoute(key)
     if isinstance(source, FileSource):
         survey = survey_file(source.path, channel=channel)

@@ -123,11 +123,11 @@ def _take_over(
         if fresh.data is not None:
             moves_store.set_data(connection, row["id"], fresh.data)
         if fresh.channel is not None and fresh.address is not None:
-            account = dispatch.account(fresh.channel)
-            assert account is not None
+            way = accounts.way(dispatch, connection, fresh.channel, row["purpose"])
+            assert way is not None
             start = Onward(
                 channel=fresh.channel,
-                account_id=accounts.account_id(connection, account.channel, account.key),
+                account_id=way.row_id,
                 address=fresh.address,
             )
             route = Route.read(row["route"]).anew({fresh.channel: fresh.address})

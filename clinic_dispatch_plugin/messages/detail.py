@@ -196,9 +196,8 @@ def account_label(dispatch: Dispatch, row: RowMapping | None) -> str:
     """Host and port, as the channel names its account; never a secret."""
     if row is None:
         return ""
-    channel = dispatch.channels.get(row["channel"])
-    configured = channel.accounts() if channel else ()
-    return next((found.label for found in configured if found.key == row["key"]), row["key"])
+    found = dispatch.account_called(row["channel"], row["key"])
+    return found.label if found is not None else str(row["key"])
 
 
 def card_url(dispatch: Dispatch, ref: str) -> str | None:

@@ -144,7 +144,10 @@ def _refusal(
     if not mended and answer is not None and answer.is_ours(*no_address):
         return Refusal.NO_ADDRESS
     has_account = row["account_id"] is not None and fresh.channel is None
-    if not has_account and dispatch.account(fresh.channel or row["channel"]) is None:
+    if (
+        not has_account
+        and dispatch.account(fresh.channel or row["channel"], row["purpose"]) is None
+    ):
         return Refusal.NO_ROUTE
     return None
 
@@ -175,12 +178,13 @@ def queue_again(
     ids = [row["id"] for row in rows]
     if not ids:
         return outcome
-    for channel in {row["channel"] for row in rows if row["account_id"] is None}:
-        account = dispatch.account(channel)
-        if account is not None:
-            account_id = accounts.account_id(connection, account.channel, account.key)
-            lacking = [row["id"] for row in rows if row["channel"] == channel]
-            moves_store.give_account(connection, lacking, account_id)
+    lacking: dict[tuple[str, str], list[int]] = {}
+    for row in rows:
+        if row["account_id"] is None:
+            lacking.setdefault((row["channel"], row["purpose"]), []).append(row["id"])
+    for (channel, purpose), without in lacking.items():
+        if (way := accounts.way(dispatch, connection, channel, purpose)) is not None:
+            moves_store.give_account(connection, without, way.row_id)
     store.requeue(connection, ids, from_states=states)
     moves_store.reopen(connection, (row["mailing_id"] for row in rows))
     audit(connection, actor, action, rows, details)

@@ -161,6 +161,8 @@ class Audit(Base):
     __table_args__ = (
         Index("ix_dispatch_audit_message_id", "message_id"),
         Index("ix_dispatch_audit_mailing_id", "mailing_id"),
+        # What people did to settings belongs to no message.
+        Index("ix_dispatch_audit_action", "action", "id"),
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)

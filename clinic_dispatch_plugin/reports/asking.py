@@ -87,13 +87,13 @@ def askables(dispatch: Dispatch) -> list[Askable]:
         Askable(
             account=account,
             account_id=rows[channel.key, account.key],
-            window=float(channel.capabilities.report_window),
-            proves_absence=channel.capabilities.query_by_our_id,
+            window=float(can.report_window),
+            proves_absence=can.query_by_our_id,
         )
         for channel in dispatch.channels.values()
-        if channel.capabilities.report_window > 0
-        for account in channel.accounts()
-        if (channel.key, account.key) in rows
+        for account in dispatch.accounts(channel.key)
+        if (can := channel.capabilities_of(account)).report_window > 0
+        and (channel.key, account.key) in rows
     ]
 
 

@@ -39,7 +39,7 @@ def register(blueprint: Blueprint) -> None:
 def called(channel: str, account: str) -> Response:
     """Take a call of this account's gateway: some ask with GET, which here does change something."""
     dispatch = current_dispatch()
-    found = _account(dispatch.channels.get(channel), account)
+    found = dispatch.account_called(channel, account)
     if found is None:
         return _said(404)
     body = request.query_string if request.method == "GET" else request.stream.read(MOST_BYTES + 1)
@@ -81,11 +81,6 @@ def _answered(
     response = Response(reply.body, mimetype=reply.media_type)
     response.headers["Cache-Control"] = "no-store"
     return response
-
-
-def _account(channel: Channel | None, key: str) -> Account | None:
-    several = channel.accounts() if channel is not None else ()
-    return next((each for each in several if each.key == key), None)
 
 
 def _called_path() -> str:

@@ -69,6 +69,12 @@ def said_of_parts(connection: Connection, attempt_id: int) -> dict[str, list[str
     return found
 
 
+def last_of_account(connection: Connection, account_id: int, *, limit: int) -> Sequence[RowMapping]:
+    """What an account's gateway reported, the newest first."""
+    query = select(Report.__table__).where(Report.account_id == account_id)
+    return connection.execute(query.order_by(Report.id.desc()).limit(limit)).mappings().all()
+
+
 def waiting(connection: Connection, account_id: int | None = None, *, most: int = 0) -> int:
     """How many belong to no message yet; ``most``: no further than that is counted."""
     query = select(Report.id).where(Report.state == _WAITING)

@@ -59,6 +59,7 @@ class Report(Base):
         Index("ix_dispatch_report_state", "state", "look_at"),
         Index("ix_dispatch_report_message_id", "message_id"),
         Index("ix_dispatch_report_attempt_id", "attempt_id"),
+        Index("ix_dispatch_report_account_id", "account_id", "id"),
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)

@@ -133,6 +133,7 @@ _NAV = (
     ("new_mailing", i18n.N_("New mailing list"), Action.COMPOSE),
     ("templates", i18n.N_("Templates"), Action.COMPOSE),
     ("reference", i18n.N_("Mailing errors"), Action.VIEW),
+    ("settings", i18n.N_("Settings"), Action.CONFIGURE),
 )
 
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from clinic_dispatch_email.accounts import load_accounts
 from clinic_dispatch_email.channel import EmailChannel
-from clinic_dispatch_email.settings import load_settings
 from clinic_dispatch_plugin.api import Channel, ReferencePack, hookimpl, load_packs
 
 
 @hookimpl
 def clinic_dispatch_channels(config: Mapping[str, Any]) -> Sequence[Channel]:
-    """The e-mail channel; without ``CLINIC_DISPATCH_EMAIL_URL`` it has no account."""
-    return [EmailChannel(load_settings(config))]
+    """The e-mail channel; without ``CLINIC_DISPATCH_EMAIL_URL`` it has the accounts of the settings page alone."""
+    return [EmailChannel(load_accounts(config))]
 
 
 @hookimpl

@@ -6,42 +6,45 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import ClassVar
 
+from clinic_dispatch_email.accounts import FORMS, account_of
 from clinic_dispatch_email.addresses import normalised
 from clinic_dispatch_email.free_mailboxes import MANY, is_free_mailbox
 from clinic_dispatch_email.sender import EmailSender
-from clinic_dispatch_email.settings import EmailSettings
-from clinic_dispatch_plugin.api import Account, Answer, Channel, ContentFields, Sender
+from clinic_dispatch_email.settings import EmailSettings, read_settings
+from clinic_dispatch_plugin.api import Account, Answer, Channel, ContentFields, GatewayForm, Sender
 
 
 class EmailChannel(Channel):
-    """Mail through one SMTP relay."""
+    """Mail through SMTP relays."""
 
     key: ClassVar[str] = "email"
     label: ClassVar[str] = "E-mail"
     fields: ClassVar[ContentFields] = ContentFields(subject=True, html=True, attachments=True)
     system: ClassVar[str] = "smtp"
 
-    def __init__(self, settings: EmailSettings | None) -> None:
+    def __init__(self, settings: EmailSettings | Sequence[Account] | None) -> None:
         """Have the accounts these settings name.
 
-        :param settings: None: no relay is configured, and there is no account.
+        :param settings: one relay's, or the accounts there are; None: no relay is configured.
         """
-        self._settings = settings
+        if isinstance(settings, EmailSettings):
+            settings = (account_of(settings),)
+        self._accounts = tuple(settings or ())
 
     def accounts(self) -> Sequence[Account]:
-        """The one relay, if there is one."""
-        settings = self._settings
-        if settings is None:
-            return ()
-        return (
-            Account(
-                channel=self.key,
-                label=settings.label,
-                settings=settings,
-                rate=settings.rate,
-                connections=settings.connections,
-            ),
-        )
+        """The relays of the configuration."""
+        return self._accounts
+
+    def forms(self) -> Sequence[GatewayForm]:
+        """One for each way to encrypt."""
+        return FORMS
+
+    def account_at(self, url: str, *, key: str, allowed: Sequence[str]) -> Account:
+        """The relay that a URL of the settings page describes.
+
+        :raises ConfigurationError: something is wrong or missing.
+        """
+        return account_of(read_settings(url, sender=None, allowed=allowed), key=key)
 
     def normalise_address(self, raw: str, *, region: str) -> str:
         """The first valid address of a field; the country does not matter."""

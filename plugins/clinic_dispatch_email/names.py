@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 
 from clinic_dispatch_email.transport import AddressInfo
+from clinic_dispatch_plugin.api import may_connect
 
 #: Seconds an answer of the name service is used.
 _LASTS = 300.0
@@ -17,9 +18,13 @@ class Names:
     """The addresses of one host name, as of some minutes ago at most.
 
     :param timeout: seconds an answer is waited for, by whoever can do nothing else meanwhile.
+    :param allowed: a person typed the name: private networks and hosts it may mean, and nothing else private.
     """
 
-    def __init__(self, host: str, port: int, *, timeout: float) -> None:
+    def __init__(
+        self, host: str, port: int, *, timeout: float, allowed: Sequence[str] | None = None
+    ) -> None:
+        self._allowed = None if allowed is None or host in allowed else tuple(allowed)
         self._host = host
         self._port = port
         self._timeout = timeout
@@ -52,7 +57,13 @@ class Names:
         done, self._look_up = self._look_up, None
         if done.error is not None:
             raise done.error
+        self._refuse_private(done.found)
         self._addresses, self._until = done.found, time.monotonic() + _LASTS
+
+    def _refuse_private(self, found: Sequence[AddressInfo]) -> None:
+        allowed = self._allowed
+        if allowed is not None and not all(may_connect(str(each[4][0]), allowed) for each in found):
+            raise OSError("the host name means a private address")
 
 
 class _LookUp:

@@ -52,7 +52,12 @@ class EmailSender:
         self._results: deque[SendResult] = deque()
         self._connections: list[Connection] = []
         self._shared: Surroundings | None = None
-        self._names = Names(settings.host, settings.port, timeout=settings.connect_timeout)
+        self._names = Names(
+            settings.host,
+            settings.port,
+            timeout=settings.connect_timeout,
+            allowed=settings.allowed,
+        )
         self._no_more_until = 0.0
         self._looked_at = 0.0
         self._progress_at = 0.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import math
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from email.utils import parseaddr
 from typing import Any, TypeVar
@@ -24,6 +24,9 @@ ENCODE = (
 )
 #: Scheme to the port it means: 25 is for relays, 465 and 587 for submission (RFC 8314 3.3).
 PORTS = {"smtp": 25, "smtps": 465, "smtp+starttls": 587}
+
+#: Options that are the account's and not the relay's: its name, what may go through it, whom its mails come from.
+OF_ACCOUNT = ("account", "purposes", "from")
 
 T = TypeVar("T")
 
@@ -64,6 +67,8 @@ class EmailSettings:
     verp: str = ""
     #: What we call ourselves; empty: this machine's name or address.
     helo: str = ""
+    #: A person typed where to: private networks and hosts it may be in; None: it stands in the configuration.
+    allowed: tuple[str, ...] | None = None
 
     @property
     def label(self) -> str:
@@ -82,10 +87,23 @@ def load_settings(config: Mapping[str, Any]) -> EmailSettings | None:
     :raises ConfigurationError: one of them is wrong or missing.
     """
     url = str(config.get(URL) or "").strip()
-    if not url:
-        return None
-    from_name, from_address = _sender(config.get(FROM))
+    return read_settings(url, sender=config.get(FROM)) if url else None
+
+
+def read_settings(
+    url: str, *, sender: object, allowed: Sequence[str] | None = None
+) -> EmailSettings:
+    """One relay's settings.
+
+    :param sender: whom mails come from where the URL does not say it.
+    :param allowed: None: it stands in the configuration. Else a person typed it: private places it may be in.
+    :raises ConfigurationError: something is wrong or missing.
+    """
     parts = _split(url)
+    typed = dict(parse_qsl(parts.query))
+    if allowed is not None and "ca_file" in typed:
+        raise _wrong(url, "a file of this machine is named in the configuration alone.")
+    from_name, from_address = _sender(typed.get("from", sender))
     user, password = _login(url, parts)
     host = _host(url, parts)
     if user and parts.scheme == "smtp" and not is_loopback(host):
@@ -103,6 +121,7 @@ def load_settings(config: Mapping[str, Any]) -> EmailSettings | None:
         starttls=parts.scheme == "smtp+starttls",
         from_name=from_name,
         from_address=from_address,
+        allowed=None if allowed is None else tuple(allowed),
         **_options(url, parts.query),
     )
 
@@ -201,6 +220,8 @@ def _sender(value: Any) -> tuple[str, str]:
 def _options(url: str, query: str) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in parse_qsl(query, keep_blank_values=True):
+        if key in OF_ACCOUNT:
+            continue
         read = _OPTIONS.get(key)
         if read is None and "@" in query:
             raise _wrong(url, "a ? in user name or password is written %3F.")

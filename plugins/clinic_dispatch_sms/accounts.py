@@ -39,18 +39,42 @@ def accounts_of(
     ]
 
 
-def _url(setting: str, text: str, gateways: Mapping[str, Gateway]) -> GatewayUrl:
+def account_at(
+    text: str,
+    channel: str,
+    gateways: Mapping[str, Gateway],
+    *,
+    key: str,
+    allowed: Sequence[str],
+) -> Account:
+    """The account a person set up with this URL.
+
+    :param allowed: private networks and hosts it may be in.
+    :raises ConfigurationError: something is wrong or missing.
+    """
+    url = _url("url", text, gateways, allowed=allowed)
+    return _account(key, url, channel, gateways[url.scheme])
+
+
+def _url(
+    setting: str,
+    text: str,
+    gateways: Mapping[str, Gateway],
+    *,
+    allowed: Sequence[str] | None = None,
+) -> GatewayUrl:
     gateway = gateways.get(text.partition("://")[0].lower())
     if gateway is None:
         schemes = ", ".join(f"{scheme}://" for scheme in gateways)
         examples = next(iter(gateways.values())).example
         advice = f"begin with one of {schemes} such as {examples}"
         raise ConfigurationError.of_url(setting, text, advice)
-    return GatewayUrl(setting, text, example=gateway.example)
+    return GatewayUrl(setting, text, example=gateway.example, allowed=allowed)
 
 
 def _account(key: str, url: GatewayUrl, channel: str, gateway: Gateway) -> Account:
     settings = gateway.read(url)
+    purposes = url.purposes()
     url.done()
     return Account(
         channel=channel,
@@ -59,4 +83,5 @@ def _account(key: str, url: GatewayUrl, channel: str, gateway: Gateway) -> Accou
         settings=GatewayAccount(gateway=gateway, of_gateway=settings),
         rate=settings.rate,
         connections=settings.connections,
+        purposes=purposes,
     )

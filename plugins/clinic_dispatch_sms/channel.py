@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from clinic_dispatch_plugin.api import Cheaper, Content, ContentFields, Measure
+from clinic_dispatch_sms.gateway import Gateway
 from clinic_dispatch_sms.gateway_channel import GatewayChannel
+from clinic_dispatch_sms.gateways import GATEWAYS
 from clinic_dispatch_sms.numbers import normalised
 from clinic_dispatch_sms.saving import cheaper_texts
 from clinic_dispatch_sms.settings import CHANNEL
@@ -16,6 +18,7 @@ from clinic_dispatch_sms.text import measured
 class SmsChannel(GatewayChannel):
     """Text messages through one gateway or several."""
 
+    gateways: ClassVar[Mapping[str, Gateway]] = GATEWAYS
     key: ClassVar[str] = CHANNEL
     label: ClassVar[str] = "SMS"
     fields: ClassVar[ContentFields] = ContentFields(counter="sms")

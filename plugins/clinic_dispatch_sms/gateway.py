@@ -13,6 +13,7 @@ from clinic_dispatch_plugin.api import (
     CallbackReply,
     Capabilities,
     DeliveryReport,
+    GatewayForm,
     GatewayUrl,
     Sender,
 )
@@ -38,6 +39,8 @@ class Gateway(abc.ABC):
     #: A right URL, for advice.
     example: ClassVar[str]
     capabilities: ClassVar[Capabilities] = Capabilities()
+    #: What the settings page asks for.
+    form: ClassVar[GatewayForm | None] = None
 
     @abc.abstractmethod
     def read(self, url: GatewayUrl) -> GatewaySettings:

@@ -4,13 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
+from typing import ClassVar
 
-from clinic_dispatch_plugin.api import Account, CallbackReply, Channel, DeliveryReport, Sender
-from clinic_dispatch_sms.accounts import GatewayAccount
+from clinic_dispatch_plugin.api import (
+    Account,
+    CallbackReply,
+    Capabilities,
+    Channel,
+    DeliveryReport,
+    GatewayForm,
+    Sender,
+)
+from clinic_dispatch_sms.accounts import GatewayAccount, account_at
+from clinic_dispatch_sms.gateway import Gateway
 
 
 class GatewayChannel(Channel):
     """A channel through one gateway or several."""
+
+    #: The gateways it may go through, by scheme.
+    gateways: ClassVar[Mapping[str, Gateway]]
 
     def __init__(self, accounts: Sequence[Account]) -> None:
         """Have these accounts, the first one first."""
@@ -21,6 +34,21 @@ class GatewayChannel(Channel):
     def accounts(self) -> Sequence[Account]:
         """The accounts in the order of the configuration."""
         return self._accounts
+
+    def forms(self) -> Sequence[GatewayForm]:
+        """One for each gateway."""
+        return [each.form for each in self.gateways.values() if each.form is not None]
+
+    def account_at(self, url: str, *, key: str, allowed: Sequence[str]) -> Account:
+        """The account that a URL of the settings page describes.
+
+        :raises ConfigurationError: something is wrong or missing.
+        """
+        return account_at(url, self.key, self.gateways, key=key, allowed=allowed)
+
+    def capabilities_of(self, account: Account) -> Capabilities:
+        """What the account's gateway can do."""
+        return _settings(account).gateway.capabilities
 
     def open(self, account: Account) -> AbstractContextManager[Sender]:
         """The sender of the account's gateway."""

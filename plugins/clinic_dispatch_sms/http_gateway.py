@@ -46,6 +46,8 @@ class HttpSettings(GatewaySettings):
     connect_timeout: float = 10.0
     timeout: float = 30.0
     ca_file: str | None = None
+    #: A person typed where to: private networks it may be in.
+    allowed: tuple[str, ...] | None = None
 
     @property
     def limits(self) -> HttpLimits:
@@ -55,6 +57,7 @@ class HttpSettings(GatewaySettings):
             timeout=self.timeout,
             connections=self.connections,
             ca_file=self.ca_file,
+            allowed=self.allowed,
         )
 
     @property
@@ -72,6 +75,7 @@ def common_options(url: GatewayUrl, *, connections: int) -> dict[str, Any]:
         "connect_timeout": url.seconds("connect_timeout", 10.0),
         "timeout": url.seconds("timeout", 30.0),
         "ca_file": url.ca_file(),
+        "allowed": url.allowed,
     }
 
 

@@ -7,15 +7,17 @@ from contextlib import contextmanager
 from typing import ClassVar
 
 from clinic_dispatch_plugin.api import Account, DeliveryReport, Sender
+from clinic_dispatch_sms.gateway import Gateway
 from clinic_dispatch_sms.gateway_channel import GatewayChannel
 from clinic_dispatch_sms.numbers import normalised
 from clinic_dispatch_viber.retelling import RetellingSender, retold_report
-from clinic_dispatch_viber.settings import CHANNEL
+from clinic_dispatch_viber.settings import CHANNEL, GATEWAYS
 
 
 class ViberChannel(GatewayChannel):
     """Viber's messages for businesses, by telephone number."""
 
+    gateways: ClassVar[Mapping[str, Gateway]] = GATEWAYS
     key: ClassVar[str] = CHANNEL
     label: ClassVar[str] = "Viber"
 

@@ -9,10 +9,12 @@ from typing import Any, ClassVar, Final
 from clinic_dispatch_plugin.api import (
     Answer,
     CannotSendError,
+    GatewayForm,
     GatewayUrl,
     OutgoingMessage,
     Purpose,
 )
+from clinic_dispatch_sms import forms
 from clinic_dispatch_sms.called import with_secret
 from clinic_dispatch_sms.infobip.gateway import InfobipGateway
 from clinic_dispatch_sms.infobip.protocol import STATUS, InfobipProtocol, addressed
@@ -20,7 +22,7 @@ from clinic_dispatch_sms.infobip.sender import InfobipSender
 from clinic_dispatch_sms.infobip.settings import InfobipSettings, account_of
 from clinic_dispatch_sms.smsc.settings import sender_of
 from clinic_dispatch_sms.text import prepared
-from clinic_dispatch_viber.options import LONGEST, SENDER, SENDER_WORDS, lifetime
+from clinic_dispatch_viber.options import LONGEST, SENDER, SENDER_HINT, SENDER_WORDS, lifetime
 
 TRANSACTIONAL, PROMOTIONAL = "TRANSACTIONAL", "PROMOTIONAL"
 #: What a message counts as; a greeting asks nobody to do anything, and yet it is no transaction.
@@ -87,6 +89,8 @@ class ViberSender(InfobipSender):
 
 class ViberInfobip(InfobipGateway):
     """``infobip://key@id.api.infobip.com/?sender=Clinic``."""
+
+    form: ClassVar[GatewayForm | None] = forms.with_sender(forms.INFOBIP, SENDER_HINT)
 
     def read(self, url: GatewayUrl) -> ViberInfobipSettings:
         """The settings in a URL."""

@@ -10,6 +10,7 @@ from clinic_dispatch_plugin.api import GatewayUrl
 LONGEST = 1000
 #: The name recipients see, as it was registered.
 SENDER = re.compile(r"[^\s\x00-\x1f](?:.{0,26}[^\s])?")
+SENDER_HINT = "The name registered at Viber."
 SENDER_WORDS = "the name registered at Viber, at most 28 characters"
 
 

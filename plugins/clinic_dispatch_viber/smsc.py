@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
-from clinic_dispatch_plugin.api import GatewayUrl, OutgoingMessage
+from clinic_dispatch_plugin.api import GatewayForm, GatewayUrl, OutgoingMessage
+from clinic_dispatch_sms import forms
 from clinic_dispatch_sms.smsc.gateway import SmscGateway
 from clinic_dispatch_sms.smsc.kinds import SmscKind
 from clinic_dispatch_sms.smsc.settings import SmscSettings, read_settings, sender_of
-from clinic_dispatch_viber.options import SENDER, SENDER_WORDS, lifetime
+from clinic_dispatch_viber.options import SENDER, SENDER_HINT, SENDER_WORDS, lifetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +30,8 @@ class ViberMessages(SmscKind):
 
 class ViberSmsc(SmscGateway):
     """``smsc://login:password@smsc.kz/?sender=Clinic``."""
+
+    form: ClassVar[GatewayForm | None] = forms.with_sender(forms.SMSC, SENDER_HINT)
 
     def read(self, url: GatewayUrl) -> SmscSettings:
         """The settings in a URL."""

@@ -12,9 +12,8 @@ from clinic_dispatch_voice.settings import load_accounts
 
 @hookimpl
 def clinic_dispatch_channels(config: Mapping[str, Any]) -> Sequence[Channel]:
-    """The channel, where ``CLINIC_DISPATCH_VOICE_URL`` names an account."""
-    accounts = load_accounts(config)
-    return [VoiceChannel(accounts)] if accounts else []
+    """The channel; without ``CLINIC_DISPATCH_VOICE_URL`` it has the accounts of the settings page alone."""
+    return [VoiceChannel(load_accounts(config))]
 
 
 @hookimpl

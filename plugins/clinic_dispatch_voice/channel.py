@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
+from clinic_dispatch_sms.gateway import Gateway
 from clinic_dispatch_sms.gateway_channel import GatewayChannel
 from clinic_dispatch_sms.numbers import normalised
-from clinic_dispatch_voice.settings import CHANNEL
+from clinic_dispatch_voice.settings import CHANNEL, GATEWAYS
 
 
 class VoiceChannel(GatewayChannel):
     """Calls through one gateway or several; the gateway speaks."""
 
+    gateways: ClassVar[Mapping[str, Gateway]] = GATEWAYS
     key: ClassVar[str] = CHANNEL
     label: ClassVar[str] = "Voice call"
 

@@ -7,7 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from clinic_dispatch_plugin.api import DeliveryReport, GatewayUrl, OutgoingMessage, ReportStatus
+from clinic_dispatch_plugin.api import (
+    DeliveryReport,
+    GatewayForm,
+    GatewayUrl,
+    OutgoingMessage,
+    ReportStatus,
+)
+from clinic_dispatch_sms import forms
 from clinic_dispatch_sms.called import (
     callback_url,
     prove_secret,
@@ -20,7 +27,7 @@ from clinic_dispatch_sms.smsc.gateway import SmscGateway
 from clinic_dispatch_sms.smsc.kinds import SmscKind
 from clinic_dispatch_sms.smsc.protocol import LONGEST
 from clinic_dispatch_sms.smsc.settings import SmscSettings, read_settings, sender_of
-from clinic_dispatch_voice.details import confirmed
+from clinic_dispatch_voice.details import NUMBER_SHOWN, confirmed
 from clinic_dispatch_voice.words import AGAIN, CONFIRM, language_of, spoken, words_in
 
 VOICES = ("w", "w2", "w3", "w4", "m", "m2", "m3", "m4")
@@ -68,6 +75,9 @@ class VoiceSmsc(SmscGateway):
     """``smsc://login:password@smsc.kz/?sender=77001234567``."""
 
     example: ClassVar[str] = "smsc://login:password@smsc.kz/?sender=77001234567"
+    form: ClassVar[GatewayForm | None] = forms.with_fields(
+        forms.with_sender(forms.SMSC, NUMBER_SHOWN, required=False), forms.CALLBACK
+    )
 
     def read(self, url: GatewayUrl) -> SmscSettings:
         """The settings in a URL."""

@@ -52,6 +52,24 @@ def clinic_dispatch_channels(config):
 """
 
 
+#: Its one hook is misspelt.
+MISSPELT = """
+from clinic_dispatch_plugin.api import hookimpl
+
+@hookimpl
+def clinic_dispatch_chanels(config):
+    return []
+"""
+#: It fails where it ought to say what its errors mean.
+SPEECHLESS = """
+from clinic_dispatch_plugin.api import hookimpl
+
+@hookimpl
+def clinic_dispatch_reference_packs():
+    raise KeyError("colour")
+"""
+
+
 def test_a_channel_that_pip_installed_is_found_and_sends(tmp_path: Path) -> None:
     source, target = tmp_path / "source", tmp_path / "target"
     source.mkdir()
@@ -118,6 +136,9 @@ def _plugins(clinic: Clinic) -> dict[str, dict[str, str]]:
         ("broken", "import a_library_that_is_not_installed", "ModuleNotFoundError"),
         ("typo", "def (", "SyntaxError"),
         ("failing", RAISES.format(error="KeyError('colour')"), "KeyError"),
+        ("leaving", "raise SystemExit('imported')", "SystemExit"),
+        ("misspelt", MISSPELT, "clinic_dispatch_chanels"),
+        ("speechless", SPEECHLESS, "its reference cannot be used: KeyError"),
     ],
 )
 def test_a_plugin_that_fails_is_left_out_and_the_doctor_names_it(
@@ -125,7 +146,10 @@ def test_a_plugin_that_fails_is_left_out_and_the_doctor_names_it(
 ) -> None:
     shelf.put(name, code)
     clinic = make_clinic(tmp_path, config=EMAIL)
-    assert list(clinic.dispatch.channels) == ["email"]
+    assert list(clinic.dispatch.channels) == ["email", "sms", "viber", "voice"]
+    page = clinic.app.test_client().get("/dispatch/settings").text
+    assert f"Das Plugin {name} wurde ausgelassen" in page
+    assert reason in page
     found = _plugins(clinic)
     assert found[f"plugin {name}"]["state"] == "wrong"
     assert f"clinic-dispatch-{name} 2.3" in found[f"plugin {name}"]["text"]

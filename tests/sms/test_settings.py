@@ -22,9 +22,10 @@ def smsc(url: str) -> SmscSettings:
     return settings.of_gateway
 
 
-def test_without_an_account_there_is_no_channel() -> None:
-    assert clinic_dispatch_channels({}) == []
-    assert clinic_dispatch_channels({URL: "  "}) == []
+def test_without_an_account_the_channel_waits_for_one_of_the_settings_page() -> None:
+    for config in ({}, {URL: "  "}):
+        (channel,) = clinic_dispatch_channels(config)
+        assert (channel.key, list(channel.accounts())) == ("sms", [])
 
 
 def test_an_account_as_a_clinic_writes_it() -> None:

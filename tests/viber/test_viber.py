@@ -231,9 +231,10 @@ def test_every_code_that_is_retold_has_an_entry_of_its_own() -> None:
 # -- the variable ------------------------------------------------------------------------------------
 
 
-def test_without_an_account_there_is_no_channel() -> None:
-    assert clinic_dispatch_channels({}) == []
-    assert [each.key for each in clinic_dispatch_channels({URL: PLAIN})] == ["viber"]
+def test_without_an_account_the_channel_waits_for_one_of_the_settings_page() -> None:
+    for config, number in (({}, 0), ({URL: PLAIN}, 1)):
+        (channel,) = clinic_dispatch_channels(config)
+        assert (channel.key, len(channel.accounts())) == ("viber", number)
 
 
 @pytest.mark.parametrize(

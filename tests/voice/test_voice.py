@@ -325,9 +325,10 @@ def test_landlines_can_be_called_and_extensions_cannot(places: dict[str, Place])
         assert caught.value.answer.code == code
 
 
-def test_without_an_account_there_is_no_channel() -> None:
-    assert clinic_dispatch_channels({}) == []
-    assert [each.key for each in clinic_dispatch_channels({URL: SMSC})] == ["voice"]
+def test_without_an_account_the_channel_waits_for_one_of_the_settings_page() -> None:
+    for config, number in (({}, 0), ({URL: SMSC}, 1)):
+        (channel,) = clinic_dispatch_channels(config)
+        assert (channel.key, len(channel.accounts())) == ("voice", number)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from clinic_dispatch_plugin.api import Capabilities, DeliveryReport, GatewayUrl
+from clinic_dispatch_plugin.api import Capabilities, DeliveryReport, GatewayForm, GatewayUrl
+from clinic_dispatch_sms import forms
 from clinic_dispatch_sms.http_gateway import HttpGateway
 from clinic_dispatch_sms.infobip.reports import called_back
 from clinic_dispatch_sms.infobip.sender import InfobipSender
@@ -17,6 +18,7 @@ class InfobipGateway(HttpGateway):
 
     scheme: ClassVar[str] = "infobip"
     example: ClassVar[str] = "infobip://key@id.api.infobip.com/?sender=Clinic"
+    form: ClassVar[GatewayForm | None] = forms.INFOBIP
     capabilities: ClassVar[Capabilities] = Capabilities(
         max_batch=MOST,
         query_by_our_id=True,

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
-from clinic_dispatch_plugin.api import Capabilities, GatewayUrl, Sender
+from clinic_dispatch_plugin.api import Capabilities, GatewayForm, GatewayUrl, Sender
+from clinic_dispatch_sms import forms
 from clinic_dispatch_sms.gateway import Gateway
 from clinic_dispatch_sms.smpp.sender import SmppSender
 from clinic_dispatch_sms.smpp.settings import SmppSettings, read_settings
@@ -17,6 +18,7 @@ class SmppGateway(Gateway):
 
     scheme: ClassVar[str] = "smpp"
     example: ClassVar[str] = "smpp://system_id:password@smpp.provider.example:2775/?sender=Clinic"
+    form: ClassVar[GatewayForm | None] = forms.SMPP
     # Centres keep states for days at most; two are what they have in common.
     capabilities: ClassVar[Capabilities] = Capabilities(report_window=2 * 86_400)
 

@@ -64,6 +64,8 @@ class SmppSettings(GatewaySettings):
     errors: str = "own"
     #: The provider's own optional parameter that carries our key and comes back in receipts; 0: none.
     key_tlv: int = 0
+    #: A person typed where to: private networks and hosts it may be in.
+    allowed: tuple[str, ...] | None = None
 
     @property
     def registered_delivery(self) -> int:
@@ -108,6 +110,7 @@ def read_settings(url: GatewayUrl) -> SmppSettings:
         alphabet=url.choice("alphabet", "gsm", ("gsm", "latin1")),
         errors=url.choice("errors", "own", ("own", "common", "map")),
         key_tlv=_provider_tlv(url),
+        allowed=url.allowed,
     )
 
 

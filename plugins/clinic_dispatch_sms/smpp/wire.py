@@ -6,7 +6,7 @@ import selectors
 import socket
 import ssl
 
-from clinic_dispatch_plugin.api import AccountError, Answer, ConnectionFailed
+from clinic_dispatch_plugin.api import AccountError, Answer, ConnectionFailed, may_connect
 from clinic_dispatch_sms.smpp.settings import SmppSettings, client_tls
 
 _CHUNK = 65_536
@@ -84,6 +84,12 @@ class Wire:
         self._socket.close()
 
 
+def _permitted(settings: SmppSettings, address: str) -> bool:
+    """Whether we may talk to whom we are connected to: a name that a person typed leads to nothing private."""
+    allowed = settings.allowed
+    return allowed is None or settings.host in allowed or may_connect(address, allowed)
+
+
 def _connected(settings: SmppSettings) -> socket.socket:
     where = f"{settings.host}:{settings.port}"
     try:
@@ -93,6 +99,8 @@ def _connected(settings: SmppSettings) -> socket.socket:
     except OSError as problem:
         raise ConnectionFailed(no_connection(reason_of(problem), where=where)) from None
     try:
+        if not _permitted(settings, str(plain.getpeername()[0])):
+            raise OSError("a private address")
         _prepare(plain)
         if not settings.tls:
             return plain

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
-from clinic_dispatch_plugin.api import Capabilities, DeliveryReport, GatewayUrl, Sender
+from clinic_dispatch_plugin.api import Capabilities, DeliveryReport, GatewayForm, GatewayUrl, Sender
+from clinic_dispatch_sms import forms
 from clinic_dispatch_sms.gateway import Gateway
 from clinic_dispatch_sms.smsc.reports import called_back
 from clinic_dispatch_sms.smsc.sender import SmscSender
@@ -18,6 +19,7 @@ class SmscGateway(Gateway):
 
     scheme: ClassVar[str] = "smsc"
     example: ClassVar[str] = "smsc://login:password@smsc.kz/?sender=Clinic"
+    form: ClassVar[GatewayForm | None] = forms.SMSC
     capabilities: ClassVar[Capabilities] = Capabilities(
         max_batch=MOST,
         query_by_our_id=True,

@@ -39,6 +39,7 @@ class SmscSender(HttpSender):
             timeout=settings.timeout,
             connections=settings.connections,
             ca_file=settings.ca_file,
+            allowed=settings.allowed,
         )
         super().__init__(SmscProtocol(settings), limits)
 

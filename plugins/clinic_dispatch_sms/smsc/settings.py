@@ -39,6 +39,8 @@ class SmscSettings(GatewaySettings):
     connect_timeout: float = 10.0
     timeout: float = 30.0
     ca_file: str | None = None
+    #: A person typed where to: private networks it may be in.
+    allowed: tuple[str, ...] | None = None
 
     @property
     def credentials(self) -> dict[str, str]:
@@ -102,6 +104,7 @@ def read_settings(
         connect_timeout=url.seconds("connect_timeout", 10.0),
         timeout=url.seconds("timeout", 30.0),
         ca_file=url.ca_file(),
+        allowed=url.allowed,
     )
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from clinic_dispatch_plugin.api import Capabilities, DeliveryReport, GatewayUrl
+from clinic_dispatch_plugin.api import Capabilities, DeliveryReport, GatewayForm, GatewayUrl
+from clinic_dispatch_sms import forms
 from clinic_dispatch_sms.http_gateway import HttpGateway
 from clinic_dispatch_sms.twilio.reports import called_back
 from clinic_dispatch_sms.twilio.sender import TwilioSender
@@ -17,6 +18,7 @@ class TwilioGateway(HttpGateway):
 
     scheme: ClassVar[str] = "twilio"
     example: ClassVar[str] = "twilio://ACsid:token@api.twilio.com/?sender=Clinic"
+    form: ClassVar[GatewayForm | None] = forms.TWILIO
     capabilities: ClassVar[Capabilities] = Capabilities(
         # Messages are kept for months; no network reports later than a few days.
         report_window=4 * 86_400,

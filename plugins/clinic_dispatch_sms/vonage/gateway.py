@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from clinic_dispatch_plugin.api import Capabilities, DeliveryReport, GatewayUrl
+from clinic_dispatch_plugin.api import Capabilities, DeliveryReport, GatewayForm, GatewayUrl
+from clinic_dispatch_sms import forms
 from clinic_dispatch_sms.http_gateway import HttpGateway
 from clinic_dispatch_sms.vonage.reports import called_back
 from clinic_dispatch_sms.vonage.sender import VonageSender
@@ -17,6 +18,7 @@ class VonageGateway(HttpGateway):
 
     scheme: ClassVar[str] = "vonage"
     example: ClassVar[str] = "vonage://key:secret@rest.nexmo.com/?sender=Clinic"
+    form: ClassVar[GatewayForm | None] = forms.VONAGE
     capabilities: ClassVar[Capabilities] = Capabilities(
         # Networks try for three days.
         report_window=3 * 86_400,

@@ -6,8 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
-from clinic_dispatch_plugin.api import CallbackReply, Capabilities, DeliveryReport, GatewayUrl
+from clinic_dispatch_plugin.api import (
+    CallbackReply,
+    Capabilities,
+    DeliveryReport,
+    GatewayForm,
+    GatewayUrl,
+)
+from clinic_dispatch_sms import forms
 from clinic_dispatch_sms.twilio.gateway import TwilioGateway
+from clinic_dispatch_voice.details import NUMBER_SHOWN
 from clinic_dispatch_voice.twilio.reports import called_back, reply_to
 from clinic_dispatch_voice.twilio.sender import CallSender
 from clinic_dispatch_voice.twilio.settings import TwilioCallSettings, read_settings
@@ -17,6 +25,7 @@ class VoiceTwilio(TwilioGateway):
     """``twilio://AC…:token@api.twilio.com/?sender=%2B15005550006``."""
 
     example: ClassVar[str] = "twilio://ACsid:token@api.twilio.com/?sender=%2B15005550006"
+    form: ClassVar[GatewayForm | None] = forms.with_sender(forms.TWILIO, NUMBER_SHOWN)
     capabilities: ClassVar[Capabilities] = replace(
         # A call is over within minutes.
         TwilioGateway.capabilities,

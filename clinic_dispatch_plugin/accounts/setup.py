@@ -1,0 +1,166 @@
+"""Sets accounts up as the settings page asks: sealed, in their order, and known to every process within seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from sqlalchemy import Connection, RowMapping
+
+from clinic_dispatch_plugin.accounts import service, setup_store
+from clinic_dispatch_plugin.accounts.book import Book, Unusable
+from clinic_dispatch_plugin.accounts.secrets import KeyLost, seal, seal_anew, unseal
+from clinic_dispatch_plugin.channels.forms import values_in
+from clinic_dispatch_plugin.registry import Dispatch
+
+#: The book's place among the caches of an application.
+BOOK = "accounts.book"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """An account as somebody wants it."""
+
+    url: str = field(repr=False)
+    purposes: Sequence[str] = ()
+    #: The secrets that were typed just now.
+    typed: frozenset[str] = frozenset()
+    #: All secrets it has.
+    secrets: frozenset[str] = frozenset()
+    by: str = ""
+
+
+def book(dispatch: Dispatch) -> Book:
+    """What this process knows of them."""
+    found = dispatch.cache[BOOK]
+    assert isinstance(found, Book)
+    return found
+
+
+def setups(connection: Connection) -> Sequence[RowMapping]:
+    """All that are set up, in their order; their URLs stay sealed."""
+    return setup_store.setups(connection)
+
+
+def setup_of(connection: Connection, row_id: int) -> RowMapping | None:
+    """One of them; None: it is not set up on the page."""
+    return next(
+        (row for row in setup_store.setups(connection) if row["account_id"] == row_id), None
+    )
+
+
+def unusable(dispatch: Dispatch) -> Mapping[int, Unusable]:
+    """Those this process cannot use, each with what is wrong."""
+    return book(dispatch).unusable()
+
+
+def opened(dispatch: Dispatch, row: RowMapping) -> dict[str, str]:
+    """The values of a sealed URL by field, the secret ones too; empty: the key is gone."""
+    try:
+        return values_in(unseal(dispatch.settings.secret_keys, row["url"]))
+    except (KeyLost, ValueError):
+        return {}
+
+
+def whole_url(dispatch: Dispatch, row: RowMapping) -> str:
+    """A sealed URL as it is; empty: the key is gone."""
+    try:
+        return unseal(dispatch.settings.secret_keys, row["url"])
+    except KeyLost:
+        return ""
+
+
+def add(dispatch: Dispatch, connection: Connection, channel: str, key: str, wanted: Wanted) -> int:
+    """Set one up behind the others of its channel.
+
+    :raises NoKey: nothing can be kept secret.
+    :raises LookupError: there is one of this name.
+    """
+    row_id = service.account_id(connection, channel, key)
+    if setup_of(connection, row_id) is not None:
+        raise LookupError(key)
+    setup_store.add(connection, row_id, channel=channel, values=_values(dispatch, wanted, since={}))
+    service.begin(connection, row_id)
+    return row_id
+
+
+def change(dispatch: Dispatch, connection: Connection, row: RowMapping, wanted: Wanted) -> bool:
+    """Set one up anew; False: somebody else did since it was read.
+
+    :raises NoKey: nothing can be kept secret.
+    """
+    values = _values(dispatch, wanted, since=row["secrets_at"] or {})
+    if not setup_store.change(connection, row["account_id"], was=row["url"], values=values):
+        return False
+    service.check_if_held(connection, row["account_id"])
+    return True
+
+
+def remove(connection: Connection, row_id: int) -> bool:
+    """Forget its secrets; what waits for it goes to another. False: it was gone already."""
+    if not setup_store.remove(connection, row_id):
+        return False
+    service.switch_off(connection, row_id)
+    return True
+
+
+def move(connection: Connection, row_id: int, *, up: bool) -> bool:
+    """Put one before or behind its neighbour of the same channel; False: there is no such neighbour."""
+    rows = setup_store.setups(connection)
+    row = next((each for each in rows if each["account_id"] == row_id), None)
+    if row is None:
+        return False
+    order = [each["account_id"] for each in rows if each["channel"] == row["channel"]]
+    here = order.index(row_id)
+    there = here - 1 if up else here + 1
+    if not 0 <= there < len(order):
+        return False
+    order[here], order[there] = order[there], order[here]
+    for position, each in enumerate(order, 1):
+        setup_store.place(connection, each, position)
+    return True
+
+
+@dataclass(slots=True, kw_only=True)
+class Resealed:
+    """What became of the secrets when the key changed."""
+
+    done: int = 0
+    #: Names of accounts that none of the keys opens.
+    lost: list[str] = field(default_factory=list)
+
+
+def rotate(dispatch: Dispatch) -> Resealed:
+    """Seal every account by the newest key; the older keys may go afterwards.
+
+    :raises NoKey: none is set.
+    """
+    found = Resealed()
+
+    def work(connection: Connection) -> Resealed:
+        found.done, found.lost = 0, []
+        for row in setup_store.setups(connection):
+            name = f"{row['channel']}/{row['key']}"
+            try:
+                url = seal_anew(dispatch.settings.secret_keys, row["url"])
+            except KeyLost:
+                found.lost.append(name)
+                continue
+            found.done += setup_store.reseal(connection, row["account_id"], was=row["url"], url=url)
+        return found
+
+    seal(dispatch.settings.secret_keys, "")
+    return dispatch.database.run(work)
+
+
+def _values(dispatch: Dispatch, wanted: Wanted, *, since: Mapping[str, str]) -> dict[str, object]:
+    at = datetime.now(UTC).isoformat(timespec="seconds")
+    kept = {name: since.get(name, at) for name in wanted.secrets}
+    return {
+        "scheme": wanted.url.partition("://")[0][:32],
+        "url": seal(dispatch.settings.secret_keys, wanted.url),
+        "purposes": " ".join(sorted(wanted.purposes)),
+        "secrets_at": {**kept, **dict.fromkeys(wanted.typed & wanted.secrets, at)},
+        "changed_by": wanted.by[:255],
+    }

@@ -1,0 +1,245 @@
+"""The settings page: accounts are set up, tested, ordered and switched off, and no secret is ever seen again."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from flask.testing import FlaskClient
+
+from clinic_dispatch_plugin.host.types import Action
+from clinic_dispatch_plugin.simulators.gateways.server import HttpSimulator
+from clinic_dispatch_plugin.simulators.gateways.settings import GatewaySettings
+from clinic_dispatch_plugin.simulators.gateways.smsc import SmscGateway
+from clinic_dispatch_plugin.testing.fake_channel import FakeChannel, FakePlugin
+from tests.clinic.browsing import fields_of, submit
+from tests.clinic.host import Clinic, make_clinic
+
+CANARY = "canary-7Qx!/?#@: ü"
+HOME = "/dispatch/settings"
+SMSC = f"{HOME}/new/sms?scheme=smsc"
+NEW = f"{HOME}/new/sms"
+
+
+@pytest.fixture(scope="module")
+def clinic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clinic]:
+    """Give one clinic for all: with an account in the environment, and the machine itself allowed."""
+    made = make_clinic(
+        tmp_path_factory.mktemp("settings"),
+        config={
+            "CLINIC_DISPATCH_VOICE_URL": "smsc://anna:geheim@smsc.kz/?sender=77001234567",
+            "CLINIC_DISPATCH_PRIVATE_GATEWAYS": "127.0.0.1",
+            "CLINIC_DISPATCH_BASE_URL": "https://clinic.example",
+        },
+        plugins=[FakePlugin(FakeChannel())],
+    )
+    yield made
+    made.dispatch.database.dispose()
+
+
+@pytest.fixture
+def client(clinic: Clinic) -> FlaskClient:
+    return clinic.app.test_client()
+
+
+def smsc(name: str, **more: str) -> dict[str, str]:
+    """The form of an account at SMSC, filled in."""
+    return {
+        "scheme": "smsc",
+        "name": name,
+        "s_host": "127.0.0.1",
+        "s_user": "klinik",
+        "s_password": CANARY,
+        "s_sender": "Clinic",
+        "s_base_url": "http://127.0.0.1:9",
+        "purpose_service": "1",
+        "purpose_results": "1",
+        **more,
+    }
+
+
+def add(client: FlaskClient, name: str, **more: str) -> None:
+    response = submit(client, SMSC, smsc(name, **more), to=NEW)
+    assert response.status_code == 303, response.text
+
+
+def account(name: str) -> str:
+    return f"{HOME}/accounts/sms/{name}"
+
+
+def after_test(client: FlaskClient, name: str) -> str:
+    """Press *Test the log-in* and look again as often as the page says to."""
+    response = submit(client, account(name), to=f"{account(name)}/test")
+    assert response.status_code == 303
+    for _ in range(200):
+        shown = client.get(account(name))
+        if "Refresh" not in shown.headers:
+            break
+        time.sleep(0.1)
+    return shown.text
+
+
+def test_an_account_is_set_up_and_its_secret_is_nowhere(
+    clinic: Clinic, client: FlaskClient, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    add(client, "canary")
+    page = client.get(account("canary")).text
+    pages = page + client.get(HOME).text
+    assert "klinik" in page
+    assert "Gesetzt am" in page
+    found = clinic.dispatch.account_called("sms", "canary")
+    assert found is not None
+    assert found.settings.of_gateway.password == CANARY
+    assert found.purposes == {"service", "results"}
+    wrong = submit(client, account("canary"), smsc("canary", s_rate="viel"))
+    assert wrong.status_code == 422
+    assert "Bitte geben Sie eine Zahl" in wrong.text
+    pages += wrong.text + repr(found)
+    with sqlite3.connect(clinic.app.config["SQLALCHEMY_DATABASE_URI"][10:]) as database:
+        dump = "\n".join(database.iterdump())
+    assert "account_added" in dump
+    for secret in (CANARY, "canary-7Qx", "canary-7Qx%21"):
+        assert secret not in pages + dump + caplog.text
+
+
+def test_what_is_wrong_stands_beside_its_field_and_nothing_typed_is_lost(
+    client: FlaskClient,
+) -> None:
+    typed = smsc("Groß!", s_host="10.1.2.3", s_base_url="", s_sender="Praxis Süd")
+    for purpose in ("purpose_service", "purpose_results"):
+        typed.pop(purpose)
+    response = submit(client, SMSC, typed, to=NEW)
+    assert response.status_code == 422
+    assert 'value="Praxis Süd"' in response.text
+    for name in ("name", "purposes"):
+        assert f'id="e-{name}"' in response.text
+    assert CANARY not in response.text
+
+
+@pytest.mark.parametrize(
+    ("typed", "place"),
+    [
+        ({"s_host": "10.1.2.3", "s_base_url": ""}, "host"),
+        ({"s_host": "[::1]", "s_base_url": ""}, "host"),
+        ({"s_host": "169.254.169.254", "s_base_url": ""}, "host"),
+        ({"s_base_url": "http://[::1]:8080"}, "base_url"),
+        ({"s_base_url": "http://192.168.0.1"}, "base_url"),
+        ({"s_base_url": "https://user:pw@127.0.0.1/"}, "base_url"),
+        ({"s_sender": "viel zu lang fuer SMS"}, "sender"),
+        ({"s_password": ""}, "password"),
+    ],
+)
+def test_a_wrong_or_private_place_is_refused(
+    client: FlaskClient, typed: dict[str, str], place: str
+) -> None:
+    response = submit(client, SMSC, smsc("wrong", **typed), to=NEW)
+    assert response.status_code == 422
+    assert f'id="e-{place}"' in response.text
+    assert CANARY not in response.text
+
+
+def test_a_secret_left_empty_stays_and_another_change_is_named_without_it(
+    clinic: Clinic, client: FlaskClient
+) -> None:
+    add(client, "stays")
+    first = fields_of(client.get(account("stays")).text, action=account("stays"))
+    assert first["s_password"] == ""
+    changed = client.post(account("stays"), data={**first, "s_sender": "Praxis", "s_rate": "2,5"})
+    assert (changed.status_code, changed.location[-7:]) == (303, "changed")
+    found = clinic.dispatch.account_called("sms", "stays")
+    assert found is not None
+    assert (found.settings.of_gateway.password, found.rate) == (CANARY, 2.5)
+    assert "Geändert: Absender" in client.get(account("stays")).text
+    late = client.post(account("stays"), data={**first, "s_sender": "Andere"})
+    assert late.status_code == 422
+    assert "Jemand anderes" in late.text
+    now = fields_of(client.get(account("stays")).text, action=account("stays"))
+    assert client.post(account("stays"), data=now).location.endswith("same")
+
+
+def test_the_order_is_changed_with_buttons_and_one_is_switched_off(
+    clinic: Clinic, client: FlaskClient
+) -> None:
+    for name in ("erstes", "zweites"):
+        add(client, name)
+    order = [each.key for each in clinic.dispatch.accounts("sms")]
+    submit(client, HOME, {"to": "up"}, to=f"{account('zweites')}/move")
+    moved = [each.key for each in clinic.dispatch.accounts("sms")]
+    assert moved.index("zweites") == order.index("erstes")
+    submit(client, account("erstes"), to=f"{account('erstes')}/switch")
+    page = client.get(account("erstes")).text
+    assert "Abgeschaltet" in page
+    submit(client, account("erstes"), {"on": "1"}, to=f"{account('erstes')}/switch")
+    assert "Wird geprüft" in client.get(account("erstes")).text
+    submit(client, account("erstes"), to=f"{account('erstes')}/remove")
+    assert clinic.dispatch.account_called("sms", "erstes") is None
+    assert client.get(account("erstes")).status_code == 404
+    add(client, "erstes")
+    assert "Bereit" in client.get(account("erstes")).text
+
+
+def test_the_log_in_is_tested_and_says_in_the_references_words_what_is_wrong(
+    clinic: Clinic, client: FlaskClient
+) -> None:
+    add(client, "getestet")
+    page = after_test(client, "getestet")
+    assert "Sie funktioniert nicht." in page
+    assert "Unser Versanddienst ist nicht erreichbar" in page
+    assert CANARY not in page
+
+
+def test_a_log_in_that_works_says_so(clinic: Clinic, client: FlaskClient) -> None:
+    with HttpSimulator(SmscGateway, GatewaySettings(user="klinik", password=CANARY)) as server:
+        add(client, "gut", s_base_url=server.base_url)
+        page = after_test(client, "gut")
+    assert "Sie funktioniert." in page
+    assert "https://clinic.example/dispatch/callbacks/sms/gut" in page
+
+
+def test_the_configuration_wins_and_is_shown_as_such(client: FlaskClient) -> None:
+    page = client.get(HOME).text
+    assert "CLINIC_DISPATCH_VOICE_URL" in page
+    one = client.get(f"{HOME}/accounts/voice/default").text
+    assert "nur dort ändern" in one
+    assert "geheim" not in one
+    assert client.post(f"{HOME}/accounts/voice/default", data={}).status_code in (400, 403, 404)
+    new = f"{HOME}/new/voice"
+    form = {**smsc("default"), "s_sender": "77001234567"}
+    assert submit(client, f"{new}?scheme=smsc", form, to=new).status_code == 422
+
+
+def test_only_whoever_may_configure_sees_the_page(clinic: Clinic, client: FlaskClient) -> None:
+    clinic.host.actions = frozenset(Action) - {Action.CONFIGURE}
+    try:
+        assert client.get(HOME).status_code == 403
+        assert "/dispatch/settings" not in client.get("/dispatch/").text
+    finally:
+        clinic.host.actions = None
+
+
+def test_a_channel_without_a_form_is_asked_for_its_whole_address(
+    clinic: Clinic, client: FlaskClient
+) -> None:
+    new = f"{HOME}/new/fake"
+    page = client.get(new).text
+    assert "Adresse mit Anmeldung (URL)" in page
+    wrong = submit(
+        client,
+        new,
+        {"name": "x", "s_url": f"fake://u:{'geheim-x'}@127.0.0.1/", "purpose_service": "1"},
+    )
+    assert wrong.status_code == 422
+    assert "geheim-x" not in wrong.text
+
+
+def test_without_a_key_the_page_says_what_to_set_and_how_to_make_one(tmp_path: Path) -> None:
+    made = make_clinic(tmp_path, config={"CLINIC_DISPATCH_SECRET_KEYS": ""}, packs=False)
+    page = made.app.test_client().get(HOME).text
+    assert "secrets.token_urlsafe(48)" in page
+    assert "CLINIC_DISPATCH_SECRET_KEYS" in page
+    assert f"{HOME}/new/sms" not in page
