@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 from playwright.sync_api import Browser, Page
 
 from tests import once
@@ -25,6 +26,11 @@ from tests.servers.smtp_sink import SmtpSink
 
 once.install()
 memory.use_if_roomy()
+# How long an example takes says how busy the machine is, and nothing of what is tested.
+settings.register_profile(
+    "patient", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("patient")
 
 #: Which marker a test gets from a fixture it asks for, so that ``-m "not browser"`` needs no list of files.
 MARKED_BY = {
