@@ -33,6 +33,8 @@ FAST_AND_UNSAFE = (
     "fsync=off",
     "synchronous_commit=off",
     "full_page_writes=off",
+    "autovacuum=off",
+    "max_wal_size=96MB",  # its files may lie in memory
     "max_connections=200",
 )
 
