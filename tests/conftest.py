@@ -8,10 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 from playwright.sync_api import Browser, Page
 
+from tests import once
 from tests.servers import browser as chromium
-from tests.servers import dovecot, mariadb, postgresql, process, smtp_sink
+from tests.servers import dovecot, mariadb, memory, postgresql, process, smtp_sink
 from tests.servers import postfix as postfix_relay
 from tests.servers import redis as valkey
 from tests.servers.dovecot import Dovecot
@@ -21,6 +23,14 @@ from tests.servers.postfix import Postfix
 from tests.servers.postgresql import PostgreSQL
 from tests.servers.redis import Redis
 from tests.servers.smtp_sink import SmtpSink
+
+once.install()
+memory.use_if_roomy()
+# How long an example takes says how busy the machine is, and nothing of what is tested.
+settings.register_profile(
+    "patient", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("patient")
 
 #: Which marker a test gets from a fixture it asks for, so that ``-m "not browser"`` needs no list of files.
 MARKED_BY = {

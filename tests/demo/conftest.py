@@ -6,14 +6,16 @@ import re
 import shutil
 from collections.abc import Callable, Iterator
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from werkzeug.security import generate_password_hash
 
-from clinic_dispatch_plugin.demo import create_app
+from clinic_dispatch_plugin.demo import create_app, seeding
 from clinic_dispatch_plugin.demo.models import db
 
 TODAY = date(2026, 11, 24)
@@ -21,6 +23,15 @@ TOMORROW = date(2026, 11, 25)
 
 MakeClinic = Callable[..., Flask]
 SignIn = Callable[..., FlaskClient]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _passwords_are_read_quickly() -> Iterator[None]:
+    """What makes a password slow to guess takes a sixth of a second at each sign-in; here it is known to all."""
+    quick = partial(generate_password_hash, method="scrypt:1024:8:1")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(seeding, "generate_password_hash", quick)
+        yield
 
 
 @pytest.fixture

@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sqlalchemy import URL, NullPool, create_engine, text
+from sqlalchemy import URL, text
 
+from tests.servers.beside import engine_at
 from tests.servers.found import Found, Missing, look_for
 from tests.servers.process import (
     Running,
@@ -56,7 +57,8 @@ class MariaDB:
 
     def url(self, database: str) -> str:
         """Return SQLAlchemy's URL of one database."""
-        where = {"unix_socket": str(self.socket_file), "charset": "utf8mb4"}
+        # A socket of our own needs no TLS; without that word the driver reads every certificate for each connection.
+        where = {"unix_socket": str(self.socket_file), "charset": "utf8mb4", "ssl_disabled": "true"}
         url = URL.create(
             "mysql+pymysql", username="root", host="localhost", database=database, query=where
         )
@@ -86,15 +88,13 @@ class MariaDB:
 
     def _cut_off(self, database: str) -> None:
         connected = text("SELECT id FROM information_schema.processlist WHERE db = :name")
-        engine = create_engine(self.url(""), poolclass=NullPool, isolation_level="AUTOCOMMIT")
-        with engine.connect() as connection:
+        with engine_at(self.url("")).connect() as connection:
             for thread in connection.scalars(connected, {"name": database}).all():
                 with contextlib.suppress(Exception):  # it may have left by itself meanwhile
                     connection.execute(text(f"KILL {int(thread)}"))
 
     def _run(self, statement: str) -> None:
-        engine = create_engine(self.url(""), poolclass=NullPool, isolation_level="AUTOCOMMIT")
-        with engine.connect() as connection:
+        with engine_at(self.url("")).connect() as connection:
             connection.execute(text(statement))
 
 

@@ -13,8 +13,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sqlalchemy import URL, NullPool, create_engine, text
+from sqlalchemy import URL, text
 
+from tests.servers.beside import engine_at
 from tests.servers.found import Found, Missing, look_for
 from tests.servers.process import (
     Running,
@@ -32,6 +33,8 @@ FAST_AND_UNSAFE = (
     "fsync=off",
     "synchronous_commit=off",
     "full_page_writes=off",
+    "autovacuum=off",
+    "max_wal_size=96MB",  # its files may lie in memory
     "max_connections=200",
 )
 
@@ -82,10 +85,7 @@ class PostgreSQL:
         return True
 
     def _run(self, statement: str) -> None:
-        engine = create_engine(
-            self.url("postgres"), poolclass=NullPool, isolation_level="AUTOCOMMIT"
-        )
-        with engine.connect() as connection:
+        with engine_at(self.url("postgres")).connect() as connection:
             connection.execute(text(statement))
 
 
