@@ -72,6 +72,7 @@ from clinic_dispatch_plugin.channels.types import (
     ReportStatus,
     SendResult,
     SentMessage,
+    TellsMoney,
     Uncertain,
 )
 from clinic_dispatch_plugin.config import ConfigurationError
@@ -123,6 +124,7 @@ __all__ = [
     "Sender",
     "SentMessage",
     "SimpleChannel",
+    "TellsMoney",
     "TemporaryError",
     "Texts",
     "Uncertain",

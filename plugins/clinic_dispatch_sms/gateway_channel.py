@@ -5,8 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 
-from clinic_dispatch_plugin.api import Account, CallbackReply, Channel, DeliveryReport, Sender
+from clinic_dispatch_plugin.api import (
+    Account,
+    CallbackReply,
+    Channel,
+    DeliveryReport,
+    Sender,
+    TellsMoney,
+)
 from clinic_dispatch_sms.accounts import GatewayAccount
+from clinic_dispatch_sms.tariffs import tariff_of
 
 
 class GatewayChannel(Channel):
@@ -26,6 +34,15 @@ class GatewayChannel(Channel):
         """The sender of the account's gateway."""
         settings = _settings(account)
         return settings.gateway.open(settings.of_gateway)
+
+    def tells_money(self, account: Account) -> TellsMoney:
+        """What the account's gateway says."""
+        found = _settings(account).gateway.capabilities
+        return TellsMoney(balance=found.balance, price=found.price)
+
+    def tariff(self, address: str) -> str:
+        """Country and operator of a number; an operator's customers may have taken theirs elsewhere."""
+        return tariff_of(address)
 
     def connect(self, account: Account) -> None:
         """Sign in at the account's gateway, without sending.
