@@ -62,7 +62,5 @@ class SmscGateway(Gateway):
         :raises CallbackRefused: it is not signed with the account's secret.
         """
         assert isinstance(settings, SmscSettings)
-        report = called_back(
-            body, settings.callback_key, settings.kind, currency=settings.currency
-        )
+        report = called_back(body, settings.callback_key, settings.kind, currency=settings.currency)
         return [report] if report is not None else []

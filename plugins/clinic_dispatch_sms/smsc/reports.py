@@ -76,9 +76,7 @@ def called_back(
         return None
     _prove(fields, [fields.get("id", ""), fields.get("phone", ""), status], secret)
     number = digits_of(fields.get("phone", ""))
-    report = report_of(
-        fields, message_id(fields.get("id", ""), number), kind, currency=currency
-    )
+    report = report_of(fields, message_id(fields.get("id", ""), number), kind, currency=currency)
     if report is None:
         raise CallbackRefused("its status is no number")
     return report
