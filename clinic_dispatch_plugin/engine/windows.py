@@ -172,6 +172,11 @@ class Windows:
         if done.stop:
             self._end()
             self._claims.give_back()
+        elif self._budget.used_up and not self.over:
+            # What is open is paid for and goes; nothing more opens.
+            self.over = True
+            self._feed.close()
+            self._claims.give_back()
 
     def _until_committed(self, results: list[SendResult], prepared: Prepared | None) -> _Committed:
         tries = 0
@@ -221,7 +226,6 @@ class Windows:
         may_open = alive and runs and not done.stop
         if may_open and accounts.may_send(connection, self._account_id, probing=self._probing):
             done.opened = self._open(connection, prepared, now)
-            done.stop = self._budget.used_up
         else:
             ids = [row["id"] for row, _ in prepared.outgoing]
             messages.give_back(connection, run_id=self._run.run_id, ids=ids)
