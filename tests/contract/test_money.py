@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
 from clinic_dispatch_plugin.api import (
     Accepted,
+    Account,
     ChannelError,
     Money,
     OutgoingMessage,
@@ -21,27 +23,33 @@ from clinic_dispatch_plugin.simulators.gateways.smsc import SmscGateway
 from clinic_dispatch_plugin.simulators.gateways.twilio import TwilioGateway
 from clinic_dispatch_plugin.simulators.gateways.vonage import VonageGateway
 from clinic_dispatch_plugin.testing.batches import ListBatch
+from clinic_dispatch_sms.accounts import accounts_of
 from clinic_dispatch_sms.channel import SmsChannel
-from tests.contract.simulated import account_at
+from clinic_dispatch_sms.gateways import GATEWAYS as GATEWAYS_OF_TEXTS
 from tests.sms.conftest import a_message
 
 GATEWAYS = {
-    "smsc": (SmscGateway, {}),
-    "twilio": (TwilioGateway, {}),
-    "infobip": (InfobipGateway, {}),
-    "vonage": (VonageGateway, {}),
+    "smsc": SmscGateway,
+    "twilio": TwilioGateway,
+    "infobip": InfobipGateway,
+    "vonage": VonageGateway,
 }
 
 
 @pytest.fixture(params=sorted(GATEWAYS))
-def named(request: pytest.FixtureRequest) -> Iterator[tuple[str, HttpSimulator, SmsChannel]]:
-    kind, options = GATEWAYS[request.param]
+def named(request: pytest.FixtureRequest) -> Iterator[tuple[str, HttpSimulator[Any], SmsChannel]]:
+    kind: Any = GATEWAYS[request.param]
     settings = GatewaySettings(user="AC1", password="pw", price=Decimal("0.0731"))
     with HttpSimulator(kind, settings) as simulator:
-        account = account_at(
-            simulator, request.param, "AC1:pw", sender="Klinik", timeout="3", **options
-        )
+        account = at(simulator, request.param, "pw")
         yield request.param, simulator, SmsChannel([account])
+
+
+def at(simulator: HttpSimulator[Any], scheme: str, password: str) -> Account:
+    base = quote(simulator.base_url, safe="")
+    url = f"{scheme}://AC1:{password}@gateway.example/?sender=Klinik&timeout=3&base_url={base}"
+    [found] = accounts_of({"SMS": url}, "SMS", "sms", GATEWAYS_OF_TEXTS)
+    return found
 
 
 def eur(amount: str) -> Money:
@@ -99,7 +107,7 @@ def test_the_price_is_said_when_it_is_taken_or_when_it_is_asked_for(named: Any) 
 
 def test_a_gateway_that_does_not_answer_is_an_error_and_no_price(named: Any) -> None:
     _, simulator, channel = named
-    account = account_at(simulator, named[0], "AC1:wrong", sender="Klinik", timeout="3")
+    account = at(simulator, named[0], "wrong")
     with channel.open(account) as sender, pytest.raises(ChannelError):
         sender.balance()
 

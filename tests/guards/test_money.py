@@ -22,18 +22,19 @@ def files() -> list[Path]:
 
 def floats_of_money(source: str) -> list[str]:
     """Calls of ``float()`` on something that is called like money, and annotations that make it one."""
-    found = []
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-            if node.func.id == "float" and _MONEY.search(ast.unparse(node)):
-                found.append(ast.unparse(node))
-        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name | ast.Attribute):
-            if "float" in ast.unparse(node.annotation) and _MONEY.search(ast.unparse(node.target)):
-                found.append(ast.unparse(node))
-        elif isinstance(node, ast.arg) and node.annotation is not None:
-            if "float" in ast.unparse(node.annotation) and _MONEY.search(node.arg):
-                found.append(node.arg)
-    return found
+    return [ast.unparse(node) for node in ast.walk(ast.parse(source)) if _is_float_of_money(node)]
+
+
+def _is_float_of_money(node: ast.AST) -> bool:
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+        return node.func.id == "float" and bool(_MONEY.search(ast.unparse(node)))
+    if isinstance(node, ast.AnnAssign):
+        kind, name = node.annotation, ast.unparse(node.target)
+    elif isinstance(node, ast.arg) and node.annotation is not None:
+        kind, name = node.annotation, node.arg
+    else:
+        return False
+    return "float" in ast.unparse(kind) and bool(_MONEY.search(name))
 
 
 def test_no_float_holds_money() -> None:
@@ -48,7 +49,7 @@ def test_no_float_holds_money() -> None:
 def test_a_float_of_money_would_be_noticed() -> None:
     assert floats_of_money("price: float = 0.1") == ["price: float = 0.1"]
     assert floats_of_money("float(row['cost'])") == ["float(row['cost'])"]
-    assert floats_of_money("def f(amount: float) -> None: ...") == ["amount"]
+    assert floats_of_money("def f(amount: float) -> None: ...") == ["amount: float"]
 
 
 def test_no_column_of_money_is_a_float() -> None:
