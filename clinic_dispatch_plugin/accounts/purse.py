@@ -54,6 +54,11 @@ def balances(
     return _answers(questions, patience)
 
 
+def forget(dispatch: Dispatch) -> None:
+    """Ask anew next time: somebody may have topped an account up."""
+    _cache(dispatch).clear()
+
+
 def prices(
     dispatch: Dispatch,
     wanted: Sequence[tuple[Account, OutgoingMessage]],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, Response, redirect, request
 from flask.typing import ResponseReturnValue
 
+from clinic_dispatch_plugin.accounts.purse import forget as forget_answers
 from clinic_dispatch_plugin.channels.types import Purpose
 from clinic_dispatch_plugin.config import lacking_for_links
 from clinic_dispatch_plugin.host.types import Action
@@ -174,6 +175,7 @@ def refuse_without_money(found: Costs) -> None:
     purse = found.short
     if purse is None or purse.short is None or purse.balance is None:
         return
+    forget_answers(current_dispatch())
     message = (
         "Not started: the account {account} holds {balance}, and {lacking} are lacking. "
         "Top it up, or choose fewer recipients, then start again."
