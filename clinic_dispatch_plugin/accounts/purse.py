@@ -54,9 +54,11 @@ def balances(
     return _answers(questions, patience)
 
 
-def forget(dispatch: Dispatch) -> None:
+def forget_balances(dispatch: Dispatch) -> None:
     """Ask anew next time: somebody may have topped an account up."""
-    _cache(dispatch).clear()
+    cache = _cache(dispatch)
+    for key in [key for key in list(cache) if key[-1] == "balance"]:
+        cache.pop(key, None)
 
 
 def prices(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, Response, redirect, request
 from flask.typing import ResponseReturnValue
 
-from clinic_dispatch_plugin.accounts.purse import forget as forget_answers
+from clinic_dispatch_plugin.accounts.purse import forget_balances
 from clinic_dispatch_plugin.channels.types import Purpose
 from clinic_dispatch_plugin.config import lacking_for_links
 from clinic_dispatch_plugin.host.types import Action
@@ -144,6 +144,7 @@ def start(mailing_id: int) -> ResponseReturnValue:
             draft = draft_of(mailing_id)
         found = check(dispatch, draft.id, language=language(), patience=PATIENCE_SECONDS)
         _refuse_surprise(found)
+        forget_balances(dispatch)
         refuse_without_money(costs(dispatch, found.kinds, draft.purpose))
         service.start(dispatch, mailing_id, actor)
     except StillChecking:
@@ -175,7 +176,6 @@ def refuse_without_money(found: Costs) -> None:
     purse = found.short
     if purse is None or purse.short is None or purse.balance is None:
         return
-    forget_answers(current_dispatch())
     message = (
         "Not started: the account {account} holds {balance}, and {lacking} are lacking. "
         "Top it up, or choose fewer recipients, then start again."
