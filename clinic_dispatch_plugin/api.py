@@ -80,6 +80,7 @@ from clinic_dispatch_plugin.channels.types import (
     ReportStatus,
     SendResult,
     SentMessage,
+    TellsMoney,
     Uncertain,
 )
 from clinic_dispatch_plugin.config import ConfigurationError
@@ -134,6 +135,7 @@ __all__ = [
     "SentMessage",
     "SettingField",
     "SimpleChannel",
+    "TellsMoney",
     "TemporaryError",
     "Texts",
     "Uncertain",

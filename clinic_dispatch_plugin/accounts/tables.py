@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
+from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import (
     CheckConstraint,
+    Date,
     Float,
     ForeignKey,
     Integer,
@@ -17,7 +19,14 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column
 
 from clinic_dispatch_plugin.accounts.rules import AccountState
-from clinic_dispatch_plugin.database.base import Base, BigId, Json, LongText, UtcDateTime
+from clinic_dispatch_plugin.database.base import (
+    Amount,
+    Base,
+    BigId,
+    Json,
+    LongText,
+    UtcDateTime,
+)
 
 
 class AccountRow(Base):
@@ -49,6 +58,22 @@ class AccountRow(Base):
     answer_id: Mapped[int | None] = mapped_column(ForeignKey("dispatch_answer.id"))
     answer_text: Mapped[str] = mapped_column(LongText, default="")
     changed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    #: What a part cost last, the dearest of the last window: what is set aside for the next ones.
+    part_price: Mapped[Decimal | None] = mapped_column(Amount)
+    part_currency: Mapped[str | None] = mapped_column(String(8))
+
+
+class Spending(Base):
+    """What was spent through an account on one day of the clinic's, with what is set aside for what is under way."""
+
+    __tablename__ = "dispatch_spending"
+
+    account_id: Mapped[int] = mapped_column(
+        ForeignKey("dispatch_account.id"), primary_key=True, autoincrement=False
+    )
+    day: Mapped[date] = mapped_column(Date, primary_key=True)
+    currency: Mapped[str] = mapped_column(String(8), primary_key=True)
+    amount: Mapped[Decimal] = mapped_column(Amount)
 
 
 class AccountSetup(Base):

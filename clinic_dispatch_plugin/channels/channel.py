@@ -32,6 +32,7 @@ from clinic_dispatch_plugin.channels.types import (
     Refused,
     SendResult,
     SentMessage,
+    TellsMoney,
     Uncertain,
 )
 
@@ -90,7 +91,7 @@ class Sender(Protocol):
         """Money left on the account; None where the gateway does not say."""
 
     def price(self, batch: Sequence[OutgoingMessage]) -> Money | None:
-        """What these messages will cost; None where the gateway does not say."""
+        """What these messages will cost together; None where the gateway does not say. Nothing is sent."""
 
 
 @runtime_checkable
@@ -168,6 +169,14 @@ class Channel(abc.ABC):
         """
         return ()
 
+    def tells_money(self, account: Account) -> TellsMoney:
+        """Whether the account's gateway says what is left and what messages would cost."""
+        return TellsMoney(balance=self.capabilities.balance, price=self.capabilities.price)
+
+    def tariff(self, address: str) -> str:
+        """What the price depends on besides the length, in words, such as a country and an operator; empty: nothing."""
+        return ""
+
     def connect(self, account: Account) -> None:
         """Sign in and out again, for the doctor.
 
@@ -218,6 +227,20 @@ class SimpleChannel(Channel):
         """The address without surrounding white space; override to check more."""
         return raw.strip()
 
+    def balance(self, account: Account) -> Money | None:
+        """What is left on the account; asked where ``capabilities.balance`` says so.
+
+        :raises ChannelError: the provider could not be asked.
+        """
+        return None
+
+    def price(self, batch: Sequence[OutgoingMessage], *, account: Account) -> Money | None:
+        """What these messages would cost together; asked where ``capabilities.price`` says so.
+
+        :raises ChannelError: the provider could not be asked.
+        """
+        return None
+
     @contextmanager
     def open(self, account: Account) -> Iterator[Sender]:
         """A sender that calls :meth:`send_one` message by message."""
@@ -258,7 +281,7 @@ class _OneByOne:
         return iter(())
 
     def balance(self) -> Money | None:
-        return None
+        return self._channel.balance(self._account)
 
     def price(self, batch: Sequence[OutgoingMessage]) -> Money | None:
-        return None
+        return self._channel.price(batch, account=self._account)

@@ -7,6 +7,7 @@ import math
 import re
 import ssl
 from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
 from typing import TypeVar
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -141,6 +142,16 @@ class GatewayUrl:
         """Messages a second over all workers; None: no limit of ours."""
         read = _number("give messages a second, such as 20", below=1e6)
         return self._take(name, 0.0, read) or None
+
+    def money(self, name: str) -> Decimal | None:
+        """An amount above nought, with a point before its decimals; None where it is not set."""
+
+        def read(value: str) -> Decimal | None:
+            if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,6})?", value) is None or not Decimal(value):
+                raise ValueError("give an amount above 0, such as 20.00")
+            return Decimal(value)
+
+        return self._take(name, None, read)
 
     def base_url(self, default: str, *, name: str = "base_url") -> str:
         """The root of the server to ask, without a slash at its end: the option's, else ``default``.

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from decimal import Decimal
 from email.utils import parsedate_to_datetime
 from typing import Any, Self
 from urllib.parse import urlencode
@@ -87,13 +88,16 @@ class HttpReply:
         """The body as text."""
         return self.body.decode("utf-8", "replace")
 
-    def json(self) -> Any:
+    def json(self, *, exact: bool = False) -> Any:
         """The body as JSON.
+
+        :param exact: numbers with a point are decimals as they were written, never floats: money may be among them.
 
         :raises ValueError: it is none, or half of one, or nested beyond reason.
         """
         try:
-            return json.loads(self.body.decode("utf-8-sig"))
+            text = self.body.decode("utf-8-sig")
+            return json.loads(text, parse_float=Decimal) if exact else json.loads(text)
         except RecursionError:
             raise ValueError("nested too deeply") from None
 

@@ -85,6 +85,14 @@ class Capabilities:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TellsMoney:
+    """What the gateway of one account says about money when it is asked."""
+
+    balance: bool = False
+    price: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Measure:
     """How long a text is, in the units the channel bills."""
 
@@ -118,6 +126,11 @@ class Money:
     amount: Decimal
     currency: str
 
+    def __post_init__(self) -> None:
+        """Refuse anything but decimals: a float is never exactly what the gateway said."""
+        if not isinstance(self.amount, Decimal):
+            raise TypeError(f"an amount of money is a Decimal, not {type(self.amount).__name__}")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
@@ -132,6 +145,11 @@ class Account:
     rate: float | None = None
     #: Connections one worker holds open.
     connections: int = 1
+    #: What may be spent through it in a day and in a month of the clinic's, in the account's currency; None: no cap.
+    cap_day: Decimal | None = None
+    cap_month: Decimal | None = None
+    #: What one part of a message costs, where the clinic knows it and the gateway does not say it beforehand.
+    part_price: Money | None = None
     #: What may go through it; empty: everything.
     purposes: frozenset[str] = frozenset()
 

@@ -20,16 +20,23 @@ from clinic_dispatch_plugin.cli.base import (
     ready,
     typed,
 )
+from clinic_dispatch_plugin.cli.sending_costs import (
+    may_lack_money,
+    refuse_without_money,
+    say_costs,
+)
 from clinic_dispatch_plugin.config import PURPOSES, lacking_for_links
 from clinic_dispatch_plugin.engine.presence import worker_is_seen
 from clinic_dispatch_plugin.host.types import Audience
 from clinic_dispatch_plugin.mailings import service as mailings
 from clinic_dispatch_plugin.mailings.bad_rows import bad_rows_of, on_one_line
 from clinic_dispatch_plugin.mailings.content import MailingContent
+from clinic_dispatch_plugin.mailings.costing import costs
 from clinic_dispatch_plugin.mailings.foresight import foreseen
 from clinic_dispatch_plugin.mailings.planning import PLAN_FAILED
 from clinic_dispatch_plugin.mailings.problems import HostFailed, MailingProblem, NoRoute
 from clinic_dispatch_plugin.mailings.recipient_file import RecipientFileError
+from clinic_dispatch_plugin.mailings.rehearsal import rehearse
 from clinic_dispatch_plugin.mailings.sending import StartedMailing
 from clinic_dispatch_plugin.mailings.sources import AudienceSource, FileSource, audiences
 from clinic_dispatch_plugin.messages.mailing_rules import PLAN_AT_ONCE, MailingState
@@ -99,6 +106,9 @@ def _moment(_: click.Context, __: click.Parameter, value: str | None) -> datetim
 @click.option(
     "--wait", type=click.FloatRange(min=0), metavar="SECONDS", help="Wait for the first pass."
 )
+@click.option(
+    "--dry-run", is_flag=True, help="Send nothing: say who would get it and what it would cost."
+)
 @json_option
 @guarded
 def send(
@@ -116,6 +126,7 @@ def send(
     not_after: datetime | None,
     idempotency_key: str | None,
     wait: float | None,
+    dry_run: bool,
     as_json: bool,
 ) -> None:
     """Send a mailing to the recipients of a CSV file or an audience.
@@ -130,6 +141,21 @@ def send(
     )
     try:
         source = _source(dispatch, to, audience, filters)
+        if dry_run or may_lack_money(dispatch, [channel, *further]):
+            found = rehearse(
+                dispatch,
+                purpose=purpose,
+                channel=channel,
+                content=content,
+                source=source,
+                not_after=not_after,
+                further=further,
+            )
+            foreseen_costs = costs(dispatch, found.kinds, purpose)
+            if dry_run:
+                say_costs(found, foreseen_costs, as_json=as_json)
+                return
+            refuse_without_money(foreseen_costs)
         started = mailings.send_now(
             dispatch,
             name=name or subject or text.stem,

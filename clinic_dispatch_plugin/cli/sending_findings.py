@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from sqlalchemy.exc import SQLAlchemyError
+
+from clinic_dispatch_plugin.accounts import purse, spending
+from clinic_dispatch_plugin.accounts import service as accounts
 from clinic_dispatch_plugin.accounts.setup import setups, unusable
 from clinic_dispatch_plugin.channels.channel import Channel
 from clinic_dispatch_plugin.channels.errors import ChannelError
-from clinic_dispatch_plugin.channels.types import Account
+from clinic_dispatch_plugin.channels.types import Account, Money
 from clinic_dispatch_plugin.cli.base import typed
 from clinic_dispatch_plugin.cli.findings import Finding
+from clinic_dispatch_plugin.database.connection import now as database_now
 from clinic_dispatch_plugin.engine.presence import Presence, look
 from clinic_dispatch_plugin.error_reference import service as error_reference
 from clinic_dispatch_plugin.registry import Dispatch
@@ -123,4 +128,32 @@ def _gateway(dispatch: Dispatch, key: str, channel: Channel, account: Account) -
         text = f"{account.label}: {type(error).__name__}: {error}"
         advice += "; where they are right, report this to whoever wrote the channel"
         return Finding(subject=subject, state="wrong", text=text[:300], advice=advice)
-    return Finding(subject=subject, state="ok", text=f"{account.label}: signed in")
+    return _signed_in(dispatch, subject, channel, account)
+
+
+def _signed_in(dispatch: Dispatch, subject: str, channel: Channel, account: Account) -> Finding:
+    """With what is left on the account, and a warning where that is less than a usual day costs."""
+    left = purse.balance(dispatch, account) if channel.tells_money(account).balance else None
+    if left is None:
+        return Finding(subject=subject, state="ok", text=f"{account.label}: signed in")
+    text = f"{account.label}: signed in, {left.amount.normalize():f} {left.currency} left"
+    usual = _usual_day(dispatch, account, left.currency)
+    if usual is None or left.amount >= usual.amount:
+        return Finding(subject=subject, state="ok", text=text)
+    text += f", and a usual day costs {round(usual.amount, 2)} {usual.currency}"
+    return Finding(
+        subject=subject,
+        state="warning",
+        text=text,
+        advice="top it up: without money its messages wait",
+    )
+
+
+def _usual_day(dispatch: Dispatch, account: Account, currency: str) -> Money | None:
+    try:
+        with dispatch.database.begin() as connection:
+            row_id = accounts.account_id(connection, account.channel, account.key)
+            now = database_now(connection)
+            return spending.usual_day(dispatch, connection, row_id, currency, now=now)
+    except SQLAlchemyError:  # the doctor says elsewhere what is wrong with the tables
+        return None

@@ -102,6 +102,7 @@ def settle(
                 attempts=row["attempts"],
                 not_after=row["not_after"],
                 created_at=row["created_at"],
+                set_aside=row["estimate"] is not None,
             ),
             channel=row["channel"],
             address=row["address"],

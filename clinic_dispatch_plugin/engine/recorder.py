@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from clinic_dispatch_plugin.channels.types import Accepted, Answer, Refused, SendResult, Uncertain
+from clinic_dispatch_plugin.engine import prices
 from clinic_dispatch_plugin.engine.onward import Stuck, ways_on
 from clinic_dispatch_plugin.engine.rules import Facts, Outcome, decide, spared, storable, went_on
 from clinic_dispatch_plugin.error_reference.service import Met, Noted, note_answer, note_answers
@@ -158,7 +159,12 @@ def write(
                 shown=masked(result.address),
             )
     if judged.outcomes:
+        ids = [outcome.facts.attempt_id for _, outcome, _ in judged.outcomes]
+        was = prices.before(connection, ids, any_money=any(map(_about_money, judged.outcomes)))
         messages.close_attempts(connection, attempts)
+        prices.note_results(
+            dispatch, connection, [result.said for result, _, _ in judged.outcomes], was
+        )
         messages.settle_sent(connection, settled, mover)
         go_on_refused(connection, going_on, mover)
 
@@ -216,6 +222,11 @@ def _consequences(done: Recorded, outcome: Outcome, sample: str) -> None:
                 answer=answer,
             )
         )
+
+
+def _about_money(judged: tuple[Result, Outcome, int | None]) -> bool:
+    said = judged[0].said
+    return judged[1].facts.set_aside or (isinstance(said, Accepted) and said.price is not None)
 
 
 def _going_on(

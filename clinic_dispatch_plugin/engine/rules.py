@@ -42,6 +42,8 @@ class Facts:
     not_after: datetime | None = None
     #: When the message was made: what an entry's deadline counts from.
     created_at: datetime | None = None
+    #: Money was set aside for it.
+    set_aside: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -59,7 +59,13 @@ class Stream:
             most=1 if probing else CLAIM,
         )
         self._windows = Windows(
-            run, self._feed, claims, text, account_id=account_id, probing=probing
+            run,
+            self._feed,
+            claims,
+            text,
+            account=account,
+            account_id=account_id,
+            probing=probing,
         )
         self._hearing = Hearing(
             run.dispatch, sender, channel=account.channel, account_id=account_id

@@ -18,6 +18,7 @@ from clinic_dispatch_plugin.engine.aftermath import (
     bury_dead_runs,
     lose_expired_runs,
 )
+from clinic_dispatch_plugin.engine.budget import go_on_with_room
 from clinic_dispatch_plugin.engine.leftovers import decide_leftovers
 from clinic_dispatch_plugin.engine.presence import SILENT_SECONDS
 from clinic_dispatch_plugin.engine.pump import mark_progress
@@ -58,6 +59,7 @@ def _mend_mailings(dispatch: Dispatch) -> None:
     """Rested accounts are checked, and mailings say how far they are."""
     dispatch.database.run(messages.reopen_unfinished)
     dispatch.database.run(accounts.wake)
+    dispatch.database.run(go_on_with_room)
     with dispatch.database.begin() as connection:
         running = messages.mailings_at_work(connection)
     for mailing_id in running:

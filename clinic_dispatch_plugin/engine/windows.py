@@ -16,10 +16,11 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, Operation
 
 from clinic_dispatch_plugin.accounts import service as accounts
 from clinic_dispatch_plugin.channels.faults import fail_point
-from clinic_dispatch_plugin.channels.types import OutgoingMessage, SendResult
+from clinic_dispatch_plugin.channels.types import Account, Money, OutgoingMessage, SendResult
 from clinic_dispatch_plugin.database.connection import now as database_now
 from clinic_dispatch_plugin.engine import drain, store
 from clinic_dispatch_plugin.engine.asking import HostUnavailable
+from clinic_dispatch_plugin.engine.budget import Budget
 from clinic_dispatch_plugin.engine.claims import Claims
 from clinic_dispatch_plugin.engine.feed import Feed
 from clinic_dispatch_plugin.engine.lease import clock
@@ -62,6 +63,7 @@ class Windows:
         claims: Claims,
         text: Text,
         *,
+        account: Account,
         account_id: int,
         probing: bool = False,
     ) -> None:
@@ -72,6 +74,7 @@ class Windows:
         self._claims = claims
         self._text = text
         self._account_id = account_id
+        self._budget = Budget(run.dispatch, account, account_id)
         self._probing = probing
         self._facts: dict[int, tuple[Row, Facts]] = {}
         #: Nothing more will be opened.
@@ -120,7 +123,7 @@ class Windows:
         with self._dispatch.database.begin() as connection:
             rows = messages.leased(connection, run_id=self._run.run_id, ids=ids)
         try:
-            return prepare(
+            prepared = prepare(
                 self._dispatch,
                 rows,
                 self._text,
@@ -133,6 +136,8 @@ class Windows:
             self.over = True
             self._feed.close()
             return None
+        self._budget.learn(prepared.messages)
+        return prepared
 
     def finish(self, results: list[SendResult]) -> None:
         """After the sender's last word: record the rest, and give back what was never opened."""
@@ -166,6 +171,11 @@ class Windows:
                 self._feed.close()
         if done.stop:
             self._end()
+            self._claims.give_back()
+        elif self._budget.used_up and not self.over:
+            # What is open is paid for and goes; nothing more opens.
+            self.over = True
+            self._feed.close()
             self._claims.give_back()
 
     def _until_committed(self, results: list[SendResult], prepared: Prepared | None) -> _Committed:
@@ -309,11 +319,26 @@ class Windows:
     ) -> list[OutgoingMessage]:
         if not prepared.outgoing:
             return []
-        attempts = [self._attempt(row, message, now) for row, message in prepared.outgoing]
+        allowed = self._budget.allow(connection, prepared.messages, now=now)
+        going, left = prepared.outgoing[: allowed.many], prepared.outgoing[allowed.many :]
+        if left:
+            ids = [row["id"] for row, _ in left]
+            messages.give_back(connection, run_id=self._run.run_id, ids=ids)
+        if allowed.why is not None:
+            self._budget.pause(connection, self._text.mailing_id, allowed.why)
+        if not going:
+            return []
+        attempts = [
+            self._attempt(row, message, now, allowed.estimates.get(message.attempt_id))
+            for row, message in going
+        ]
         opened = messages.open_attempts(connection, attempts)
+        self._budget.free(connection, allowed, opened, now=now)
         return [message for message in prepared.messages if message.attempt_id in opened]
 
-    def _attempt(self, row: Row, message: OutgoingMessage, now: datetime) -> dict[str, Any]:
+    def _attempt(
+        self, row: Row, message: OutgoingMessage, now: datetime, estimate: Money | None
+    ) -> dict[str, Any]:
         facts = Facts(
             message_id=row["id"],
             attempt_id=message.attempt_id,
@@ -322,6 +347,7 @@ class Windows:
             attempts=row["attempts"] + 1,
             not_after=self._text.not_after,
             created_at=row["created_at"],
+            set_aside=estimate is not None,
         )
         self._facts[message.attempt_id] = (row, facts)
         return {
@@ -335,6 +361,8 @@ class Windows:
             "run_id": self._run.run_id,
             "opened_at": now,
             "answer_text": "",
+            "estimate": estimate.amount if estimate else None,
+            "currency": estimate.currency if estimate else None,
         }
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from flask import Blueprint, Response, redirect, request
 from flask.typing import ResponseReturnValue
 
+from clinic_dispatch_plugin.accounts.purse import forget_balances
 from clinic_dispatch_plugin.channels.types import Purpose
 from clinic_dispatch_plugin.config import lacking_for_links
 from clinic_dispatch_plugin.host.types import Action
 from clinic_dispatch_plugin.mailings import drafts, forms, service, trial
 from clinic_dispatch_plugin.mailings.checking import CheckResult, StillChecking, check, forget
+from clinic_dispatch_plugin.mailings.costing import Costs, costs
 from clinic_dispatch_plugin.mailings.draft_views import (
     NOTICES,
     ROWS_SHOWN,
@@ -27,7 +29,7 @@ from clinic_dispatch_plugin.messages.access import Sight
 from clinic_dispatch_plugin.messages.detail import card_url
 from clinic_dispatch_plugin.registry import current_dispatch
 from clinic_dispatch_plugin.web.auth import acting, allowed, requires
-from clinic_dispatch_plugin.web.i18n import _, format_number, language
+from clinic_dispatch_plugin.web.i18n import _, format_money, format_number, language
 from clinic_dispatch_plugin.web.layout import render_page, said, url
 from clinic_dispatch_plugin.web.params import int_arg, number_in
 
@@ -120,6 +122,7 @@ def _check_page(draft: Draft, error: MailingProblem | None = None) -> ResponseRe
                 recipients=found.by_channel.get(key, 0) if draft.further else found.will_get,
             )
         ],
+        costs=costs(dispatch, found.kinds, draft.purpose),
         must_type=found.will_get > TYPED_ABOVE,
         shown=preview_of(draft, int_arg("n", 0, most=trial.MOST_SHOWN)),
         errors=forms.faults(error) if error else {},
@@ -139,7 +142,10 @@ def start(mailing_id: int) -> ResponseReturnValue:
         if deadline != draft.not_after:
             drafts.set_deadline(dispatch, draft, deadline)
             draft = draft_of(mailing_id)
-        _refuse_surprise(check(dispatch, draft.id, language=language(), patience=PATIENCE_SECONDS))
+        found = check(dispatch, draft.id, language=language(), patience=PATIENCE_SECONDS)
+        _refuse_surprise(found)
+        forget_balances(dispatch)
+        refuse_without_money(costs(dispatch, found.kinds, draft.purpose))
         service.start(dispatch, mailing_id, actor)
     except StillChecking:
         return redirect(url("mailing_check", mailing_id=mailing_id), 303)
@@ -163,6 +169,23 @@ def _refuse_surprise(found: CheckResult) -> None:
         message = "Type the number of recipients, {count}, so that nothing goes by mistake."
         counted = {"count": format_number(found.will_get)}
         raise MailingProblem(Problem(field="typed", message=message, fields=counted))
+
+
+def refuse_without_money(found: Costs) -> None:
+    """A mailing the account cannot pay for is held as a whole, instead of failing hundreds of times."""
+    purse = found.short
+    if purse is None or purse.short is None or purse.balance is None:
+        return
+    message = (
+        "Not started: the account {account} holds {balance}, and {lacking} are lacking. "
+        "Top it up, or choose fewer recipients, then start again."
+    )
+    said = {
+        "account": purse.label,
+        "balance": format_money(purse.balance),
+        "lacking": f"≈ {format_money(purse.short)}",
+    }
+    raise MailingProblem(Problem(field="", message=message, fields=said))
 
 
 @requires(Action.COMPOSE)

@@ -9,6 +9,7 @@ import time
 from collections import Counter, OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from flask import copy_current_request_context
 from sqlalchemy import RowMapping
@@ -18,6 +19,7 @@ from clinic_dispatch_plugin.error_reference.service import explain
 from clinic_dispatch_plugin.mailings import store
 from clinic_dispatch_plugin.mailings.checks import Reason
 from clinic_dispatch_plugin.mailings.content import MailingContent, compiled
+from clinic_dispatch_plugin.mailings.costing import Kind, Kinds, costs_money, count_kind
 from clinic_dispatch_plugin.mailings.draft_checks import checked_draft
 from clinic_dispatch_plugin.mailings.drafts import of_row
 from clinic_dispatch_plugin.mailings.judging import Judge, Leg, Verdict
@@ -89,6 +91,8 @@ class CheckResult:
     by_channel: Mapping[str, int] = field(default_factory=dict)
     #: Those who begin later than with the first channel, the most first.
     detours: Sequence[Detour] = ()
+    #: Who gets it, by what it costs.
+    kinds: Kinds = field(default_factory=dict)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -98,6 +102,7 @@ class _Measured:
     by_channel: Counter[str] = field(default_factory=Counter)
     #: By channel, and the last one passed over with its reason.
     detours: Counter[tuple[str, str, Reason]] = field(default_factory=Counter)
+    kinds: dict[tuple[str, str, int], Kind] = field(default_factory=dict)
     bad_rows: BadRows = field(default_factory=lambda: BadRows(whole_rows_only=True))
     at: float = field(default_factory=time.monotonic)
     #: Set when nothing more is counted.
@@ -151,6 +156,15 @@ def check(
     return _in_words(dispatch, found, language)
 
 
+def measured(
+    dispatch: Dispatch, row: Mapping[str, Any], texts: Mapping[str, MailingContent]
+) -> CheckResult:
+    """What would become of a mailing that nobody wrote down."""
+    found = _Measured()
+    _measure(dispatch, row, texts, found)
+    return _in_words(dispatch, found, "en")
+
+
 def _is_old(found: _Measured) -> bool:
     return time.monotonic() - found.at > _FRESH_SECONDS
 
@@ -194,7 +208,7 @@ def _state(row: RowMapping) -> str:
 
 def _measure(
     dispatch: Dispatch,
-    row: RowMapping,
+    row: Mapping[Any, Any],
     texts: Mapping[str, MailingContent],
     found: _Measured,
     *,
@@ -215,6 +229,7 @@ def _measure(
         ],
         overruled=overruled(not_after=row["not_after"], at=at),
     )
+    priced = {key for key in texts if costs_money(dispatch, key) is not None}
     for batch in chunks(candidates_of(dispatch, row, bad_rows=found.bad_rows), PLAN_BATCH):
         with dispatch.database.begin() as connection:
             verdicts = judge.judge(connection, batch)
@@ -223,6 +238,8 @@ def _measure(
             return False
         for verdict in verdicts:
             _count(found, verdict)
+            if verdict.content is not None and verdict.channel in priced:
+                count_kind(dispatch, found.kinds, verdict.channel, verdict.address, verdict.content)
     found.at = time.monotonic()
     return True
 
@@ -259,6 +276,7 @@ def _in_words(dispatch: Dispatch, found: _Measured, language: str) -> CheckResul
         groups=groups,
         bad_rows=found.bad_rows,
         by_channel=dict(found.by_channel),
+        kinds=found.kinds,
         detours=[
             Detour(
                 channel=channel,

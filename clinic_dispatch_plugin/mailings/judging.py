@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from sqlalchemy import Connection
 
 from clinic_dispatch_plugin.channels.channel import Channel
 from clinic_dispatch_plugin.channels.text import EmptyPlaceholder, clean_value
+from clinic_dispatch_plugin.channels.types import Content
 from clinic_dispatch_plugin.config import Settings
 from clinic_dispatch_plugin.engine.addresses import LONGEST_ADDRESS, usable_address
 from clinic_dispatch_plugin.engine.prepare import Text
@@ -51,6 +52,8 @@ class Verdict:
     address: str
     reason: Reason | None
     duplicate_key: str | None = None
+    #: What it will say; None: it will not be sent.
+    content: Content | None = field(default=None, repr=False)
     #: The channels before it, and why it cannot go through them.
     passed: tuple[tuple[str, Reason], ...] = ()
 
@@ -146,9 +149,9 @@ class Judge:
             routed=look.routed,
         )
         reason = self._overruled or reason_not_to(facts)
-        key = None
+        key, content = None, None
         if reason is None:
-            reason, key = self._by_text(candidate, address, look.text)
+            reason, key, content = self._by_text(candidate, address, look.text)
         if reason is None and key is not None:
             self.seen.add(key, *([person] if person else []))
         return Verdict(
@@ -157,18 +160,19 @@ class Judge:
             address=address,
             reason=reason,
             duplicate_key=key,
+            content=content if reason is None else None,
         )
 
     def _by_text(
         self, candidate: Candidate, address: str, text: Text
-    ) -> tuple[Reason | None, str | None]:
+    ) -> tuple[Reason | None, str | None, Content | None]:
         locale = (candidate.locale or self._settings.locale)[:LONGEST_LOCALE]
         try:
             content = text.render(self.data(candidate), locale)
         except EmptyPlaceholder:
-            return Reason.EMPTY_PLACEHOLDER, None
+            return Reason.EMPTY_PLACEHOLDER, None, None
         key = text_key(address, (content.subject, content.text, content.html))
-        return (Reason.DUPLICATE if key in self.seen else None), key
+        return (Reason.DUPLICATE if key in self.seen else None), key, content
 
 
 class _Look:

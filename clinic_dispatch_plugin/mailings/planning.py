@@ -115,7 +115,7 @@ def plan_within(
     _whole(connection, mailing_id)
 
 
-def source_of(dispatch: Dispatch, row: RowMapping) -> AudienceSource | FileSource:
+def source_of(dispatch: Dispatch, row: Mapping[Any, Any]) -> AudienceSource | FileSource:
     """Where a mailing's recipients come from.
 
     :raises NotYours: its list is not there any more.
@@ -129,7 +129,7 @@ def source_of(dispatch: Dispatch, row: RowMapping) -> AudienceSource | FileSourc
 
 
 def candidates_of(
-    dispatch: Dispatch, row: RowMapping, *, bad_rows: BadRows | None = None, skip: int = 0
+    dispatch: Dispatch, row: Mapping[Any, Any], *, bad_rows: BadRows | None = None, skip: int = 0
 ) -> Iterator[Candidate]:
     """The recipients of a mailing, streamed; ``skip`` counts for files alone."""
     source = source_of(dispatch, row)
@@ -147,7 +147,7 @@ def candidates_of(
     return audience_candidates(dispatch.host, source, purpose=purpose, order=order)
 
 
-def writer_of(row: RowMapping) -> Actor:
+def writer_of(row: Mapping[Any, Any]) -> Actor:
     """Whoever made a mailing, as it is known where no request is; code and commands see everybody."""
     ref, name = str(row["created_by"]), str(row["created_by_name"])
     return CommandLine(name=name) if ref == CommandLine().ref else Actor(ref=ref, name=name)

@@ -27,17 +27,15 @@ from clinic_dispatch_plugin.mailings.planning import (
 )
 from clinic_dispatch_plugin.mailings.problems import MailingProblem, NoRoute, Problem
 from clinic_dispatch_plugin.mailings.recipient_file import BadRow
+from clinic_dispatch_plugin.mailings.source_names import names_of_source
 from clinic_dispatch_plugin.mailings.sources import (
     AudienceSource,
     FileSource,
     FileSurvey,
     RecipientsSource,
     Source,
-    audience_names,
-    audiences,
     of_recipient,
     one_line,
-    survey_file,
 )
 from clinic_dispatch_plugin.mailings.texts import template_for_code
 from clinic_dispatch_plugin.messages import store as messages
@@ -114,20 +112,11 @@ def send_now(
             texts=further or {},
         )
         return _started(dispatch, mailing_id, PlanOutcome.WHOLE)
-    survey: FileSurvey | None = None
     order = checked_order(dispatch, [channel, *(further or ())])
     for key in order:
         if dispatch.account(key, purpose) is None:
             raise NoRoute(key)
-    if isinstance(source, FileSource):
-        survey = survey_file(source.path, channel=channel)
-        names = survey.names
-    elif not (names := audience_names(dispatch.host, source.key)):
-        known = ", ".join(str(audience.key) for audience in audiences(dispatch.host))
-        message = "There is no audience {key}; there are: {known}."
-        raise MailingProblem(
-            Problem(field="audience", message=message, fields={"key": source.key, "known": known})
-        )
+    names, survey = names_of_source(dispatch, source, channel)
     kept = checked_texts(dispatch, order, {**(further or {}), channel: content}, known=names)
     values = _new_values(
         name=name or (source.file_name if isinstance(source, FileSource) else source.key),
@@ -137,7 +126,7 @@ def send_now(
         actor=actor,
         idempotency_key=idempotency_key,
     )
-    values |= _selection(dispatch, source, survey)
+    values |= selection_of(dispatch, source, survey)
     mailing_id, existed = dispatch.database.run(
         lambda connection: insert_started(connection, values, kept, actor)
     )
@@ -147,9 +136,10 @@ def send_now(
     return _started(dispatch, mailing_id, plan_or_ring(dispatch, mailing_id), survey=survey)
 
 
-def _selection(
+def selection_of(
     dispatch: Dispatch, source: AudienceSource | FileSource, survey: FileSurvey | None
 ) -> dict[str, Any]:
+    """Source and selection as a mailing's row holds them; a file is copied."""
     if isinstance(source, AudienceSource):
         selection: dict[str, Any] = {"audience": source.key, "filters": dict(source.filters)}
         return {"source": "audience", "selection": selection}

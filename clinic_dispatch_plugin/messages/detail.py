@@ -18,6 +18,7 @@ from clinic_dispatch_plugin.messages import lists_store as store
 from clinic_dispatch_plugin.messages.access import Sight
 from clinic_dispatch_plugin.messages.blocks import Blocked, block_of
 from clinic_dispatch_plugin.messages.lists import Line, lines
+from clinic_dispatch_plugin.messages.money import Cost, of_attempt
 from clinic_dispatch_plugin.messages.rules import address_digest
 from clinic_dispatch_plugin.queue.context import places
 from clinic_dispatch_plugin.registry import Dispatch
@@ -45,6 +46,10 @@ class Try:
     report: str
     #: Whether the message's state follows from this one.
     current: bool
+    #: What it cost.
+    cost: Cost = field(default_factory=Cost)
+    #: Parts the gateway counted; None: it did not say.
+    parts: int | None = None
 
     @property
     def service_wrote(self) -> str:
@@ -164,6 +169,8 @@ def _try(
         answer=answers.get(attempt["answer_id"] or 0),
         report=attempt["report"] or "",
         current=attempt["id"] == row["attempt_id"],
+        cost=of_attempt(attempt),
+        parts=attempt["parts"],
     )
 
 

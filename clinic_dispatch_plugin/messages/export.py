@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
+from clinic_dispatch_plugin.channels.types import Money
 from clinic_dispatch_plugin.host.types import Actor
 from clinic_dispatch_plugin.messages.lists import Line, MessageFilter, Page, list_messages
+from clinic_dispatch_plugin.messages.money import Sum, of_lines
 from clinic_dispatch_plugin.messages.showing import left_behind
 from clinic_dispatch_plugin.registry import Dispatch
 from clinic_dispatch_plugin.web import words
@@ -33,6 +35,9 @@ HEADINGS = (
     N_("Sent at"),
     N_("Decided at"),
     N_("Ways before"),
+    N_("Price"),
+    N_("Price not confirmed"),
+    N_("Currency"),
 )
 
 
@@ -48,7 +53,9 @@ def _pieces(dispatch: Dispatch, actor: Actor, wanted: MessageFilter, page: Page)
     yield BOM + written([[_(heading) for heading in HEADINGS]], separator)
     while True:
         if page.lines:
-            yield written([_cells(line) for line in page.lines], separator)
+            costs = of_lines(dispatch, page.lines)
+            cells = [[*_cells(line), *_price_cells(costs.get(line.id))] for line in page.lines]
+            yield written(cells, separator)
         if page.after is None:
             return
         page = list_messages(dispatch, actor, wanted, cursor=page.after, limit=PORTION)
@@ -76,6 +83,29 @@ def _cells(line: Line) -> list[str]:
         _time(line.final_at),
         left_behind(line),
     ]
+
+
+def _price_cells(found: Sum | None) -> list[str]:
+    """Said price, estimate and currency; empty is unknown. One row has one currency, of several each in brackets."""
+    if not found:
+        return ["", "", ""]
+    said = [cost.said for cost in found.costs]
+    estimated = [cost.estimated for cost in found.costs]
+    units = [
+        each.currency for cost in found.costs if (each := cost.said or cost.estimated) is not None
+    ]
+    return [_amounts(said), _amounts(estimated), " + ".join(units)]
+
+
+def _amounts(several: Sequence[Money | None]) -> str:
+    """Figures a spreadsheet of the reader's language adds up; with the currency where there are several."""
+    known = [each for each in several if each is not None]
+    texts = [f"{each.amount.normalize():f}" for each in known]
+    if language() != "en":
+        texts = [text.replace(".", ",") for text in texts]
+    if len(several) < 2:
+        return "".join(texts)
+    return " + ".join(f"{text} {each.currency}" for text, each in zip(texts, known, strict=True))
 
 
 def _time(value: datetime | None) -> str:

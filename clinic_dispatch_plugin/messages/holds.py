@@ -6,10 +6,11 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+from clinic_dispatch_plugin.accounts.spending_rules import Reached
 from clinic_dispatch_plugin.error_reference.answers import answers_of_cause, explained
 from clinic_dispatch_plugin.messages import lists_store, showing
 from clinic_dispatch_plugin.registry import current_dispatch
-from clinic_dispatch_plugin.web.i18n import N_, _
+from clinic_dispatch_plugin.web.i18n import N_, _, format_money, format_time
 
 #: Why a plan could not go on: kept with the mailing in English, shown in the reader's language.
 LIST_GONE = N_("The list of recipients is not there any more.")
@@ -32,11 +33,37 @@ def why_on_hold(mailing: Mapping[str, Any]) -> str:
         return f"{_('The messages could not all be prepared, so nothing goes out yet.')} {why}"
     if reason == "spam":
         return _stopped_by_cause(mailing)
+    if reason in ("cap", "price_unknown"):
+        return _without_money(reason, text)
     if reason == "text":
         return _("Its text cannot be used. Cancel it and write it anew.")
     if reason == "person" and text:
         return _("{name} has put it on hold.", name=text)
     return _("Nothing goes out until somebody lets it go on.")
+
+
+def _without_money(reason: str, text: str) -> str:
+    """Which cap is used up and until when, or that nobody knows what a message costs."""
+    if reason == "price_unknown":
+        return _(
+            "Its account has a cap, but the service does not say what a message costs. The program asks again in a "
+            "few minutes; the administration can write the price into the account’s settings."
+        )
+    full = Reached.read(text)
+    if full is None:
+        return _("Nothing goes out until somebody lets it go on.")
+    said = {"cap": format_money(full.cap), "time": format_time(full.until)}
+    if full.period == "month":
+        return _(
+            "The cap of {cap} a month for its account is used up. It goes on by itself {time}, or earlier when the "
+            "administration raises the cap and somebody lets it go on.",
+            **said,
+        )
+    return _(
+        "The cap of {cap} a day for its account is used up. It goes on by itself {time}, or earlier when the "
+        "administration raises the cap and somebody lets it go on.",
+        **said,
+    )
 
 
 def _stopped_by_cause(mailing: Mapping[str, Any]) -> str:

@@ -11,6 +11,7 @@ from clinic_dispatch_plugin.messages.cause_choices import causes_that_occurred
 from clinic_dispatch_plugin.messages.export import csv_of_messages
 from clinic_dispatch_plugin.messages.holds import cause_note
 from clinic_dispatch_plugin.messages.lists import list_messages
+from clinic_dispatch_plugin.messages.money import in_words, sum_of
 from clinic_dispatch_plugin.registry import current_dispatch
 from clinic_dispatch_plugin.web.auth import acting, requires
 from clinic_dispatch_plugin.web.i18n import _, language
@@ -38,6 +39,8 @@ def show_messages() -> AnyResponse:
         query=query,
         page=page,
         pages=page_links("messages", query, page),
+        cost=sum_of(dispatch, acting(), query.wanted),
+        cost_words=in_words,
         mailings=[("", _("All mailing lists")), *mailings],
         many_mailings=many,
         list_name=list_name,

@@ -162,7 +162,7 @@ def list_messages(
     :param newer: go up the list from the cursor instead of down.
     """
     with dispatch.database.begin() as connection:
-        segments = _segments(dispatch, connection, wanted)
+        segments = segments_of(dispatch, connection, wanted)
     walk = _Walk(dispatch, Sight(dispatch, actor), segments, newer=newer)
     rows = walk.collect(cursor, limit + 1)
     more = len(rows) > limit
@@ -191,9 +191,10 @@ def _cursor(placed: tuple[int, RowMapping]) -> Cursor:
     return Cursor(segment=placed[0], id=placed[1]["id"])
 
 
-def _segments(
+def segments_of(
     dispatch: Dispatch, connection: Connection, wanted: MessageFilter
 ) -> list[store.Segment]:
+    """The stretches a list consists of."""
     answers = None
     if wanted.cause:
         answers = tuple(answers_of_cause(dispatch, connection, wanted.cause))

@@ -14,6 +14,7 @@ from clinic_dispatch_plugin.messages.causes import Remedy, Summary, mailing_summ
 from clinic_dispatch_plugin.messages.holds import why_on_hold
 from clinic_dispatch_plugin.messages.list_views import page_links
 from clinic_dispatch_plugin.messages.lists import list_messages
+from clinic_dispatch_plugin.messages.money import in_words, sum_of
 from clinic_dispatch_plugin.messages.routes import order_of
 from clinic_dispatch_plugin.registry import current_dispatch
 from clinic_dispatch_plugin.web.auth import acting, allowed, requires
@@ -47,6 +48,8 @@ def show_mailing(mailing_id: int) -> AnyResponse:
         mailing=summary.mailing,
         query=query,
         page=page,
+        cost=sum_of(current_dispatch(), acting(), query.wanted),
+        cost_words=in_words,
         pages=page_links("mailing", query, page, mailing_id=mailing_id)
         if not correct_all
         else _correcting_links(query, page, mailing_id),

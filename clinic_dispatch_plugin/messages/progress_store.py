@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, and_, exists, func, literal, or_, select, update
+from sqlalchemy import Connection, RowMapping, and_, exists, func, literal, or_, select, update
 
 from clinic_dispatch_plugin.database.base import db_now
 from clinic_dispatch_plugin.messages.mailing_rules import MailingState
@@ -240,5 +240,27 @@ def pause_mailing(connection: Connection, mailing_id: int, *, reason: str, text:
         update(Mailing)
         .where(Mailing.id == mailing_id, Mailing.state == MailingState.RUNNING.value)
         .values(state=MailingState.PAUSED.value, pause_reason=reason, pause_text=text)
+    )
+    return bool(done.rowcount)
+
+
+def paused_for(connection: Connection, reasons: Iterable[str]) -> Sequence[RowMapping]:
+    """The mailings that stand still for one of these reasons."""
+    query = select(Mailing.id, Mailing.pause_reason, Mailing.pause_text).where(
+        Mailing.state == MailingState.PAUSED.value, Mailing.pause_reason.in_(list(reasons))
+    )
+    return connection.execute(query).mappings().all()
+
+
+def go_on(connection: Connection, row: RowMapping) -> bool:
+    """A mailing runs again, if it still stands still for this very reason; True: this call did it."""
+    done = connection.execute(
+        update(Mailing)
+        .where(
+            Mailing.id == row["id"],
+            Mailing.state == MailingState.PAUSED.value,
+            Mailing.pause_reason == row["pause_reason"],
+        )
+        .values(state=MailingState.RUNNING.value, pause_reason="", pause_text="")
     )
     return bool(done.rowcount)

@@ -45,6 +45,7 @@ def _with_messages() -> Select[*tuple[Any, ...]]:
         Attempt.account_id,
         Attempt.provider_id,
         Attempt.report,
+        Attempt.currency,
         Message.attempt_id.label("current"),
         Message.mailing_id,
         Message.state.label("message_state"),

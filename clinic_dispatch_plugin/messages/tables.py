@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import (
@@ -17,7 +18,14 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
-from clinic_dispatch_plugin.database.base import Base, BigId, Json, LongText, UtcDateTime
+from clinic_dispatch_plugin.database.base import (
+    Amount,
+    Base,
+    BigId,
+    Json,
+    LongText,
+    UtcDateTime,
+)
 from clinic_dispatch_plugin.messages.rules import AttemptState, MessageState
 
 
@@ -134,6 +142,14 @@ class Attempt(Base):
     closed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     report: Mapped[str | None] = mapped_column(String(16))
     report_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    #: What it cost, as the gateway says; None: it did not say.
+    price: Mapped[Decimal | None] = mapped_column(Amount)
+    #: What was set aside for it from the account's caps before it went, until the gateway says the price.
+    estimate: Mapped[Decimal | None] = mapped_column(Amount)
+    #: Of both.
+    currency: Mapped[str | None] = mapped_column(String(8))
+    #: Parts the gateway counted.
+    parts: Mapped[int | None] = mapped_column(SmallInteger)
 
 
 class Block(Base):

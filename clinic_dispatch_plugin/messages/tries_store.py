@@ -39,6 +39,7 @@ def open_attempts_of_run(connection: Connection, run_id: int) -> Sequence[RowMap
             Attempt.state,
             Attempt.channel,
             Attempt.address,
+            Attempt.estimate,
             Message.attempt_id.label("current"),
             Message.tries,
             Message.attempts,

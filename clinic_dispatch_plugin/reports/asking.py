@@ -22,9 +22,9 @@ from clinic_dispatch_plugin.channels.types import (
     SentMessage,
 )
 from clinic_dispatch_plugin.database.connection import now as database_now
-from clinic_dispatch_plugin.engine import locks
+from clinic_dispatch_plugin.engine import locks, prices
 from clinic_dispatch_plugin.engine.stream import channel_failed
-from clinic_dispatch_plugin.messages import reported_store
+from clinic_dispatch_plugin.messages import money_store, reported_store
 from clinic_dispatch_plugin.messages.rules import AttemptState
 from clinic_dispatch_plugin.queue.context import places
 from clinic_dispatch_plugin.registry import Dispatch
@@ -269,7 +269,10 @@ def _count_absence(dispatch: Dispatch, row: RowMapping) -> None:
             return False
         if asking_store.count_not_found(connection, row["id"]) < NOT_FOUND_TIMES:
             return False
-        return reported_store.never_taken(connection, row["message_id"], row["id"])
+        was = money_store.costs(connection, [row["id"]])
+        found = reported_store.never_taken(connection, row["message_id"], row["id"])
+        prices.note_withdrawn(dispatch, connection, was)
+        return found
 
     if dispatch.database.run(work):
         log.info("message %s was never taken by its gateway and waits again", row["message_id"])

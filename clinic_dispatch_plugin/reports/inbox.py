@@ -10,13 +10,14 @@ from sqlalchemy import Connection, RowMapping
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from clinic_dispatch_plugin.channels.types import DeliveryReport, ReportStatus
+from clinic_dispatch_plugin.engine import prices
 from clinic_dispatch_plugin.messages import reported_store
 from clinic_dispatch_plugin.queue.context import places
 from clinic_dispatch_plugin.registry import Dispatch
 from clinic_dispatch_plugin.reports import effects, inbox_store
 from clinic_dispatch_plugin.reports.effects import Tie
 from clinic_dispatch_plugin.reports.rules import ReportState
-from clinic_dispatch_plugin.reports.said import READ, answer_in, kept, whole
+from clinic_dispatch_plugin.reports.said import READ, answer_in, kept, parts_in, price_in, whole
 from clinic_dispatch_plugin.reports.telling import tell_host
 from clinic_dispatch_plugin.reports.tying import Contradiction, Named, Parts, named, parts_of
 
@@ -142,6 +143,8 @@ def _tie(dispatch: Dispatch, connection: Connection, row: RowMapping, found: Nam
         message_id=tie.message_id,
         attempt_id=tie.attempt["id"],
     )
+    if not found.part and (price := price_in(row, found.attempt["currency"])):
+        prices.note_reported(dispatch, connection, tie.attempt["id"], price, parts_in(row))
     answer_id = _apply(dispatch, connection, row, tie, _meaning(connection, row, found))
     if answer_id is not None:
         inbox_store.change(connection, row["id"], answer_id=answer_id)

@@ -6,9 +6,10 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from clinic_dispatch_plugin.channels.types import Answer, DeliveryReport, ReportStatus
+from clinic_dispatch_plugin.channels.types import Answer, DeliveryReport, Money, ReportStatus
 from clinic_dispatch_plugin.engine.rules import storable
 
 #: What a gateway calls a message that was opened; more than "delivered", where it says so.
@@ -66,6 +67,26 @@ def answer_in(row: Mapping[Any, Any]) -> Answer:
     if row["answer_system"]:
         return Answer(system=row["answer_system"], code=row["answer_code"], text=row["answer_text"])
     return Answer(system="dispatch", code="unknown_answer", text=row["answer_text"])
+
+
+def price_in(row: Mapping[Any, Any], currency: str | None) -> Money | None:
+    """What a report says that the whole message cost; None: nothing.
+
+    :param currency: of the attempt, for gateways that name none beside the amount.
+    """
+    said = row["details"] or {}
+    unit = said.get("currency") or currency
+    try:
+        amount = Decimal(said.get("price") or "")
+    except InvalidOperation:
+        return None
+    return Money(amount=amount, currency=unit) if unit else None
+
+
+def parts_in(row: Mapping[Any, Any]) -> int | None:
+    """How many parts a report says that the message had; None: it does not say."""
+    text = str((row["details"] or {}).get("parts", ""))
+    return int(text) or None if text.isascii() and text.isdigit() and len(text) < 4 else None
 
 
 def whole(parts: Sequence[str], said: Mapping[str, Sequence[str]]) -> str:

@@ -28,6 +28,7 @@ from clinic_dispatch_plugin.api import (
     Sender,
     SendResult,
     SentMessage,
+    TellsMoney,
     Texts,
     Uncertain,
     hookimpl,
@@ -113,6 +114,11 @@ class FakeChannel(Channel):
         self.rate = rate
         self.before = before
         self.ledger = ledger
+        #: What is left on its account, and what a message costs when it is asked before; None: it does not say.
+        self.left: Money | None = None
+        self.price_each: Money | None = None
+        #: What the clinic's settings say of the account, such as ``cap_day``.
+        self.options: dict[str, Any] = {}
         #: Every message that was handed over, in order.
         self.handed: list[OutgoingMessage] = []
         #: How many senders were opened.
@@ -136,7 +142,10 @@ class FakeChannel(Channel):
     def accounts(self) -> Sequence[Account]:
         if not self.configured:
             return ()
-        return (Account(channel=self.key, label="nowhere", rate=self.rate),)
+        return (Account(channel=self.key, label="nowhere", rate=self.rate, **self.options),)
+
+    def tells_money(self, account: Account) -> TellsMoney:
+        return TellsMoney(balance=self.left is not None, price=self.price_each is not None)
 
     def normalise_address(self, raw: str, *, region: str) -> str:
         address = raw.strip()
@@ -173,10 +182,11 @@ class _FakeSender:
         return iter(())
 
     def balance(self) -> Money | None:
-        return None
+        return self._channel.left
 
     def price(self, batch: Sequence[OutgoingMessage]) -> Money | None:
-        return None
+        each = self._channel.price_each
+        return each and Money(amount=each.amount * len(batch), currency=each.currency)
 
 
 def _append(ledger: Path, message: OutgoingMessage) -> None:

@@ -13,10 +13,11 @@ from zoneinfo import ZoneInfo
 from babel.dates import format_date as babel_date
 from babel.dates import format_time as babel_time
 from babel.messages.pofile import read_po
-from babel.numbers import format_decimal
+from babel.numbers import format_currency, format_decimal
 from flask import has_request_context, request
 from markupsafe import Markup, escape
 
+from clinic_dispatch_plugin.channels.types import Money
 from clinic_dispatch_plugin.queue.context import places
 from clinic_dispatch_plugin.registry import current_dispatch
 from clinic_dispatch_plugin.web.memory import of_request
@@ -145,6 +146,17 @@ def zone() -> ZoneInfo:
 def format_number(value: float) -> str:
     """A number as the reader's language writes it."""
     return format_decimal(value, locale=language())
+
+
+def format_money(money: Money) -> str:
+    """An amount as the reader's language writes it, with every figure that counts: ``0.075 €``."""
+    return format_currency(
+        money.amount.normalize(),
+        money.currency,
+        locale=language(),
+        currency_digits=False,
+        decimal_quantization=False,
+    )
 
 
 def format_clock(value: datetime | None) -> str:

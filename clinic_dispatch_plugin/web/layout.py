@@ -90,6 +90,7 @@ def _make_environment(app: Flask) -> Environment:
         format_time=i18n.format_time,
         format_day=i18n.format_day,
         format_number=i18n.format_number,
+        format_money=i18n.format_money,
         csrf_field=csrf_field,
         csrf_token=csrf_token,
         allowed=allowed,

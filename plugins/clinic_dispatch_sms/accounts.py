@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,7 @@ from clinic_dispatch_plugin.api import (
     Account,
     ConfigurationError,
     GatewayUrl,
+    Money,
     account_keys,
     split_urls,
 )
@@ -75,6 +77,12 @@ def _url(
 def _account(key: str, url: GatewayUrl, channel: str, gateway: Gateway) -> Account:
     settings = gateway.read(url)
     purposes = url.purposes()
+    cap_day, cap_month, price = url.money("cap_day"), url.money("cap_month"), _price(url, settings)
+    if (cap_day or cap_month) and not (price or gateway.capabilities.price):
+        raise url.wrong(
+            "the gateway does not say beforehand what a message costs, so a cap needs to know: "
+            "write what one part costs, such as price=0.05&price_currency=EUR."
+        )
     url.done()
     return Account(
         channel=channel,
@@ -84,4 +92,18 @@ def _account(key: str, url: GatewayUrl, channel: str, gateway: Gateway) -> Accou
         rate=settings.rate,
         connections=settings.connections,
         purposes=purposes,
+        cap_day=cap_day,
+        cap_month=cap_month,
+        part_price=price,
     )
+
+
+def _price(url: GatewayUrl, settings: GatewaySettings) -> Money | None:
+    """What one part costs, where the clinic says so itself."""
+    known = getattr(settings, "currency", "")
+    amount, currency = url.money("price"), url.text("price_currency", known)
+    if amount is None:
+        return None
+    if re.fullmatch("[A-Z]{3}", currency) is None:
+        raise url.wrong("beside price, price_currency has three capital letters, such as EUR.")
+    return Money(amount=amount, currency=currency)

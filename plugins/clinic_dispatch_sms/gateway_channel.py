@@ -14,9 +14,11 @@ from clinic_dispatch_plugin.api import (
     DeliveryReport,
     GatewayForm,
     Sender,
+    TellsMoney,
 )
 from clinic_dispatch_sms.accounts import GatewayAccount, account_at
 from clinic_dispatch_sms.gateway import Gateway
+from clinic_dispatch_sms.tariffs import tariff_of
 
 
 class GatewayChannel(Channel):
@@ -54,6 +56,15 @@ class GatewayChannel(Channel):
         """The sender of the account's gateway."""
         settings = _settings(account)
         return settings.gateway.open(settings.of_gateway)
+
+    def tells_money(self, account: Account) -> TellsMoney:
+        """What the account's gateway says."""
+        found = _settings(account).gateway.capabilities
+        return TellsMoney(balance=found.balance, price=found.price)
+
+    def tariff(self, address: str) -> str:
+        """Country and operator of a number; an operator's customers may have taken theirs elsewhere."""
+        return tariff_of(address)
 
     def connect(self, account: Account) -> None:
         """Sign in at the account's gateway, without sending.

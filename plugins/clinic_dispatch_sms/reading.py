@@ -19,7 +19,7 @@ def mapping_of(reply: HttpReply) -> Mapping[str, Any]:
     :raises HttpFailure: these are not the gateway's words.
     """
     try:
-        said = reply.json()
+        said = reply.json(exact=True)
     except ValueError:
         raise unusable(reply) from None
     if not isinstance(said, Mapping):
@@ -39,7 +39,7 @@ def mappings(value: Any) -> Sequence[Mapping[str, Any]]:
 
 def words(value: Any, longest: int = _WORDS) -> str:
     """A text or a number as text; empty where it is neither."""
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
+    if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal):
         return ""
     return str(value)[:longest]
 

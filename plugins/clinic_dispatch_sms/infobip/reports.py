@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 from clinic_dispatch_plugin.api import Answer, CallbackRefused, DeliveryReport, ReportStatus
@@ -58,7 +59,7 @@ def called_back(
     _prove(headers, settings)
     bounded(body)
     try:
-        rows = mappings(mapping(json.loads(body)).get("results"))
+        rows = mappings(mapping(json.loads(body, parse_float=Decimal)).get("results"))
     except (ValueError, RecursionError):
         raise CallbackRefused("it cannot be read") from None
     if len(rows) > _MOST:

@@ -32,7 +32,7 @@ def read(reply: HttpReply) -> Any:
     if not reply.ok:
         raise unusable(reply)
     try:
-        said = reply.json()
+        said = reply.json(exact=True)
     except ValueError:
         raise unusable(reply) from None
     if not isinstance(said, dict | list):

@@ -64,5 +64,5 @@ class SmscGateway(Gateway):
         :raises CallbackRefused: it is not signed with the account's secret.
         """
         assert isinstance(settings, SmscSettings)
-        report = called_back(body, settings.callback_key, settings.kind)
+        report = called_back(body, settings.callback_key, settings.kind, currency=settings.currency)
         return [report] if report is not None else []

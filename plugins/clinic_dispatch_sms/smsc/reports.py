@@ -7,6 +7,7 @@ import hmac
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -24,7 +25,7 @@ _SIGNED = {"md5": hashlib.md5, "sha1": hashlib.sha1}
 
 
 def report_of(
-    row: Mapping[str, Any], provider_id: str, kind: SmscKind = _TEXTS
+    row: Mapping[str, Any], provider_id: str, kind: SmscKind = _TEXTS, *, currency: str = ""
 ) -> DeliveryReport | None:
     """A state as ``status.php`` and callbacks tell it; None: it holds no state."""
     status, error = whole(row.get("status")), whole(row.get("err"))
@@ -47,13 +48,17 @@ def report_of(
     details = {"state": _DELIVERED[status]} if status in _DELIVERED else {}
     if row.get("cost") not in (None, ""):
         details["price"] = str(row["cost"])[:30]
+        if currency:
+            details["currency"] = currency
     details |= count_of(kind, row)
     return DeliveryReport(
         status=found, provider_id=provider_id, answer=answer, at=_time(row), details=details
     )
 
 
-def called_back(body: bytes, secret: str, kind: SmscKind = _TEXTS) -> DeliveryReport | None:
+def called_back(
+    body: bytes, secret: str, kind: SmscKind = _TEXTS, *, currency: str = ""
+) -> DeliveryReport | None:
     """A call of the gateway's; None: it is genuine and tells no message's state (an incoming text, a call).
 
     :raises CallbackRefused: it is not signed with our secret, or not readable.
@@ -71,7 +76,7 @@ def called_back(body: bytes, secret: str, kind: SmscKind = _TEXTS) -> DeliveryRe
         return None
     _prove(fields, [fields.get("id", ""), fields.get("phone", ""), status], secret)
     number = digits_of(fields.get("phone", ""))
-    report = report_of(fields, message_id(fields.get("id", ""), number), kind)
+    report = report_of(fields, message_id(fields.get("id", ""), number), kind, currency=currency)
     if report is None:
         raise CallbackRefused("its status is no number")
     return report
@@ -102,7 +107,7 @@ def _fields(body: bytes) -> dict[str, str]:
     text = body.decode("utf-8", "replace").strip()
     if text.startswith("{"):
         try:
-            said = json.loads(text)
+            said = json.loads(text, parse_float=Decimal)
         except (ValueError, RecursionError):
             raise CallbackRefused("it cannot be read") from None
         return {str(name): str(value) for name, value in said.items()}

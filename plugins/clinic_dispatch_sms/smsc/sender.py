@@ -106,7 +106,7 @@ class SmscSender(HttpSender):
                 yield report
 
     def _report(self, row: Mapping[str, Any], sent: SentMessage) -> DeliveryReport | None:
-        return report_of(row, sent.provider_id or "", self._settings.kind)
+        return report_of(row, sent.provider_id or "", self._settings.kind, currency=self._currency)
 
     def _said(self, page: str, fields: Mapping[str, str]) -> Any:
         """The gateway's words on a question.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 from clinic_dispatch_plugin.api import Answer, CallbackRefused, DeliveryReport, ReportStatus
@@ -81,7 +82,7 @@ def _fields(headers: Mapping[str, str], body: bytes) -> dict[str, str]:
         return form_of(body)
     bounded(body)
     try:
-        said = json.loads(body)
+        said = json.loads(body, parse_float=Decimal)
     except (ValueError, RecursionError):
         raise CallbackRefused("it cannot be read") from None
     if not isinstance(said, dict):

@@ -1,0 +1,140 @@
+"""Keeps an account's caps: money is set aside before a window opens, and what does not fit stays unsent."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection
+
+from clinic_dispatch_plugin.accounts import spending
+from clinic_dispatch_plugin.accounts.purse import quoted_part
+from clinic_dispatch_plugin.accounts.spending_rules import Reached
+from clinic_dispatch_plugin.channels.types import Account, Money, OutgoingMessage
+from clinic_dispatch_plugin.database.connection import now as database_now
+from clinic_dispatch_plugin.messages import progress_store as messages_progress
+from clinic_dispatch_plugin.messages import store as messages
+from clinic_dispatch_plugin.registry import Dispatch
+
+#: Seconds until a gateway that did not say its price is asked again.
+ASK_AGAIN = 600
+CAP = "cap"
+UNKNOWN_PRICE = "price_unknown"
+
+
+@dataclass(slots=True, kw_only=True)
+class Allowed:
+    """What of a window may go."""
+
+    #: How many of its messages, from the first one on.
+    many: int
+    #: What is set aside for each, by attempt.
+    estimates: dict[int, Money] = field(default_factory=dict)
+    #: Why not all of them, as a mailing's pause keeps it: reason and text.
+    why: tuple[str, str] | None = None
+
+
+class Budget:
+    """The caps of one account as one stream keeps them."""
+
+    def __init__(self, dispatch: Dispatch, account: Account, account_id: int) -> None:
+        """Ask nothing yet."""
+        self._dispatch = dispatch
+        self._account = account
+        self._account_id = account_id
+        self._quoted: Money | None = None
+        self.capped = bool(spending.caps_of(account))
+        #: Not everything of the last window was allowed: the mailing stands still.
+        self.used_up = False
+
+    def learn(self, outgoing: Sequence[OutgoingMessage]) -> None:
+        """Before the transaction: ask the gateway for a price where there is a cap and nobody knows one."""
+        if not self.capped or self._quoted is not None or not outgoing:
+            return
+        with self._dispatch.database.begin() as connection:
+            known = spending.part_price(connection, self._account, self._account_id)
+        self._quoted = known or quoted_part(self._dispatch, self._account, outgoing[0])
+
+    def allow(
+        self, connection: Connection, outgoing: Sequence[OutgoingMessage], *, now: datetime
+    ) -> Allowed:
+        """Inside the window's transaction: set money aside for as many as the caps have room for."""
+        self.used_up = False
+        if not self.capped or not outgoing:
+            return Allowed(many=len(outgoing))
+        part = spending.part_price(connection, self._account, self._account_id) or self._quoted
+        if part is None:
+            again = now + timedelta(seconds=ASK_AGAIN)
+            return Allowed(many=0, why=(UNKNOWN_PRICE, again.isoformat(timespec="seconds")))
+        channel = self._dispatch.channels[self._account.channel]
+        prices = [
+            Money(
+                amount=part.amount * max(1, channel.measure(each.content).parts),
+                currency=part.currency,
+            )
+            for each in outgoing
+        ]
+        many, full = spending.set_aside(
+            self._dispatch, connection, self._account, self._account_id, prices, now=now
+        )
+        return Allowed(
+            many=many,
+            estimates={
+                each.attempt_id: price
+                for each, price in zip(outgoing[:many], prices[:many], strict=True)
+            },
+            why=None if full is None else (CAP, str(full)),
+        )
+
+    def free(
+        self, connection: Connection, allowed: Allowed, opened: Collection[int], *, now: datetime
+    ) -> None:
+        """Give back what was set aside for messages somebody cancelled in the same moment."""
+        changes = [
+            (self._account_id, now, price.currency, -price.amount)
+            for attempt_id, price in allowed.estimates.items()
+            if attempt_id not in opened
+        ]
+        spending.correct(self._dispatch, connection, changes)
+
+    def pause(self, connection: Connection, mailing_id: int, why: tuple[str, str]) -> None:
+        """The mailing stands still until there is room again."""
+        reason, text = why
+        self.used_up = True
+        if messages.pause_mailing(connection, mailing_id, reason=reason, text=text):
+            messages.write_audit(
+                connection,
+                actor_ref="system",
+                actor_name="",
+                action="pause",
+                mailing_id=mailing_id,
+                details={"cause": reason, "account": self._account_id},
+            )
+
+
+def go_on_with_room(connection: Connection) -> None:
+    """Mailings that waited for a new day or month go on by themselves; whoever paused them otherwise is left alone."""
+    now = database_now(connection)
+    for row in messages_progress.paused_for(connection, [CAP, UNKNOWN_PRICE]):
+        until = until_of(row["pause_reason"], row["pause_text"])
+        if until is not None and until <= now and messages_progress.go_on(connection, row):
+            messages.write_audit(
+                connection,
+                actor_ref="system",
+                actor_name="",
+                action="resume",
+                mailing_id=row["id"],
+                details={"cause": row["pause_reason"]},
+            )
+
+
+def until_of(reason: str, text: str) -> datetime | None:
+    """When a mailing that waits for money goes on; None: it waits for something else."""
+    if reason == CAP:
+        full = Reached.read(text)
+        return full.until if full else None
+    try:
+        return datetime.fromisoformat(text) if reason == UNKNOWN_PRICE else None
+    except ValueError:
+        return None
