@@ -22,6 +22,7 @@ from clinic_dispatch_plugin.engine.leftovers import decide_leftovers
 from clinic_dispatch_plugin.engine.presence import SILENT_SECONDS
 from clinic_dispatch_plugin.engine.pump import mark_progress
 from clinic_dispatch_plugin.engine.quarantine import close_quarantine
+from clinic_dispatch_plugin.engine.silence import go_on_in_silence
 from clinic_dispatch_plugin.messages import store as messages
 from clinic_dispatch_plugin.queue.context import places
 from clinic_dispatch_plugin.registry import Dispatch
@@ -41,6 +42,7 @@ def tend(dispatch: Dispatch) -> None:
         lose_expired_runs,
         close_quarantine,
         decide_leftovers,
+        go_on_in_silence,
         _mend_mailings,
         ring_for_work,
     ):

@@ -311,6 +311,9 @@ class Windows:
             return []
         attempts = [self._attempt(row, message, now) for row, message in prepared.outgoing]
         opened = messages.open_attempts(connection, attempts)
+        for attempt in attempts:
+            if attempt["id"] not in opened:  # cancelled meanwhile, or arrived by the way it left
+                del self._facts[attempt["id"]]
         return [message for message in prepared.messages if message.attempt_id in opened]
 
     def _attempt(self, row: Row, message: OutgoingMessage, now: datetime) -> dict[str, Any]:

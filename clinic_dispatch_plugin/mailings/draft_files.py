@@ -30,15 +30,16 @@ def choose_file(
     purpose: str,
     channel: str = "",
     fallbacks: Sequence[str] | None = None,
+    waits: Sequence[int | None] = (),
 ) -> FileSurvey:
     """Step one: a list somebody uploaded; replaces an earlier one.
 
     :param fallbacks: the channels after the first; None: as they are.
-
+    :param waits: beside each of them, minutes without a report after which its turn comes; None: as usual.
     :raises MailingProblem: it is too large, cannot be used, or holds nobody.
     """
     wanted = checked_purpose(purpose)
-    order = order_values(dispatch, draft, channel, fallbacks)
+    order = order_values(dispatch, draft, channel, fallbacks, waits)
     key = uploads.keep(dispatch, stream)
     try:
         survey = survey_file(uploads.path(dispatch, key), channel=order["channel"])
@@ -93,6 +94,7 @@ def keep_file(
     purpose: str,
     channel: str = "",
     fallbacks: Sequence[str] | None = None,
+    waits: Sequence[int | None] = (),
 ) -> None:
     """Step one again, with the list that is there already.
 
@@ -100,7 +102,7 @@ def keep_file(
     """
     values = {
         "purpose": checked_purpose(purpose),
-        **order_values(dispatch, draft, channel, fallbacks),
+        **order_values(dispatch, draft, channel, fallbacks, waits),
     }
     if values["channel"] != draft.channel:
         try:

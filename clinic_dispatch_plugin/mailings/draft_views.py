@@ -112,6 +112,7 @@ def _choose(draft: Draft) -> ResponseReturnValue:
     whom = request.form.get("whom", "")
     purpose = request.form.get("purpose", "")
     channel, fallbacks = request.form.get("channel", ""), forms.fallbacks_sent()
+    waits = forms.waits_sent()
     on = redirect(url("mailing_what", mailing_id=draft.id), 303)
     if whom != forms.FILE:
         key = whom.removeprefix("audience:")
@@ -123,13 +124,19 @@ def _choose(draft: Draft) -> ResponseReturnValue:
             purpose=purpose,
             channel=channel,
             fallbacks=fallbacks,
+            waits=waits,
         )
         return on
     file = request.files.get("file")
     if file is None or not file.filename:
         if draft.source == forms.FILE and draft.selection.get("upload"):
             draft_files.keep_file(
-                dispatch, draft, purpose=purpose, channel=channel, fallbacks=fallbacks
+                dispatch,
+                draft,
+                purpose=purpose,
+                channel=channel,
+                fallbacks=fallbacks,
+                waits=waits,
             )
             return on
         raise MailingProblem(Problem(field="file", message="Choose a file with the recipients."))
@@ -141,6 +148,7 @@ def _choose(draft: Draft) -> ResponseReturnValue:
         purpose=purpose,
         channel=channel,
         fallbacks=fallbacks,
+        waits=waits,
     )
     if survey.bad_rows.count:
         return redirect(url("mailing_who", mailing_id=draft.id), 303)
@@ -164,6 +172,8 @@ def _who_page(draft: Draft | None, error: MailingProblem | None = None) -> Respo
         purpose=request.form.get("purpose", "") if sent else draft.purpose if draft else "",
         channels=forms.channel_choices(drafts.channels_to_choose(dispatch)),
         further=forms.fallbacks_shown(draft, sent=sent),
+        waits=forms.waits_shown(draft, sent=sent),
+        wait_choices=forms.wait_choices(draft),
         channel=request.form.get("channel", "") if sent else draft.channel if draft else "",
         errors=forms.faults(error) if error else {},
         survey=survey,

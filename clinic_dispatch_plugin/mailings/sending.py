@@ -19,7 +19,12 @@ from clinic_dispatch_plugin.mailings.drafts import (
     LONGEST_NAME,
     checked_purpose,
 )
-from clinic_dispatch_plugin.mailings.order import checked_order, checked_texts
+from clinic_dispatch_plugin.mailings.order import (
+    checked_order,
+    checked_silences,
+    checked_texts,
+    with_silences,
+)
 from clinic_dispatch_plugin.mailings.planning import (
     PlanOutcome,
     plan,
@@ -85,11 +90,14 @@ def send_now(
     actor: Actor,
     idempotency_key: str | None = None,
     further: Mapping[str, MailingContent] | None = None,
+    silences: Mapping[str, int | None] | None = None,
 ) -> StartedMailing:
     """Make a mailing and start it.
 
     :param further: the channels that follow where one does not reach its recipient, in order, each with its own
         words; empty ones: what the first says.
+    :param silences: minutes without a report after which the next channel follows, by channel; 0: never so, nothing
+        said: as usual for the channel.
     :param not_after: aware; nothing goes out after it.
     :param idempotency_key: the same key again gives the same mailing and sends nothing.
     :raises NoRoute: the channel does not exist or has no account.
@@ -112,6 +120,7 @@ def send_now(
             actor=actor,
             channels=[channel, *(further or ())],
             texts=further or {},
+            silences=silences,
         )
         return _started(dispatch, mailing_id, PlanOutcome.WHOLE)
     survey: FileSurvey | None = None
@@ -129,6 +138,7 @@ def send_now(
             Problem(field="audience", message=message, fields={"key": source.key, "known": known})
         )
     kept = checked_texts(dispatch, order, {**(further or {}), channel: content}, known=names)
+    waits = checked_silences(dispatch, order, silences or {})
     values = _new_values(
         name=name or (source.file_name if isinstance(source, FileSource) else source.key),
         purpose=purpose,
@@ -139,7 +149,7 @@ def send_now(
     )
     values |= _selection(dispatch, source, survey)
     mailing_id, existed = dispatch.database.run(
-        lambda connection: insert_started(connection, values, kept, actor)
+        lambda connection: insert_started(connection, values, kept, actor, silences=waits)
     )
     if existed:
         uploads.remove(dispatch, values["selection"].get("upload"))
@@ -178,6 +188,7 @@ def send(
     trial_of: str = "",
     channels: Sequence[str] = (),
     texts: Mapping[str, str | MailingContent] | None = None,
+    silences: Mapping[str, int | None] | None = None,
 ) -> int:
     """Send to recipients the caller has in hand; returns the mailing's id.
 
@@ -190,6 +201,8 @@ def send(
     :param channels: instead of ``channel``, several in order: who cannot be reached by one gets it by the next,
         and so does whoever it could not be delivered to there, where the error reference says so.
     :param texts: words of their own for channels after the first, by channel; the others say what the first says.
+    :param silences: minutes without a report after which the next channel follows, by channel; 0: never so, nothing
+        said: as usual for the channel. The recipient may get both, should the first arrive later.
     :param trial: lists and the audit trail call it a trial.
     :param trial_of: the patient whose values a trial's words hold: who may not see them may not read it.
     :raises NoRoute: the channel does not exist.
@@ -198,6 +211,7 @@ def send(
     """
     who = actor or SYSTEM
     order = checked_order(dispatch, list(channels) or [channel])
+    waits = checked_silences(dispatch, order, silences or {})
     recipients = _recipients(dispatch, to)
     values = _new_values(
         name=name or (one_line(subject)[:LONGEST_NAME] if len(recipients) == 1 else ""),
@@ -226,7 +240,9 @@ def send(
             values["name"] = values["name"] or known.name
         kept = checked_texts(dispatch, order, {**own, order[0]: content})
         action = TRIAL if trial else SENT
-        mailing_id, existed = insert_started(connection, values, kept, who, action=action)
+        mailing_id, existed = insert_started(
+            connection, values, kept, who, action=action, silences=waits
+        )
         if not existed:
             plan_within(dispatch, connection, mailing_id, candidates)
         return mailing_id
@@ -292,6 +308,7 @@ def insert_started(
     actor: Actor,
     *,
     action: str = SENT,
+    silences: Mapping[str, int] | None = None,
 ) -> tuple[int, bool]:
     """The mailing's id, and whether its key was used before."""
     store.write_first(connection)
@@ -308,7 +325,7 @@ def insert_started(
             assert before is not None
             return before, True
         mailing_id = added
-    freeze(connection, mailing_id, texts, actor, action=action)
+    freeze(connection, mailing_id, texts, actor, action=action, silences=silences)
     return mailing_id, False
 
 
@@ -319,9 +336,10 @@ def freeze(
     actor: Actor,
     *,
     action: str = SENT,
+    silences: Mapping[str, int] | None = None,
 ) -> None:
-    """The words of a mailing for each of its channels, for ever, and who sent them."""
-    revisions = [
+    """The words of a mailing for each of its channels, for ever, how long each is waited for, and who sent them."""
+    revisions: list[dict[str, Any]] = [
         {
             "channel": channel,
             "revision": store.add_revision(
@@ -338,7 +356,7 @@ def freeze(
     values = {
         "channel": revisions[0]["channel"],
         "revision_id": revisions[0]["revision"],
-        "fallbacks": revisions[1:],
+        "fallbacks": with_silences(revisions, silences or {}),
         "draft": None,
     }
     store.change_mailing(connection, mailing_id, values, in_states=[MailingState.PLANNING])
