@@ -40,8 +40,14 @@ class _Seen:
     until: dict[tuple[int, str], tuple[datetime, int]] = field(default_factory=dict)
 
 
-def go_on_in_silence(dispatch: Dispatch) -> None:
-    """Send on what waited long enough and may go on; before it goes out everything is looked at once more."""
+def go_on_in_silence(dispatch: Dispatch) -> int:
+    """Send on what waited long enough and may go on; before it goes out everything is looked at once more.
+
+    Call it when every report that came is done: what waits to be read is no silence.
+
+    :returns: how many messages were looked at.
+    """
+    looked_at = 0
     with dispatch.database.begin() as connection:
         seen = _seen(dispatch, connection)
         waiting = silence_store.waiting_mailings(
@@ -50,10 +56,11 @@ def go_on_in_silence(dispatch: Dispatch) -> None:
     for mailing in waiting:
         for channel, minutes in silences_of(mailing["channel"], mailing["fallbacks"]).items():
             try:
-                while _portion(dispatch, mailing, channel, minutes, seen) == PORTION:
-                    pass
+                while number := _portion(dispatch, mailing, channel, minutes, seen):
+                    looked_at += number
             except HostUnavailable:  # asked again in the next round
-                return
+                return looked_at
+    return looked_at
 
 
 def _seen(dispatch: Dispatch, connection: Connection) -> _Seen:

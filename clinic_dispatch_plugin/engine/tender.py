@@ -22,7 +22,6 @@ from clinic_dispatch_plugin.engine.leftovers import decide_leftovers
 from clinic_dispatch_plugin.engine.presence import SILENT_SECONDS
 from clinic_dispatch_plugin.engine.pump import mark_progress
 from clinic_dispatch_plugin.engine.quarantine import close_quarantine
-from clinic_dispatch_plugin.engine.silence import go_on_in_silence
 from clinic_dispatch_plugin.messages import store as messages
 from clinic_dispatch_plugin.queue.context import places
 from clinic_dispatch_plugin.registry import Dispatch
@@ -42,7 +41,6 @@ def tend(dispatch: Dispatch) -> None:
         lose_expired_runs,
         close_quarantine,
         decide_leftovers,
-        go_on_in_silence,
         _mend_mailings,
         ring_for_work,
     ):
@@ -153,6 +151,7 @@ def tend_forever(
         end = time.monotonic() + pause
         while time.monotonic() < end and not drain.requested() and os.getppid() == parent:
             time.sleep(0.2)
+            rounds.go_on()  # they have a pace of their own, and a thread
 
 
 def _sign(dispatch: Dispatch, *, worker: str, host: str, concurrency: int) -> None:
