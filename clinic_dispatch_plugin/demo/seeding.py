@@ -118,7 +118,7 @@ def _bring_up_to_date(app: Flask, engine: Engine) -> None:
 
 def _needed(dispatch: Dispatch) -> str:
     """What changes when our tables, our code or a plugin with entries of its own does."""
-    plugins = " ".join(f"{each.name} {each.distribution}" for each in dispatch.plugins)
+    plugins = " ".join(f"{each.name} {each.distribution}" for each in dispatch.loaded)
     told = hashlib.sha256(plugins.encode()).hexdigest()[:12]
     return f"{migrate.head()} of {__version__} {told}"[:80]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import PurePath
 from typing import IO
@@ -15,10 +16,13 @@ from clinic_dispatch_plugin.mailings.drafts import (
     order_values,
     save,
 )
-from clinic_dispatch_plugin.mailings.problems import MailingProblem, Problem
+from clinic_dispatch_plugin.mailings.problems import MailingProblem, NotYours, Problem
 from clinic_dispatch_plugin.mailings.recipient_file import RecipientFileError
 from clinic_dispatch_plugin.mailings.sources import FileSurvey, one_line, survey_file
 from clinic_dispatch_plugin.registry import Dispatch
+
+_SURVEYS = "mailing_surveys"
+_SURVEYS_KEPT = 16
 
 
 def choose_file(
@@ -112,3 +116,19 @@ def keep_file(
         except RecipientFileError as error:
             raise MailingProblem(file_problem(error)) from error
     save(dispatch, draft.id, values)
+
+
+def survey_of(dispatch: Dispatch, draft: Draft) -> FileSurvey | None:
+    """What is wrong with a draft's list, None: nothing; a list never changes, so one look is enough."""
+    if not draft.selection.get("bad_rows"):
+        return None
+    known: OrderedDict[str, FileSurvey] = dispatch.cache.setdefault(_SURVEYS, OrderedDict())
+    key = str(draft.selection["upload"])
+    if key not in known:
+        try:
+            known[key] = survey_file(uploads.path(dispatch, key), channel=draft.channel)
+        except NotYours:
+            return None
+        while len(known) > _SURVEYS_KEPT:
+            known.popitem(last=False)
+    return known[key]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from typing import Any
 
 from flask import Blueprint, Response, abort, jsonify, redirect, request, stream_with_context
@@ -22,7 +21,7 @@ from clinic_dispatch_plugin.mailings.bad_rows import bad_rows_of, csv_of_bad_row
 from clinic_dispatch_plugin.mailings.draft_checks import checked_draft, names_of
 from clinic_dispatch_plugin.mailings.drafts import Draft
 from clinic_dispatch_plugin.mailings.problems import MailingProblem, NotYours, Problem
-from clinic_dispatch_plugin.mailings.sources import FileSurvey, audiences, survey_file
+from clinic_dispatch_plugin.mailings.sources import audiences
 from clinic_dispatch_plugin.messages.mailing_rules import MailingState
 from clinic_dispatch_plugin.registry import current_dispatch
 from clinic_dispatch_plugin.web.auth import MIB, acting, allowed, requires
@@ -33,8 +32,6 @@ from clinic_dispatch_plugin.web.params import int_arg, number_in
 
 #: Rows of a file that are shown at once.
 ROWS_SHOWN = 50
-_SURVEYS = "mailing_surveys"
-_SURVEYS_KEPT = 16
 
 NOTICES = {
     "kept": N_("The draft was saved."),
@@ -159,7 +156,7 @@ def _who_page(draft: Draft | None, error: MailingProblem | None = None) -> Respo
     dispatch = current_dispatch()
     sent = request.method == "POST"
     chosen = request.form.get("whom", "") if sent else _chosen(draft)
-    survey = None if error else _survey(draft)
+    survey = None if error or draft is None else draft_files.survey_of(dispatch, draft)
     return render_page(
         "clinic_dispatch/mailings/who.html",
         422 if error else 200,
@@ -188,23 +185,6 @@ def _chosen(draft: Draft | None) -> str:
     if draft is None or not draft.has_recipients:
         return ""
     return forms.FILE if draft.source == forms.FILE else f"audience:{draft.selection['audience']}"
-
-
-def _survey(draft: Draft | None) -> FileSurvey | None:
-    """What is wrong with a draft's list; a list never changes, so one look is enough."""
-    if draft is None or not draft.selection.get("bad_rows"):
-        return None
-    dispatch = current_dispatch()
-    known: OrderedDict[str, FileSurvey] = dispatch.cache.setdefault(_SURVEYS, OrderedDict())
-    key = str(draft.selection["upload"])
-    if key not in known:
-        try:
-            known[key] = survey_file(uploads.path(dispatch, key), channel=draft.channel)
-        except NotYours:
-            return None
-        while len(known) > _SURVEYS_KEPT:
-            known.popitem(last=False)
-    return known[key]
 
 
 @requires(Action.COMPOSE)

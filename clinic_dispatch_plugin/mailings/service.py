@@ -17,16 +17,14 @@ from clinic_dispatch_plugin.host.types import Actor
 from clinic_dispatch_plugin.mailings import store
 from clinic_dispatch_plugin.mailings.draft_checks import checked_draft
 from clinic_dispatch_plugin.mailings.drafts import PASSED, load
+from clinic_dispatch_plugin.mailings.freezing import SENT, audit, freeze
 from clinic_dispatch_plugin.mailings.order import checked_silences
 from clinic_dispatch_plugin.mailings.planning import (
     PLAN_FAILED,
 )
 from clinic_dispatch_plugin.mailings.problems import MailingProblem, NotYours, Problem
 from clinic_dispatch_plugin.mailings.sending import (
-    SENT,
     StartedMailing,
-    audit,
-    freeze,
     plan_or_ring,
     send,
     send_now,

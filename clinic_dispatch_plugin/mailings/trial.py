@@ -26,10 +26,11 @@ from clinic_dispatch_plugin.mailings import store
 from clinic_dispatch_plugin.mailings.content import LONGEST_SUBJECT, MailingContent
 from clinic_dispatch_plugin.mailings.draft_checks import checked_draft, names_of
 from clinic_dispatch_plugin.mailings.drafts import LONGEST_NAME, Draft
+from clinic_dispatch_plugin.mailings.freezing import TRIAL
 from clinic_dispatch_plugin.mailings.order import own_or_first, suiting
 from clinic_dispatch_plugin.mailings.planning import candidates_of
 from clinic_dispatch_plugin.mailings.problems import MailingProblem, Problem
-from clinic_dispatch_plugin.mailings.sending import TRIAL, send
+from clinic_dispatch_plugin.mailings.sending import send
 from clinic_dispatch_plugin.mailings.sources import Candidate, chunks
 from clinic_dispatch_plugin.messages import store as messages
 from clinic_dispatch_plugin.messages.access import Sight
