@@ -8,22 +8,23 @@ from typing import Any
 
 import click
 
+from clinic_dispatch_plugin.channels.reference import LANGUAGES
 from clinic_dispatch_plugin.demo.numbers import End
 from clinic_dispatch_plugin.demo.ways import ORDER
 from clinic_dispatch_plugin.messages.commands import messages_for_command
 from clinic_dispatch_plugin.messages.reported_store import reports_of_messages
 from clinic_dispatch_plugin.registry import Dispatch
-from clinic_dispatch_plugin.web.i18n import N_, translate
+from clinic_dispatch_plugin.web.i18n import translate
 from clinic_dispatch_plugin.web.words import CHANNELS
 
-#: What is counted on each channel, and its words.
+#: What is counted on each channel, in German, English and Russian.
 _SAID = {
-    "read": N_("read"),
-    "delivered": N_("delivered"),
-    "no_report": N_("sent, without a report"),
-    "failed": N_("not delivered"),
-    "waiting": N_("under way"),
-    "skipped": N_("not sent"),
+    "read": ("gelesen", "read", "прочитано"),
+    "delivered": ("zugestellt", "delivered", "доставлено"),
+    "no_report": ("gesendet, ohne Meldung", "sent, without a report", "отправлено, без отчёта"),
+    "failed": ("nicht zugestellt", "not delivered", "не доставлено"),
+    "waiting": ("unterwegs", "under way", "в пути"),
+    "skipped": ("nicht gesendet", "not sent", "не отправлено"),
 }
 
 
@@ -61,10 +62,11 @@ def _kind(end: End) -> str:
 
 def show(channels: Sequence[Mapping[str, Any]], lang: str) -> None:
     """Print them, each channel with what came of it."""
+    place = LANGUAGES.index(lang)
     first, *rest = (translate(CHANNELS[key], lang) for key in ORDER)
     click.echo(f"\nBy way ({' → '.join([first, *rest])})")
     for each in channels:
-        told = ", ".join(f"{each[key]} {translate(_SAID[key], lang)}" for key in _SAID if each[key])
+        told = ", ".join(f"{each[key]} {said[place]}" for key, said in _SAID.items() if each[key])
         onward = f" ({each['fell_back']} fell back to it)" if each["fell_back"] else ""
         name = translate(CHANNELS[each["channel"]], lang)
         click.echo(f"  {each['messages']:4}  {name}{onward}: {told}")
