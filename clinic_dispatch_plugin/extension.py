@@ -87,7 +87,7 @@ class ClinicDispatch:
         ]
         dispatch.hear = partial(inbox.hear, dispatch)
         dispatch.rounds.append((asking.EVERY_SECONDS, partial(asking.go_round, dispatch)))
-        dispatch.rounds.append((inbox.EVERY_SECONDS, partial(inbox.process, dispatch)))
+        dispatch.rounds.append((inbox.EVERY_SECONDS, partial(inbox.go_round, dispatch)))
         dispatch.rounds.append((again.EVERY_SECONDS, partial(again.go_on_a_while, dispatch)))
         dispatch.rounds.append((BOUNCES_SECONDS, partial(fetch_quietly, dispatch)))
         dispatch.rounds.append((BOUNCES_SECONDS, partial(look_again, dispatch)))

@@ -118,6 +118,8 @@ class Channel(abc.ABC):
     capabilities: Capabilities = Capabilities()
     #: The system whose default entry explains an answer that nothing else matches.
     system: ClassVar[str] = "dispatch"
+    #: Minutes without a report after which a mailing goes on by its next channel, unless it says otherwise; 0: never.
+    silence_minutes: ClassVar[int] = 0
 
     @abc.abstractmethod
     def accounts(self) -> Sequence[Account]:

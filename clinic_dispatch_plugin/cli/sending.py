@@ -88,6 +88,13 @@ def _moment(_: click.Context, __: click.Parameter, value: str | None) -> datetim
     metavar="CHANNEL=FILE",
     help="Text of its own for a channel after the first.",
 )
+@click.option(
+    "--silence",
+    "silences",
+    multiple=True,
+    metavar="CHANNEL=MINUTES",
+    help="Without a report of this channel for so long, the next one's turn comes; 0: never so.",
+)
 @click.option("--name", default="", help="Name of the mailing; the subject by default.")
 @click.option(
     "--purpose",
@@ -121,6 +128,7 @@ def send(
     text: Path,
     html: Path | None,
     texts: tuple[str, ...],
+    silences: tuple[str, ...],
     name: str,
     purpose: str,
     not_after: datetime | None,
@@ -167,6 +175,7 @@ def send(
             actor=SYSTEM,
             idempotency_key=idempotency_key,
             further=further,
+            silences=_silences(silences),
         )
     except RecipientFileError as error:
         fail(
@@ -204,6 +213,16 @@ def _order(
             fail(f"--text-for {item!r}: write CHANNEL=FILE; channels after the first are: {known}.")
         further[key] = MailingContent(text=_read("--text-for", Path(file)))
     return order[0], further
+
+
+def _silences(given: tuple[str, ...]) -> dict[str, int | None]:
+    waits: dict[str, int | None] = {}
+    for item in given:
+        key, _, minutes = item.partition("=")
+        if not (minutes.isascii() and minutes.isdigit()) or len(minutes) > 6:
+            fail(f"--silence {item!r}: write CHANNEL=MINUTES, such as viber=60.")
+        waits[key] = int(minutes)
+    return waits
 
 
 def _check_channel(dispatch: Dispatch, channel: str) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
+from flask import current_app, has_app_context
 from sqlalchemy import Select, extract, select
 from sqlalchemy.orm import Session, joinedload
 
@@ -29,16 +30,19 @@ class Group:
     find: Callable[[Session, Filters], Iterator[Recipient]]
 
 
+def _channels() -> Sequence[str]:
+    dispatch = current_app.extensions.get("clinic_dispatch") if has_app_context() else None
+    return ("sms", "viber", "voice", *(dispatch.channels if dispatch is not None else ()))
+
+
 def recipient_of(patient: Patient, **values: str) -> Recipient:
     """A patient as the dispatch plugin knows patients; ``values`` are more placeholders."""
     return Recipient(
         ref=patient.id,
         name=patient.name,
         locale=patient.language,
-        addresses={
-            "email": patient.email,
-            **dict.fromkeys(("sms", "viber", "voice"), patient.phone),
-        },
+        # Whatever else is installed reaches people by their telephones.
+        addresses={**dict.fromkeys(_channels(), patient.phone), "email": patient.email},
         consent={purpose: patient.agrees(purpose) for purpose in ASKED_ABOUT},
         active=patient.status == Status.ACTIVE,
         values={"name": patient.name, "salutation": patient.salutation, **values},

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from clinic_dispatch_plugin.demo import gateways
+
 RELAY = "CLINIC_DISPATCH_EMAIL_URL"
 #: What the demo's own processes have in their environment and another shell lacks.
 NAMES = (
@@ -17,6 +19,7 @@ NAMES = (
     "CLINIC_DISPATCH_EMAIL_FROM",
     "CLINIC_DISPATCH_BASE_URL",
     "CLINIC_DISPATCH_RETRY_SCALE",
+    *gateways.NAMES,
 )
 _FILE = "running.json"
 #: Seconds the relay gets to take a connection; it is on this machine.

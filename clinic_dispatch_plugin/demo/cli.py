@@ -17,6 +17,7 @@ from clinic_dispatch_plugin.channels.reference import LANGUAGES
 from clinic_dispatch_plugin.cli import dispatch
 from clinic_dispatch_plugin.cli.base import unusable
 from clinic_dispatch_plugin.config import ConfigurationError
+from clinic_dispatch_plugin.kit.command import new_channel_command
 from clinic_dispatch_plugin.simulators.gateways.command import add_gateways
 from clinic_dispatch_plugin.simulators.sip.command import add_exchange
 from clinic_dispatch_plugin.simulators.smpp.command import add_centre
@@ -110,6 +111,7 @@ def simulate() -> None:
     """Gateways that speak the real protocols, on this machine only."""
 
 
+main.add_command(new_channel_command)
 add_gateways(simulate)
 add_centre(simulate)
 add_exchange(simulate)

@@ -112,15 +112,15 @@ MAIL_DOMAINS = [
 ]
 
 #: Beginnings of numbers that the Bundesnetzagentur keeps free for films and plays, and how many digits follow.
-PHONE_RANGES = [
+LANDLINES = [
     ("+49 30 23125", 3),
     ("+49 69 90009", 3),
     ("+49 40 66969", 3),
     ("+49 221 4710", 3),
     ("+49 89 99998", 3),
-    ("+49 171 39200", 2),
-    ("+49 176 040690", 2),
 ]
+MOBILES = [("+49 171 39200", 2), ("+49 176 040690", 2)]
+PHONE_RANGES = [*LANDLINES, *MOBILES]
 
 _LATIN = dict(
     zip(

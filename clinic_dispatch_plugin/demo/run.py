@@ -14,6 +14,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ import click
 from flask import Flask
 
 from clinic_dispatch_plugin.accounts import service as accounts
-from clinic_dispatch_plugin.demo import beside, clock, create_app, scenarios
+from clinic_dispatch_plugin.demo import beside, clock, create_app, scenarios, summary, ways
 from clinic_dispatch_plugin.demo.background import (
     DemoProblem,
     FolderProblem,
@@ -31,7 +32,18 @@ from clinic_dispatch_plugin.demo.background import (
     serving,
     worker,
 )
-from clinic_dispatch_plugin.demo.text import HTML, NAME, SUBJECT, TEXT
+from clinic_dispatch_plugin.demo.gateways import gateways
+from clinic_dispatch_plugin.demo.numbers import VOICE
+from clinic_dispatch_plugin.demo.text import (
+    HTML,
+    NAME,
+    RESULTS_NAME,
+    RESULTS_SPOKEN,
+    RESULTS_SUBJECT,
+    RESULTS_TEXT,
+    SUBJECT,
+    TEXT,
+)
 from clinic_dispatch_plugin.engine.presence import worker_is_seen
 from clinic_dispatch_plugin.host.types import Actor
 from clinic_dispatch_plugin.mailings import service as mailings
@@ -47,6 +59,9 @@ from clinic_dispatch_plugin.web.i18n import translate
 from clinic_dispatch_plugin.web.words import MESSAGE_STATES
 
 FIRST_MAILING = "demo-first-reminder"
+SECOND_MAILING = "demo-results-by-every-way"
+#: Seconds the second mailing gets until every report is in; some twenty are usual.
+FOLLOWING_SECONDS = 90.0
 #: Seconds the first mailing gets; a few seconds are usual.
 PATIENCE_SECONDS = 180.0
 #: Retry pauses are multiplied by it: five minutes become a second and a half.
@@ -79,7 +94,8 @@ def run_demo(
         say("Preparing the clinic …")
         gateway = stack.enter_context(relay(data_dir))
         url = f"http://127.0.0.1:{server.port}"
-        _set_environment(data_dir, gateway.url, url)
+        others = stack.enter_context(gateways(data_dir, url))
+        _set_environment(data_dir, gateway.url, url, others)
         stack.enter_context(beside.told(data_dir))
         app = create_app()
         server.app = app
@@ -88,12 +104,20 @@ def run_demo(
         with app.app_context():
             started = _first_mailing(app)
             mailing_id, is_new = started.mailing_id, not started.existed
+            by_all_ways = _second_mailing(app)
             # Somebody may have paused, corrected and sent again what an earlier start sent.
             wait = is_new or exit_when_done
             finished = not wait or _watch(current_dispatch(), mailing_id, hand, over)
             _await_worker(current_dispatch(), hand, over)
             report = _report(current_dispatch(), mailing_id, url, lang)
             done = finished and (not is_new or _as_foreseen(app, mailing_id))
+            done &= _follow(app, by_all_ways, over, wait=not by_all_ways.existed or exit_when_done)
+            report["ways"] = {
+                "mailing": by_all_ways.mailing_id,
+                "channels": summary.by_channel(
+                    summary.ends(current_dispatch(), by_all_ways.mailing_id)
+                ),
+            }
         if over.is_set():
             return 1 if exit_when_done else 0
         if not finished:
@@ -185,8 +209,9 @@ def _alone(data_dir: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _set_environment(data_dir: Path, relay_url: str, url: str) -> None:
+def _set_environment(data_dir: Path, relay_url: str, url: str, others: Mapping[str, str]) -> None:
     """What the clinic's application and the worker's process both read."""
+    os.environ.update(others)
     os.environ["CLINIC_DISPATCH_DATA_DIR"] = str(data_dir)
     os.environ["CLINIC_DISPATCH_EMAIL_URL"] = f"{relay_url}?connections=4"
     for name, value in (
@@ -210,6 +235,46 @@ def _first_mailing(app: Flask) -> StartedMailing:
         actor=Actor(ref="empfang", name="Empfang"),
         idempotency_key=FIRST_MAILING,
     )
+
+
+def _second_mailing(app: Flask) -> StartedMailing:
+    """The word that results are there, by the quickest way each patient has."""
+    spoken = MailingContent(text=RESULTS_SPOKEN)
+    return mailings.send_now(
+        current_dispatch(),
+        name=RESULTS_NAME,
+        purpose="results",
+        channel=ways.ORDER[0],
+        content=MailingContent(subject=RESULTS_SUBJECT, text=RESULTS_TEXT),
+        further={key: spoken if key == VOICE else MailingContent() for key in ways.ORDER[1:]},
+        silences={ways.ORDER[0]: ways.SILENCE},
+        source=AudienceSource(
+            key="results", filters={"since": (clock.today(app) - timedelta(days=7)).isoformat()}
+        ),
+        actor=Actor(ref="empfang", name="Empfang"),
+        idempotency_key=SECOND_MAILING,
+    )
+
+
+def _follow(app: Flask, started: StartedMailing, over: _End, *, wait: bool) -> bool:
+    """Wait until every message of the second mailing is where its number's way leads; False: one is not."""
+    wanted, end = ways.expected_ends(app), time.monotonic() + FOLLOWING_SECONDS
+    while wait:
+        found = summary.ends(current_dispatch(), started.mailing_id)
+        wrong = {
+            ref: where
+            for ref, where in found.items()
+            if not ways.is_as_foreseen(where, wanted.get(ref))
+        }
+        if not wrong and found.keys() == wanted.keys():
+            return True
+        if over.is_set() or time.monotonic() > end:
+            for ref, where in sorted(wrong.items()):
+                said = " ".join((where.channel, where.state, where.report)).rstrip()
+                click.echo(f"not as foreseen: patient {ref}: {said}", err=True)
+            return False
+        over.wait(0.5)
+    return True
 
 
 def _watch(dispatch: Dispatch, mailing_id: int, hand: subprocess.Popen[bytes], over: _End) -> bool:
@@ -287,6 +352,7 @@ def _print(report: Mapping[str, Any], lang: str) -> None:
     click.echo("\nBy cause")
     for cause in report["causes"]:
         click.echo(f"  {cause['count']:4}  {cause['note']}  ({cause['key']})")
+    summary.show(report["ways"]["channels"], lang)
 
 
 def _stay(url: str, data_dir: Path, say: _Voice, hand: subprocess.Popen[bytes], over: _End) -> None:

@@ -10,10 +10,11 @@ from datetime import date, time, timedelta
 
 from clinic_dispatch_plugin.demo import names
 from clinic_dispatch_plugin.demo.models import ASKED_ABOUT, Status
+from clinic_dispatch_plugin.demo.numbers import give_numbers
 from clinic_dispatch_plugin.host.types import Consent
 
 #: Written beside the data: other data need another number.
-VERSION = "1"
+VERSION = "2"
 SEED = 20_241_124
 
 PATIENTS = 344
@@ -69,6 +70,8 @@ class Person:
     status: Status = Status.ACTIVE
     #: What the relay answers to ``email``; empty: it takes everything.
     scenario: str = ""
+    #: What the gateways do with ``phone``, one of :data:`clinic_dispatch_plugin.demo.numbers.WAYS`; empty: the best.
+    way: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +113,7 @@ def make_clinic(today: date) -> Clinic:
     clinic.slots.extend(_tomorrow(rng, coming, today + timedelta(days=1)))
     clinic.slots.extend(_other_days(rng, people, today))
     clinic.findings.extend(_findings(rng, people, today))
+    _numbers(clinic)
     _birthdays(rng, people, today)
     return clinic
 
@@ -298,6 +302,17 @@ def _findings(rng: random.Random, people: list[Person], today: date) -> Iterator
             title=rng.choice(names.FINDINGS),
             is_new=is_new,
         )
+
+
+def _numbers(clinic: Clinic) -> None:
+    """The family keeps the one number it shares, at home."""
+    new = {finding.patient for finding in clinic.findings if finding.is_new}
+    family = [person for person in clinic.people if person.last_name == "Sommer"]
+    alone = [person for person in clinic.people if person not in family]
+    tested = [p for p in alone if p.id in new and p.consent["results"] is not Consent.NO]
+    give_numbers(alone, tested, kept={person.phone for person in family})
+    for person in family:
+        person.way = "landline"
 
 
 def _birthdays(rng: random.Random, people: list[Person], today: date) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from datetime import date, timedelta
 from pathlib import Path
@@ -28,6 +29,7 @@ from clinic_dispatch_plugin.demo.models import (
 )
 from clinic_dispatch_plugin.demo.roles import Role
 from clinic_dispatch_plugin.error_reference.packs import install_packs
+from clinic_dispatch_plugin.registry import Dispatch
 
 log = logging.getLogger(__name__)
 
@@ -106,12 +108,19 @@ def _bring_up_to_date(app: Flask, engine: Engine) -> None:
         with engine.begin() as connection:
             _move_calendar(connection, since=date.fromisoformat(known[_DAY]), to=day)
     dispatch = app.extensions.get("clinic_dispatch")
-    needed = f"{migrate.head()} of {__version__}"
+    needed = _needed(dispatch) if dispatch is not None else ""
     if dispatch is not None and known.get(_DISPATCH) != needed:
         migrate.upgrade(dispatch.database)
         install_packs(dispatch)
         with engine.begin() as connection:
             _note(connection, _DISPATCH, needed)
+
+
+def _needed(dispatch: Dispatch) -> str:
+    """What changes when our tables, our code or a plugin with entries of its own does."""
+    plugins = " ".join(f"{each.name} {each.distribution}" for each in dispatch.loaded)
+    told = hashlib.sha256(plugins.encode()).hexdigest()[:12]
+    return f"{migrate.head()} of {__version__} {told}"[:80]
 
 
 def _fill(connection: Connection, day: date) -> None:

@@ -1,7 +1,12 @@
-"""The text of the demo's first mailing."""
+"""The texts of the demo's mailings."""
 
 from __future__ import annotations
 
+#: By every way there is: the shortest words that are enough.
+RESULTS_NAME = "Befund liegt vor"
+RESULTS_SUBJECT = "Ihr Befund liegt vor"
+RESULTS_TEXT = "Guten Tag {{ name }}, Ihr Befund ({{ result }}) liegt vor. Ihre Klinik am Park"
+RESULTS_SPOKEN = "Guten Tag {{ name }}. Hier ist die Klinik am Park. Ihr Befund liegt vor. Bitte rufen Sie uns an."
 NAME = "Terminerinnerung"
 SUBJECT = "Ihr Termin am {{ date | date }} in der Klinik am Park"
 TEXT = """{{ salutation }},

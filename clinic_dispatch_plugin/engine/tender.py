@@ -155,6 +155,7 @@ def tend_forever(
         end = time.monotonic() + pause
         while time.monotonic() < end and not drain.requested() and os.getppid() == parent:
             time.sleep(0.2)
+            rounds.go_on()  # they have a pace of their own, and a thread
 
 
 def _sign(dispatch: Dispatch, *, worker: str, host: str, concurrency: int) -> None:

@@ -334,6 +334,9 @@ class Windows:
         ]
         opened = messages.open_attempts(connection, attempts)
         self._budget.free(connection, allowed, opened, now=now)
+        for attempt in attempts:
+            if attempt["id"] not in opened:  # cancelled meanwhile, or arrived by the way it left
+                del self._facts[attempt["id"]]
         return [message for message in prepared.messages if message.attempt_id in opened]
 
     def _attempt(

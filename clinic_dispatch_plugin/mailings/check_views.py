@@ -24,9 +24,11 @@ from clinic_dispatch_plugin.mailings.draft_views import (
 )
 from clinic_dispatch_plugin.mailings.drafts import Draft
 from clinic_dispatch_plugin.mailings.foresight import foreseen
+from clinic_dispatch_plugin.mailings.order import checked_silences
 from clinic_dispatch_plugin.mailings.problems import MailingProblem, Problem
 from clinic_dispatch_plugin.messages.access import Sight
 from clinic_dispatch_plugin.messages.detail import card_url
+from clinic_dispatch_plugin.messages.showing import ways
 from clinic_dispatch_plugin.registry import current_dispatch
 from clinic_dispatch_plugin.web.auth import acting, allowed, requires
 from clinic_dispatch_plugin.web.i18n import _, format_money, format_number, language
@@ -97,6 +99,7 @@ def _check_page(draft: Draft, error: MailingProblem | None = None) -> ResponseRe
         422 if error else 200,
         active="new_mailing",
         draft=draft,
+        ways=ways(draft.order, checked_silences(dispatch, draft.order, draft.silences)),
         found=found,
         examples={
             group.code: [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import PurePath
 from typing import IO
@@ -15,10 +16,13 @@ from clinic_dispatch_plugin.mailings.drafts import (
     order_values,
     save,
 )
-from clinic_dispatch_plugin.mailings.problems import MailingProblem, Problem
+from clinic_dispatch_plugin.mailings.problems import MailingProblem, NotYours, Problem
 from clinic_dispatch_plugin.mailings.recipient_file import RecipientFileError
 from clinic_dispatch_plugin.mailings.sources import FileSurvey, one_line, survey_file
 from clinic_dispatch_plugin.registry import Dispatch
+
+_SURVEYS = "mailing_surveys"
+_SURVEYS_KEPT = 16
 
 
 def choose_file(
@@ -30,15 +34,16 @@ def choose_file(
     purpose: str,
     channel: str = "",
     fallbacks: Sequence[str] | None = None,
+    waits: Sequence[int | None] = (),
 ) -> FileSurvey:
     """Step one: a list somebody uploaded; replaces an earlier one.
 
     :param fallbacks: the channels after the first; None: as they are.
-
+    :param waits: beside each of them, minutes without a report after which its turn comes; None: as usual.
     :raises MailingProblem: it is too large, cannot be used, or holds nobody.
     """
     wanted = checked_purpose(purpose)
-    order = order_values(dispatch, draft, channel, fallbacks)
+    order = order_values(dispatch, draft, channel, fallbacks, waits)
     key = uploads.keep(dispatch, stream)
     try:
         survey = survey_file(uploads.path(dispatch, key), channel=order["channel"])
@@ -93,6 +98,7 @@ def keep_file(
     purpose: str,
     channel: str = "",
     fallbacks: Sequence[str] | None = None,
+    waits: Sequence[int | None] = (),
 ) -> None:
     """Step one again, with the list that is there already.
 
@@ -100,7 +106,7 @@ def keep_file(
     """
     values = {
         "purpose": checked_purpose(purpose),
-        **order_values(dispatch, draft, channel, fallbacks),
+        **order_values(dispatch, draft, channel, fallbacks, waits),
     }
     if values["channel"] != draft.channel:
         try:
@@ -110,3 +116,19 @@ def keep_file(
         except RecipientFileError as error:
             raise MailingProblem(file_problem(error)) from error
     save(dispatch, draft.id, values)
+
+
+def survey_of(dispatch: Dispatch, draft: Draft) -> FileSurvey | None:
+    """What is wrong with a draft's list, None: nothing; a list never changes, so one look is enough."""
+    if not draft.selection.get("bad_rows"):
+        return None
+    known: OrderedDict[str, FileSurvey] = dispatch.cache.setdefault(_SURVEYS, OrderedDict())
+    key = str(draft.selection["upload"])
+    if key not in known:
+        try:
+            known[key] = survey_file(uploads.path(dispatch, key), channel=draft.channel)
+        except NotYours:
+            return None
+        while len(known) > _SURVEYS_KEPT:
+            known.popitem(last=False)
+    return known[key]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from typing import Any
 
 from flask import Blueprint, Response, abort, jsonify, redirect, request, stream_with_context
@@ -22,7 +21,7 @@ from clinic_dispatch_plugin.mailings.bad_rows import bad_rows_of, csv_of_bad_row
 from clinic_dispatch_plugin.mailings.draft_checks import checked_draft, names_of
 from clinic_dispatch_plugin.mailings.drafts import Draft
 from clinic_dispatch_plugin.mailings.problems import MailingProblem, NotYours, Problem
-from clinic_dispatch_plugin.mailings.sources import FileSurvey, audiences, survey_file
+from clinic_dispatch_plugin.mailings.sources import audiences
 from clinic_dispatch_plugin.messages.mailing_rules import MailingState
 from clinic_dispatch_plugin.registry import current_dispatch
 from clinic_dispatch_plugin.web.auth import MIB, acting, allowed, requires
@@ -33,8 +32,6 @@ from clinic_dispatch_plugin.web.params import int_arg, number_in
 
 #: Rows of a file that are shown at once.
 ROWS_SHOWN = 50
-_SURVEYS = "mailing_surveys"
-_SURVEYS_KEPT = 16
 
 NOTICES = {
     "kept": N_("The draft was saved."),
@@ -112,6 +109,7 @@ def _choose(draft: Draft) -> ResponseReturnValue:
     whom = request.form.get("whom", "")
     purpose = request.form.get("purpose", "")
     channel, fallbacks = request.form.get("channel", ""), forms.fallbacks_sent()
+    waits = forms.waits_sent()
     on = redirect(url("mailing_what", mailing_id=draft.id), 303)
     if whom != forms.FILE:
         key = whom.removeprefix("audience:")
@@ -123,13 +121,19 @@ def _choose(draft: Draft) -> ResponseReturnValue:
             purpose=purpose,
             channel=channel,
             fallbacks=fallbacks,
+            waits=waits,
         )
         return on
     file = request.files.get("file")
     if file is None or not file.filename:
         if draft.source == forms.FILE and draft.selection.get("upload"):
             draft_files.keep_file(
-                dispatch, draft, purpose=purpose, channel=channel, fallbacks=fallbacks
+                dispatch,
+                draft,
+                purpose=purpose,
+                channel=channel,
+                fallbacks=fallbacks,
+                waits=waits,
             )
             return on
         raise MailingProblem(Problem(field="file", message="Choose a file with the recipients."))
@@ -141,6 +145,7 @@ def _choose(draft: Draft) -> ResponseReturnValue:
         purpose=purpose,
         channel=channel,
         fallbacks=fallbacks,
+        waits=waits,
     )
     if survey.bad_rows.count:
         return redirect(url("mailing_who", mailing_id=draft.id), 303)
@@ -151,7 +156,7 @@ def _who_page(draft: Draft | None, error: MailingProblem | None = None) -> Respo
     dispatch = current_dispatch()
     sent = request.method == "POST"
     chosen = request.form.get("whom", "") if sent else _chosen(draft)
-    survey = None if error else _survey(draft)
+    survey = None if error or draft is None else draft_files.survey_of(dispatch, draft)
     return render_page(
         "clinic_dispatch/mailings/who.html",
         422 if error else 200,
@@ -164,6 +169,8 @@ def _who_page(draft: Draft | None, error: MailingProblem | None = None) -> Respo
         purpose=request.form.get("purpose", "") if sent else draft.purpose if draft else "",
         channels=forms.channel_choices(drafts.channels_to_choose(dispatch)),
         further=forms.fallbacks_shown(draft, sent=sent),
+        waits=forms.waits_shown(draft, sent=sent),
+        wait_choices=forms.wait_choices(draft),
         channel=request.form.get("channel", "") if sent else draft.channel if draft else "",
         errors=forms.faults(error) if error else {},
         survey=survey,
@@ -178,23 +185,6 @@ def _chosen(draft: Draft | None) -> str:
     if draft is None or not draft.has_recipients:
         return ""
     return forms.FILE if draft.source == forms.FILE else f"audience:{draft.selection['audience']}"
-
-
-def _survey(draft: Draft | None) -> FileSurvey | None:
-    """What is wrong with a draft's list; a list never changes, so one look is enough."""
-    if draft is None or not draft.selection.get("bad_rows"):
-        return None
-    dispatch = current_dispatch()
-    known: OrderedDict[str, FileSurvey] = dispatch.cache.setdefault(_SURVEYS, OrderedDict())
-    key = str(draft.selection["upload"])
-    if key not in known:
-        try:
-            known[key] = survey_file(uploads.path(dispatch, key), channel=draft.channel)
-        except NotYours:
-            return None
-        while len(known) > _SURVEYS_KEPT:
-            known.popitem(last=False)
-    return known[key]
 
 
 @requires(Action.COMPOSE)

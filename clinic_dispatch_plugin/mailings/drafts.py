@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import zip_longest
 from typing import Any
 
 from sqlalchemy import Connection, RowMapping
@@ -15,7 +16,7 @@ from clinic_dispatch_plugin.host.types import Action, Actor
 from clinic_dispatch_plugin.mailings import store, uploads
 from clinic_dispatch_plugin.mailings.content import MailingContent, storable
 from clinic_dispatch_plugin.mailings.filters import checked_filters
-from clinic_dispatch_plugin.mailings.order import checked_order
+from clinic_dispatch_plugin.mailings.order import checked_order, with_silences
 from clinic_dispatch_plugin.mailings.problems import MailingProblem, NoRoute, NotYours, Problem
 from clinic_dispatch_plugin.mailings.sources import (
     audiences,
@@ -59,6 +60,13 @@ class Draft:
     def order(self) -> tuple[str, ...]:
         """All channels, the first one first."""
         return (self.channel, *self.further)
+
+    @property
+    def silences(self) -> Mapping[str, int | None]:
+        """Minutes each channel but the last is waited for, where somebody said so; None: as usual for it."""
+        fallbacks = self.row["fallbacks"] or ()
+        waits = (each.get("silence") for each in fallbacks)
+        return dict(zip(self.order, waits, strict=False))
 
     @property
     def has_recipients(self) -> bool:
@@ -162,19 +170,27 @@ def channels_to_choose(dispatch: Dispatch) -> list[str]:
 
 
 def order_values(
-    dispatch: Dispatch, draft: Draft, channel: str, fallbacks: Sequence[str] | None
+    dispatch: Dispatch,
+    draft: Draft,
+    channel: str,
+    fallbacks: Sequence[str] | None,
+    waits: Sequence[int | None] = (),
 ) -> dict[str, Any]:
     """The channels of a draft; an empty name keeps its first one, None what follows.
 
+    :param waits: beside each of the fallbacks, minutes without a report after which its turn comes; None: as usual.
     :raises MailingProblem: there is none of this name, or one is chosen twice.
     """
     kept = list(draft.further) if fallbacks is None else [key for key in fallbacks if key]
+    said = [minutes for key, minutes in zip_longest(fallbacks or (), waits) if key]
     try:
         order = checked_order(dispatch, [channel or draft.channel, *kept])
     except NoRoute as error:
         problem = Problem(field="channel", message="Choose one of the list.")
         raise MailingProblem(problem) from error
-    return {"channel": order[0], "fallbacks": [{"channel": key} for key in order[1:]]}
+    silences = draft.silences if fallbacks is None else dict(zip(order, said, strict=False))
+    legs = [{"channel": key} for key in order]
+    return {"channel": order[0], "fallbacks": with_silences(legs, silences)}
 
 
 def choose_audience(
@@ -186,11 +202,13 @@ def choose_audience(
     purpose: str,
     channel: str = "",
     fallbacks: Sequence[str] | None = None,
+    waits: Sequence[int | None] = (),
 ) -> None:
     """Step one: a group of the clinic's; filters it does not have are left out.
 
     :param purpose: empty: what the group is usually written to for.
     :param fallbacks: the channels after the first; None: as they are.
+    :param waits: beside each of them, minutes without a report after which its turn comes; None: as usual.
     :raises MailingProblem: no such group, a filter is missing or wrong, no such purpose.
     """
     audience = next((each for each in audiences(dispatch.host) if each.key == key), None)
@@ -201,7 +219,7 @@ def choose_audience(
         "source": "audience",
         "selection": {"audience": key, "filters": kept, "label": one_line(str(audience.label))},
         "purpose": checked_purpose(purpose or audience.purpose),
-        **order_values(dispatch, draft, channel, fallbacks),
+        **order_values(dispatch, draft, channel, fallbacks, waits),
         **first_name(draft, str(audience.label)),
     }
     save(dispatch, draft.id, values)

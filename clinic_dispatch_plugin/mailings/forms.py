@@ -12,16 +12,18 @@ from clinic_dispatch_plugin.channels.types import Purpose
 from clinic_dispatch_plugin.host.types import Audience, FilterField
 from clinic_dispatch_plugin.mailings.content import MailingContent
 from clinic_dispatch_plugin.mailings.drafts import Draft
-from clinic_dispatch_plugin.mailings.order import MOST_CHANNELS
+from clinic_dispatch_plugin.mailings.order import LONGEST_SILENCE, MOST_CHANNELS
 from clinic_dispatch_plugin.mailings.problems import MailingProblem, Problem
 from clinic_dispatch_plugin.mailings.recipient_file import BadRow
 from clinic_dispatch_plugin.registry import current_dispatch
 from clinic_dispatch_plugin.web import words
-from clinic_dispatch_plugin.web.i18n import _, zone
+from clinic_dispatch_plugin.web.i18n import _, n_, zone
 from clinic_dispatch_plugin.web.params import Form, number_in
 
 #: The choice that is no audience.
 FILE = "file"
+#: Minutes without a report that can be chosen.
+WAITS = (10, 30, 60, 120, 240, 720, 1_440)
 #: Characters a text field of ours sends at most; the text itself is checked by its own limit.
 LONGEST_TEXT = 256 * 1024
 
@@ -129,6 +131,58 @@ def fallbacks_shown(draft: Draft | None, *, sent: bool) -> list[str]:
     """What the fields of the channels after the first hold; empty ones: none."""
     chosen = (fallbacks_sent() if sent else None) or (list(draft.further) if draft else [])
     return [*chosen, *[""] * MOST_CHANNELS]
+
+
+def waits_sent() -> list[int | None]:
+    """Beside each channel after the first, the minutes without a report after which its turn comes; None: as usual.
+
+    :raises MailingProblem: one is no such time.
+    """
+    waits: list[int | None] = []
+    for place in range(2, MOST_CHANNELS + 1):
+        given = request.form.get(f"silence.{place}", "")
+        minutes = number_in(given, most=LONGEST_SILENCE)
+        if given and minutes is None:
+            message = "Choose one of the list."
+            raise MailingProblem(Problem(field=f"silence.{place}", message=message))
+        waits.append(minutes)
+    return waits
+
+
+def waits_shown(draft: Draft | None, *, sent: bool) -> list[str]:
+    """What the fields of the waiting times hold; empty ones: as usual."""
+    if sent:
+        places = range(2, MOST_CHANNELS + 1)
+        return [request.form.get(f"silence.{place}", "")[:8] for place in places]
+    kept = (
+        [str(each) if each is not None else "" for each in draft.silences.values()] if draft else []
+    )
+    return [*kept, *[""] * MOST_CHANNELS]
+
+
+def wait_choices(draft: Draft | None) -> list[tuple[str, str]]:
+    """The waiting times to choose from, what is usual first."""
+    channels = current_dispatch().channels.values()
+    usual = [
+        n_(
+            "{channel} {n} minute",
+            "{channel} {n} minutes",
+            each.silence_minutes,
+            channel=words.channel(each.key),
+        )
+        for each in channels
+        if each.silence_minutes
+    ]
+    first = _("as usual ({channels}, every other way without end)", channels=", ".join(usual))
+    kept = {each for each in draft.silences.values() if each} if draft else set()
+    return [
+        ("", first if usual else _("as usual (without end)")),
+        ("0", _("without end")),
+        *(
+            (str(minutes), n_("{n} minute", "{n} minutes", minutes))
+            for minutes in sorted({*WAITS, *kept})
+        ),
+    ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ from clinic_dispatch_plugin.mailings import store
 from clinic_dispatch_plugin.messages import causes
 from clinic_dispatch_plugin.messages.access import Sight
 from clinic_dispatch_plugin.messages.mailing_rules import MailingState
+from clinic_dispatch_plugin.messages.routes import order_of
 from clinic_dispatch_plugin.registry import Dispatch
 from clinic_dispatch_plugin.web.asking import ask
 
@@ -28,7 +29,8 @@ class MailingLine:
     name: str
     state: MailingState
     purpose: str
-    channel: str
+    #: Its channels, the first one first.
+    order: Sequence[str]
     #: A trial somebody sent to themselves.
     trial: bool
     created_by_name: str
@@ -80,7 +82,7 @@ def _line(row: RowMapping, counts: Mapping[str, int]) -> MailingLine:
         name=row["name"],
         state=MailingState(row["state"]),
         purpose=row["purpose"],
-        channel=row["channel"],
+        order=order_of(row["channel"], row["fallbacks"]),
         trial=bool((row["selection"] or {}).get("trial")),
         created_by_name=row["created_by_name"],
         created_at=row["created_at"],

@@ -11,9 +11,9 @@ from clinic_dispatch_plugin.host.types import Actor, Consent
 from clinic_dispatch_plugin.mailings import store
 from clinic_dispatch_plugin.mailings.content import MailingContent
 from clinic_dispatch_plugin.mailings.drafts import LONGEST_NAME
+from clinic_dispatch_plugin.mailings.freezing import insert_started
 from clinic_dispatch_plugin.mailings.planning import plan_within
 from clinic_dispatch_plugin.mailings.problems import NotYours
-from clinic_dispatch_plugin.mailings.sending import insert_started
 from clinic_dispatch_plugin.mailings.sources import Candidate
 from clinic_dispatch_plugin.messages import lists_store
 from clinic_dispatch_plugin.messages import store as messages

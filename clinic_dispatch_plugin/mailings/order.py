@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from itertools import pairwise
+from typing import Any
 
 from clinic_dispatch_plugin.channels.types import ContentFields
 from clinic_dispatch_plugin.mailings.content import MailingContent, checked_content
 from clinic_dispatch_plugin.mailings.problems import MailingProblem, NoRoute, Problem
 from clinic_dispatch_plugin.registry import Dispatch
 
+#: Minutes without a report after which the next channel follows at most: a day.
+LONGEST_SILENCE = 1_440
 #: Channels one mailing may go through.
 MOST_CHANNELS = 8
 
@@ -32,6 +36,49 @@ def checked_order(dispatch: Dispatch, channels: Sequence[str]) -> tuple[str, ...
             Problem(field="channels", message=message, fields={"limit": MOST_CHANNELS})
         )
     return tuple(channels)
+
+
+def checked_silences(
+    dispatch: Dispatch, order: Sequence[str], wanted: Mapping[str, int | None]
+) -> dict[str, int]:
+    """Minutes each channel but the last is waited for without a report; 0: without end.
+
+    :param wanted: what the mailing says; where it says nothing, what is usual for the channel.
+    :raises MailingProblem: a channel is none that another follows, or the time is no such time.
+    """
+    problems = [
+        Problem(
+            field="silence",
+            message="No way follows {channel}, so there is nothing to wait for.",
+            fields={"channel": key},
+        )
+        for key, minutes in wanted.items()
+        if minutes is not None and key not in order[:-1]
+    ]
+    problems += [
+        Problem(
+            field="silence",
+            message="Wait for {least} to {most} minutes, or 0: without end.",
+            fields={"least": 1, "most": LONGEST_SILENCE},
+        )
+        for minutes in wanted.values()
+        if minutes is not None and not 0 <= minutes <= LONGEST_SILENCE
+    ]
+    if problems:
+        raise MailingProblem(*problems)
+    usual = {key: dispatch.channels[key].silence_minutes for key in order[:-1]}
+    return {**usual, **{key: each for key, each in wanted.items() if each is not None}}
+
+
+def with_silences(
+    legs: Sequence[Mapping[str, Any]], silences: Mapping[str, int | None]
+) -> list[dict[str, Any]]:
+    """The channels after the first as their mailing keeps them, each with how long the one before is waited for."""
+    done = []
+    for before, leg in pairwise(legs):
+        minutes = silences.get(str(before["channel"]))
+        done.append({**leg} if minutes is None else {**leg, "silence": minutes})
+    return done
 
 
 def own_or_first(own: MailingContent | None, first: MailingContent) -> MailingContent:

@@ -11,7 +11,6 @@ from typing import Any
 from sqlalchemy import Connection
 
 from clinic_dispatch_plugin.channels.types import Purpose
-from clinic_dispatch_plugin.database.base import db_now
 from clinic_dispatch_plugin.host.types import Actor, Recipient
 from clinic_dispatch_plugin.mailings import store, uploads
 from clinic_dispatch_plugin.mailings.content import MailingContent
@@ -19,7 +18,8 @@ from clinic_dispatch_plugin.mailings.drafts import (
     LONGEST_NAME,
     checked_purpose,
 )
-from clinic_dispatch_plugin.mailings.order import checked_order, checked_texts
+from clinic_dispatch_plugin.mailings.freezing import SENT, TRIAL, insert_started
+from clinic_dispatch_plugin.mailings.order import checked_order, checked_silences, checked_texts
 from clinic_dispatch_plugin.mailings.planning import (
     PlanOutcome,
     plan,
@@ -38,7 +38,6 @@ from clinic_dispatch_plugin.mailings.sources import (
     one_line,
 )
 from clinic_dispatch_plugin.mailings.texts import template_for_code
-from clinic_dispatch_plugin.messages import store as messages
 from clinic_dispatch_plugin.messages.mailing_rules import (
     PLAN_AT_ONCE,
     PLAN_BATCH,
@@ -49,9 +48,6 @@ from clinic_dispatch_plugin.registry import Dispatch
 
 SYSTEM = Actor(ref="system", name="system")
 LONGEST_KEY = 128
-#: Actions in the audit trail.
-SENT = "send"
-TRIAL = "trial"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,11 +79,14 @@ def send_now(
     actor: Actor,
     idempotency_key: str | None = None,
     further: Mapping[str, MailingContent] | None = None,
+    silences: Mapping[str, int | None] | None = None,
 ) -> StartedMailing:
     """Make a mailing and start it.
 
     :param further: the channels that follow where one does not reach its recipient, in order, each with its own
         words; empty ones: what the first says.
+    :param silences: minutes without a report after which the next channel follows, by channel; 0: never so, nothing
+        said: as usual for the channel.
     :param not_after: aware; nothing goes out after it.
     :param idempotency_key: the same key again gives the same mailing and sends nothing.
     :raises NoRoute: the channel does not exist or has no account.
@@ -110,6 +109,7 @@ def send_now(
             actor=actor,
             channels=[channel, *(further or ())],
             texts=further or {},
+            silences=silences,
         )
         return _started(dispatch, mailing_id, PlanOutcome.WHOLE)
     order = checked_order(dispatch, [channel, *(further or ())])
@@ -118,6 +118,7 @@ def send_now(
             raise NoRoute(key)
     names, survey = names_of_source(dispatch, source, channel)
     kept = checked_texts(dispatch, order, {**(further or {}), channel: content}, known=names)
+    waits = checked_silences(dispatch, order, silences or {})
     values = _new_values(
         name=name or (source.file_name if isinstance(source, FileSource) else source.key),
         purpose=purpose,
@@ -128,7 +129,7 @@ def send_now(
     )
     values |= selection_of(dispatch, source, survey)
     mailing_id, existed = dispatch.database.run(
-        lambda connection: insert_started(connection, values, kept, actor)
+        lambda connection: insert_started(connection, values, kept, actor, silences=waits)
     )
     if existed:
         uploads.remove(dispatch, values["selection"].get("upload"))
@@ -168,6 +169,7 @@ def send(
     trial_of: str = "",
     channels: Sequence[str] = (),
     texts: Mapping[str, str | MailingContent] | None = None,
+    silences: Mapping[str, int | None] | None = None,
 ) -> int:
     """Send to recipients the caller has in hand; returns the mailing's id.
 
@@ -180,6 +182,8 @@ def send(
     :param channels: instead of ``channel``, several in order: who cannot be reached by one gets it by the next,
         and so does whoever it could not be delivered to there, where the error reference says so.
     :param texts: words of their own for channels after the first, by channel; the others say what the first says.
+    :param silences: minutes without a report after which the next channel follows, by channel; 0: never so, nothing
+        said: as usual for the channel. The recipient may get both, should the first arrive later.
     :param trial: lists and the audit trail call it a trial.
     :param trial_of: the patient whose values a trial's words hold: who may not see them may not read it.
     :raises NoRoute: the channel does not exist.
@@ -188,6 +192,7 @@ def send(
     """
     who = actor or SYSTEM
     order = checked_order(dispatch, list(channels) or [channel])
+    waits = checked_silences(dispatch, order, silences or {})
     recipients = _recipients(dispatch, to)
     values = _new_values(
         name=name or (one_line(subject)[:LONGEST_NAME] if len(recipients) == 1 else ""),
@@ -216,7 +221,9 @@ def send(
             values["name"] = values["name"] or known.name
         kept = checked_texts(dispatch, order, {**own, order[0]: content})
         action = TRIAL if trial else SENT
-        mailing_id, existed = insert_started(connection, values, kept, who, action=action)
+        mailing_id, existed = insert_started(
+            connection, values, kept, who, action=action, silences=waits
+        )
         if not existed:
             plan_within(dispatch, connection, mailing_id, candidates)
         return mailing_id
@@ -273,77 +280,6 @@ def _new_values(
         "created_by": actor.ref[:128],
         "created_by_name": actor.name[:255],
     }
-
-
-def insert_started(
-    connection: Connection,
-    values: Mapping[str, Any],
-    texts: Mapping[str, MailingContent],
-    actor: Actor,
-    *,
-    action: str = SENT,
-) -> tuple[int, bool]:
-    """The mailing's id, and whether its key was used before."""
-    store.write_first(connection)
-    started = {**values, "started_at": db_now()}
-    key = values["idempotency_key"]
-    if key is None:
-        mailing_id = store.add_mailing(connection, started)
-    else:
-        # Looking first spares a repeat the failed insert; the insert decides between two at once.
-        before = store.mailing_by_idempotency_key(connection, key)
-        added = None if before is not None else store.add_mailing_once(connection, started)
-        if added is None:
-            before = before or store.mailing_by_idempotency_key(connection, key)
-            assert before is not None
-            return before, True
-        mailing_id = added
-    freeze(connection, mailing_id, texts, actor, action=action)
-    return mailing_id, False
-
-
-def freeze(
-    connection: Connection,
-    mailing_id: int,
-    texts: Mapping[str, MailingContent],
-    actor: Actor,
-    *,
-    action: str = SENT,
-) -> None:
-    """The words of a mailing for each of its channels, for ever, and who sent them."""
-    revisions = [
-        {
-            "channel": channel,
-            "revision": store.add_revision(
-                connection,
-                channel=channel,
-                subject=content.subject,
-                body=content.text,
-                html=content.html,
-                created_by=actor.name,
-            ),
-        }
-        for channel, content in texts.items()
-    ]
-    values = {
-        "channel": revisions[0]["channel"],
-        "revision_id": revisions[0]["revision"],
-        "fallbacks": revisions[1:],
-        "draft": None,
-    }
-    store.change_mailing(connection, mailing_id, values, in_states=[MailingState.PLANNING])
-    audit(connection, actor, action, mailing_id)
-
-
-def audit(connection: Connection, actor: Actor, action: str, mailing_id: int) -> None:
-    """Write down who did this to a mailing."""
-    messages.write_audit(
-        connection,
-        actor_ref=actor.ref,
-        actor_name=actor.name,
-        action=action,
-        mailing_id=mailing_id,
-    )
 
 
 def plan_or_ring(dispatch: Dispatch, mailing_id: int) -> PlanOutcome:

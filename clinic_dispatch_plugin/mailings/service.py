@@ -17,15 +17,14 @@ from clinic_dispatch_plugin.host.types import Actor
 from clinic_dispatch_plugin.mailings import store
 from clinic_dispatch_plugin.mailings.draft_checks import checked_draft
 from clinic_dispatch_plugin.mailings.drafts import PASSED, load
+from clinic_dispatch_plugin.mailings.freezing import SENT, audit, freeze
+from clinic_dispatch_plugin.mailings.order import checked_silences
 from clinic_dispatch_plugin.mailings.planning import (
     PLAN_FAILED,
 )
 from clinic_dispatch_plugin.mailings.problems import MailingProblem, NotYours, Problem
 from clinic_dispatch_plugin.mailings.sending import (
-    SENT,
     StartedMailing,
-    audit,
-    freeze,
     plan_or_ring,
     send,
     send_now,
@@ -77,6 +76,7 @@ def start(dispatch: Dispatch, mailing_id: int, actor: Actor) -> bool:
     if draft.state is not MailingState.DRAFT:
         return False
     texts = checked_draft(dispatch, draft)
+    silences = checked_silences(dispatch, draft.order, draft.silences)
 
     def work(connection: Connection) -> bool:
         moved = store.change_mailing(
@@ -89,7 +89,7 @@ def start(dispatch: Dispatch, mailing_id: int, actor: Actor) -> bool:
             _refuse_haste(connection, actor)
             if draft.not_after is not None and draft.not_after <= now(connection):
                 raise MailingProblem(Problem(field="not_after", message=PASSED))
-            freeze(connection, mailing_id, texts, actor)
+            freeze(connection, mailing_id, texts, actor, silences=silences)
         return moved
 
     if not dispatch.database.run(work):

@@ -26,10 +26,11 @@ from clinic_dispatch_plugin.mailings import store
 from clinic_dispatch_plugin.mailings.content import LONGEST_SUBJECT, MailingContent
 from clinic_dispatch_plugin.mailings.draft_checks import checked_draft, names_of
 from clinic_dispatch_plugin.mailings.drafts import LONGEST_NAME, Draft
+from clinic_dispatch_plugin.mailings.freezing import TRIAL
 from clinic_dispatch_plugin.mailings.order import own_or_first, suiting
 from clinic_dispatch_plugin.mailings.planning import candidates_of
 from clinic_dispatch_plugin.mailings.problems import MailingProblem, Problem
-from clinic_dispatch_plugin.mailings.sending import TRIAL, send
+from clinic_dispatch_plugin.mailings.sending import send
 from clinic_dispatch_plugin.mailings.sources import Candidate, chunks
 from clinic_dispatch_plugin.messages import store as messages
 from clinic_dispatch_plugin.messages.access import Sight
@@ -210,45 +211,53 @@ def _showing(draft: Draft, actor: Actor, candidate: Candidate) -> str:
 
 def send_trial(
     dispatch: Dispatch, draft: Draft, actor: Actor, candidate: Candidate, *, name: str
-) -> str:
-    """Send the text, filled in for this recipient, to the actor; returns the address it goes to.
+) -> list[str]:
+    """Send the text, filled in for this recipient, to the actor, by each way they have; returns the addresses.
 
     The words are finished here: the message keeps no value of the patient's, and its mailing names the patient.
 
     :param name: of the mailing of one that is made for it.
     :raises MailingProblem: the draft has a fault, the actor has no address, or there were too many trials.
     """
-    content = checked_draft(dispatch, draft)[draft.channel]
-    address = actor.addresses.get(draft.channel, "")
-    channel = dispatch.channels[draft.channel]
-    try:
-        channel.normalise_address(address, region=dispatch.settings.region)
-    except InvalidAddress:
+    contents = checked_draft(dispatch, draft)
+    reached = [key for key in draft.order if _has_address(dispatch, actor, key)]
+    if not reached:
         message = "Your own account in the clinic's system has no address a trial could go to."
-        raise MailingProblem(Problem(field="", message=message)) from None
+        raise MailingProblem(Problem(field="", message=message))
     _refuse_haste(dispatch, actor)
     known = names_of(dispatch, draft)
-    finished = preview(dispatch, content, candidate, known=known)
-    recipient = Recipient(
-        ref="",  # nobody's card: neither consent nor life is asked about
-        name=actor.name,
-        locale=candidate.locale,
-        addresses={draft.channel: address},
-    )
-    send(
-        dispatch,
-        to=recipient,
-        purpose=Purpose.SERVICE,
-        channel=draft.channel,
-        subject=_literal(finished.subject)[:LONGEST_SUBJECT],
-        text=_literal(finished.text),
-        html=_literal(finished.html),
-        name=name[:LONGEST_NAME],
-        actor=actor,
-        trial=True,
-        trial_of=candidate.ref,
-    )
-    return address
+    for key in reached:
+        finished = preview(dispatch, contents[key], candidate, known=known)
+        recipient = Recipient(
+            ref="",  # nobody's card: neither consent nor life is asked about
+            name=actor.name,
+            locale=candidate.locale,
+            addresses={key: actor.addresses[key]},
+        )
+        send(
+            dispatch,
+            to=recipient,
+            purpose=Purpose.SERVICE,
+            channel=key,
+            subject=_literal(finished.subject)[:LONGEST_SUBJECT],
+            text=_literal(finished.text),
+            html=_literal(finished.html),
+            name=name[:LONGEST_NAME],
+            actor=actor,
+            trial=True,
+            trial_of=candidate.ref,
+        )
+    return [actor.addresses[key] for key in reached]
+
+
+def _has_address(dispatch: Dispatch, actor: Actor, channel: str) -> bool:
+    try:
+        dispatch.channels[channel].normalise_address(
+            actor.addresses.get(channel, ""), region=dispatch.settings.region
+        )
+    except InvalidAddress:
+        return False
+    return True
 
 
 def _literal(finished: str) -> str:

@@ -24,6 +24,7 @@ from clinic_dispatch_plugin.mailings.progress import Progress, progress
 from clinic_dispatch_plugin.messages.forms import SAID
 from clinic_dispatch_plugin.messages.holds import why_on_hold
 from clinic_dispatch_plugin.messages.mailing_rules import MailingState
+from clinic_dispatch_plugin.messages.showing import ways_of
 from clinic_dispatch_plugin.queue.context import places
 from clinic_dispatch_plugin.registry import Dispatch, current_dispatch
 from clinic_dispatch_plugin.web.asking import host_failed
@@ -98,6 +99,7 @@ def show_progress(mailing_id: int) -> ResponseReturnValue:
         "clinic_dispatch/mailings/progress.html",
         active="mailings",
         found=found,
+        ways_of=ways_of,
         why_on_hold=why_on_hold,
         again_url=url("mailing_progress", mailing_id=mailing_id),
         plan_failed=found.row["pause_reason"] == PLAN_FAILED,

@@ -59,7 +59,8 @@ class Mailing(Base):
     #: The channel its messages go through first.
     channel: Mapped[str] = mapped_column(String(32))
     #: The channels that follow when a message does not arrive through the one before, in order: ``channel``, and
-    #: ``revision`` once it was started. See :func:`clinic_dispatch_plugin.messages.routes.legs_of`.
+    #: ``revision`` once it was started, and ``silence``, the minutes after which it follows where no report came of the
+    #: one before. See :func:`clinic_dispatch_plugin.messages.routes.legs_of`.
     fallbacks: Mapped[list[dict[str, Any]] | None] = mapped_column(Json)
     state: Mapped[str] = mapped_column(String(16))
     #: Why it is paused: ``person``, ``plan_failed``, ``spam``; empty otherwise.

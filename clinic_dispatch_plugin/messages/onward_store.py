@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, literal, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    bindparam,
+    func,
+    literal,
+    or_,
+    select,
+    update,
+)
 
 from clinic_dispatch_plugin.database.base import Json, db_now
 from clinic_dispatch_plugin.messages.mailing_rules import MailingState
@@ -122,13 +131,26 @@ def go_on_reported(
     answer_id: int,
 ) -> bool:
     """A report says no of the message's current attempt; False: it is not current, or the message moved on."""
-    mine = (Message.id == message_id, Message.attempt_id == attempt_id)
     # What was in doubt is proved by the report to have been handed over.
     connection.execute(
         update(Message)
-        .where(*mine, Message.state == MessageState.UNCERTAIN.value)
+        .where(Message.id == message_id, Message.attempt_id == attempt_id)
+        .where(Message.state == MessageState.UNCERTAIN.value)
         .values(state=MessageState.SENT.value)
     )
+    return go_on_sent(connection, message_id, attempt_id, onward, route, answer_id)
+
+
+def go_on_sent(
+    connection: Connection,
+    message_id: int,
+    attempt_id: int,
+    onward: Onward,
+    route: Route,
+    answer_id: int,
+) -> bool:
+    """A message a gateway took goes on; False: this attempt is not its current one, or its end became known."""
+    mine = (Message.id == message_id, Message.attempt_id == attempt_id)
     values = _anew(
         channel=onward.channel,
         account_id=onward.account_id,
@@ -142,22 +164,32 @@ def go_on_reported(
     return done.rowcount > 0
 
 
+#: Nothing of the next try has left yet.
+_NOT_YET = [
+    state
+    for state in sources(MessageState.DELIVERED, Mover.REPORT)
+    if state in (MessageState.QUEUED, MessageState.LEASED)
+]
+
+
 def arrived_before(connection: Connection, message_id: int, attempt_id: int) -> bool:
-    """A message that waits for its next channel arrived through the one before: it waits no longer."""
+    """A message that waits for its next try arrived through the one before, or by a way it left: it waits no longer."""
     said = select(
         Attempt.channel, Attempt.address, Attempt.account_id, Attempt.opened_at, Message.route
     ).join(Message, Message.id == Attempt.message_id)
     attempt = connection.execute(said.where(Attempt.id == attempt_id)).one()
-    route = Route.read(attempt.route).back_on(attempt.channel)
+    known = Route.read(attempt.route)
+    mine: ColumnElement[bool] = Message.attempt_id == attempt_id
+    if any(each.channel == attempt.channel for each in known.passed):
+        mine = literal(True)
+    route = known.back_on(attempt.channel)
     done = connection.execute(
         update(Message)
-        .where(
-            Message.id == message_id,
-            Message.attempt_id == attempt_id,
-            Message.state == MessageState.QUEUED.value,
-        )
+        .where(Message.id == message_id, mine)
+        .where(Message.state.in_([state.value for state in _NOT_YET]))
         .values(
             state=MessageState.DELIVERED.value,
+            run_id=None,
             channel=attempt.channel,
             address=attempt.address,
             account_id=attempt.account_id,
@@ -169,6 +201,10 @@ def arrived_before(connection: Connection, message_id: int, attempt_id: int) -> 
         )
     )
     return done.rowcount > 0
+
+
+def _in_time() -> ColumnElement[bool]:
+    return or_(Mailing.not_after.is_(None), Mailing.not_after > db_now())
 
 
 def of_message(
@@ -191,7 +227,7 @@ def of_message(
             Message.id == message_id,
             Message.created_at > db_now(-within),
             Mailing.state != MailingState.CANCELLED.value,
-            or_(Mailing.not_after.is_(None), Mailing.not_after > db_now()),
+            _in_time(),
         )
     )
     row = connection.execute(query).mappings().first()

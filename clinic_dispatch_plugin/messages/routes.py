@@ -43,6 +43,16 @@ def order_of(first: str, fallbacks: Sequence[Mapping[str, Any]] | None) -> tuple
     return (first, *(str(each["channel"]) for each in fallbacks or ()))
 
 
+def silences_of(first: str, fallbacks: Sequence[Mapping[str, Any]] | None) -> dict[str, int]:
+    """Minutes without a report after which the next channel's turn comes, by the channel that stays silent.
+
+    Channels that are waited for without end are not among them.
+    """
+    order = order_of(first, fallbacks)
+    waits = (int(each.get("silence") or 0) for each in fallbacks or ())
+    return {before: minutes for before, minutes in zip(order, waits, strict=False) if minutes > 0}
+
+
 def after(order: Sequence[str], channel: str) -> tuple[str, ...]:
     """The channels that follow one; none where it does not belong to them."""
     return tuple(order[order.index(channel) + 1 :]) if channel in order else ()

@@ -63,6 +63,7 @@ MOVES: Mapping[tuple[MessageState, MessageState], frozenset[Mover]] = {
     (_S.LEASED, _S.SKIPPED): frozenset({Mover.PUMP, Mover.TENDER, Mover.PERSON}),
     # It waited for its next channel when word came that it had arrived through the one before.
     (_S.QUEUED, _S.DELIVERED): frozenset({Mover.REPORT}),
+    (_S.LEASED, _S.DELIVERED): frozenset({Mover.REPORT}),
     (_S.QUEUED, _S.UNDELIVERED): frozenset({Mover.PUMP, Mover.TENDER, Mover.PERSON}),
     (_S.LEASED, _S.UNDELIVERED): frozenset({Mover.PUMP}),
     (_S.LEASED, _S.SENDING): frozenset({Mover.PUMP}),
@@ -78,7 +79,8 @@ MOVES: Mapping[tuple[MessageState, MessageState], frozenset[Mover]] = {
     (_S.UNCERTAIN, _S.QUEUED): frozenset({Mover.PUMP, Mover.TENDER, Mover.PERSON}),
     (_S.SENT, _S.DELIVERED): frozenset({Mover.REPORT}),
     (_S.SENT, _S.UNDELIVERED): frozenset({Mover.REPORT}),
-    (_S.SENT, _S.QUEUED): frozenset({Mover.REPORT}),
+    # The tender: its mailing waits no longer for a report, and another channel is left.
+    (_S.SENT, _S.QUEUED): frozenset({Mover.REPORT, Mover.TENDER}),
     (_S.UNDELIVERED, _S.DELIVERED): frozenset({Mover.REPORT}),
     (_S.UNDELIVERED, _S.QUEUED): frozenset({Mover.PERSON}),
     (_S.SKIPPED, _S.QUEUED): frozenset({Mover.PERSON}),

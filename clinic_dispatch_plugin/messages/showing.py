@@ -13,6 +13,7 @@ from clinic_dispatch_plugin.host.types import Action
 from clinic_dispatch_plugin.messages import correction
 from clinic_dispatch_plugin.messages.causes import Cause, Remedy, remedy
 from clinic_dispatch_plugin.messages.lists import Line
+from clinic_dispatch_plugin.messages.routes import order_of, silences_of
 from clinic_dispatch_plugin.messages.rules import MessageState
 from clinic_dispatch_plugin.registry import current_dispatch
 from clinic_dispatch_plugin.web import words
@@ -121,6 +122,27 @@ def note(answer: Explained) -> str:
     if entry is not None and (entry.system, entry.code) == ("dispatch", "unknown_answer"):
         return f"{short} {answer.code}"
     return short
+
+
+def ways(order: Sequence[str], silences: Mapping[str, int]) -> str:
+    """The channels of a mailing: ``Viber (60 minutes at most) → SMS``."""
+    return " → ".join(
+        n_(
+            "{channel} ({n} minute at most)",
+            "{channel} ({n} minutes at most)",
+            silences[key],
+            channel=words.channel(key),
+        )
+        if silences.get(key)
+        else words.channel(key)
+        for key in order
+    )
+
+
+def ways_of(mailing: Mapping[Any, Any]) -> str:
+    """The same for a mailing's row."""
+    told = (mailing["channel"], mailing["fallbacks"])
+    return ways(order_of(*told), silences_of(*told))
 
 
 def left_behind(line: Line) -> str:

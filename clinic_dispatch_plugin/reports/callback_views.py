@@ -16,6 +16,7 @@ from clinic_dispatch_plugin.channels.types import Account
 from clinic_dispatch_plugin.queue.context import places
 from clinic_dispatch_plugin.registry import current_dispatch
 from clinic_dispatch_plugin.reports.inbox import InboxFull, keep
+from clinic_dispatch_plugin.reports.pace import lets_in
 from clinic_dispatch_plugin.web.auth import KIB, public
 
 log = logging.getLogger(__name__)
@@ -42,6 +43,8 @@ def called(channel: str, account: str) -> Response:
     found = dispatch.account_called(channel, account)
     if found is None:
         return _said(404)
+    if not lets_in(dispatch, channel, found.key):
+        return _said(429, later="1")
     body = request.query_string if request.method == "GET" else request.stream.read(MOST_BYTES + 1)
     if len(body) > MOST_BYTES or len(request.query_string) > MOST_BYTES:
         return _said(413)
@@ -61,9 +64,7 @@ def called(channel: str, account: str) -> Response:
         keep(dispatch, reports, channel=channel, account_id=account_id, source="callback")
     except (InboxFull, SQLAlchemyError) as error:
         log.error("a callback for %s/%s cannot be kept: %s", channel, account, places(error))
-        response = _said(503)
-        response.headers["Retry-After"] = _LATER
-        return response
+        return _said(503, later=_LATER)
     return _answered(dispatch.channels[channel], found, headers, body)
 
 
@@ -96,8 +97,10 @@ def _called_path() -> str:
     return f"{path}?{query}" if query else path
 
 
-def _said(status: int) -> Response:
-    """An answer that tells nobody anything."""
+def _said(status: int, *, later: str = "") -> Response:
+    """An answer that tells nobody anything, but perhaps in how many seconds to come again."""
     response = Response("", status=status, mimetype="text/plain")
+    if later:
+        response.headers["Retry-After"] = later
     response.headers["Cache-Control"] = "no-store"
     return response

@@ -11,7 +11,10 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from clinic_dispatch_plugin.channels.types import DeliveryReport, ReportStatus
 from clinic_dispatch_plugin.engine import prices
+from clinic_dispatch_plugin.engine.silence import go_on_in_silence
+from clinic_dispatch_plugin.engine.tender import ring_for_work
 from clinic_dispatch_plugin.messages import reported_store
+from clinic_dispatch_plugin.messages import store as messages
 from clinic_dispatch_plugin.queue.context import places
 from clinic_dispatch_plugin.registry import Dispatch
 from clinic_dispatch_plugin.reports import effects, inbox_store
@@ -91,6 +94,18 @@ def process(dispatch: Dispatch) -> int:
         tied += sum(_process_one(dispatch, each, parts) for each in waiting)
     _forget(dispatch)
     return tied
+
+
+def go_round(dispatch: Dispatch) -> None:
+    """Do what came, and only then send on what nobody reports about; what waits anew goes out at once."""
+    moved = process(dispatch)
+    with dispatch.database.begin() as connection:
+        unread = inbox_store.due(connection, 1)
+    if not unread:
+        moved += go_on_in_silence(dispatch)
+    if moved:
+        dispatch.database.run(messages.reopen_unfinished)
+        ring_for_work(dispatch)
 
 
 def _process_one(dispatch: Dispatch, report_id: int, parts: Parts) -> bool:

@@ -109,6 +109,25 @@ def forget_oldest(connection: Connection, *, beyond: int) -> int:
     return done.rowcount
 
 
+def untied(connection: Connection) -> Sequence[RowMapping]:
+    """Reports that were looked for in vain, by account and state: how many, and when the first and last came."""
+    states = [ReportState.WAITING.value, ReportState.STRANGE.value]
+    query = (
+        select(
+            Report.channel,
+            Report.account_id,
+            Report.state,
+            func.count().label("number"),
+            func.min(Report.received_at).label("first_at"),
+            func.max(Report.received_at).label("last_at"),
+        )
+        .where(Report.state.in_(states), Report.looks > 0)
+        .group_by(Report.channel, Report.account_id, Report.state)
+        .order_by(Report.channel, Report.account_id, Report.state)
+    )
+    return connection.execute(query).mappings().all()
+
+
 def of_message(connection: Connection, message_id: int) -> Sequence[RowMapping]:
     """Those that speak of a message, in the order they came."""
     query = select(Report.__table__).where(Report.message_id == message_id).order_by(Report.id)

@@ -11,6 +11,7 @@ from clinic_dispatch_plugin.host.types import Action
 from clinic_dispatch_plugin.registry import current_dispatch
 from clinic_dispatch_plugin.reports import callback_views, checking_views, service, showing, wording
 from clinic_dispatch_plugin.reports.rules import MOST_BYTES
+from clinic_dispatch_plugin.reports.untied import untied
 from clinic_dispatch_plugin.web.auth import MIB, acting, requires
 from clinic_dispatch_plugin.web.i18n import N_, _
 from clinic_dispatch_plugin.web.layout import render_page, said, url
@@ -59,6 +60,7 @@ def _list(*, errors: Mapping[str, str], pasted: str = "") -> Response:
         errors=errors,
         pasted=pasted,
         after_url=url("bounces", **after) if after else "",
+        untied=untied(current_dispatch()),
         notice=said(SAID, request.args.get("said")),
     )
 

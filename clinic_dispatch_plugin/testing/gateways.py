@@ -113,6 +113,11 @@ class FakeGateway:
                 raise GatewayGone(handed_over=False)
             case How.SLOW:
                 time.sleep(min(self._slow, timeout))
+                if (
+                    self._slow > timeout
+                ):  # whoever cannot wait learns nothing, and it is taken all the same
+                    self._taken.append(address)
+                    raise TimeoutError
             case _:
                 pass
         self._taken.append(address)

@@ -20,6 +20,8 @@ class ViberChannel(GatewayChannel):
     gateways: ClassVar[Mapping[str, Gateway]] = GATEWAYS
     key: ClassVar[str] = CHANNEL
     label: ClassVar[str] = "Viber"
+    #: Whoever does not open Viber for an hour is reached by the next way.
+    silence_minutes: ClassVar[int] = 60
 
     def normalise_address(self, raw: str, *, region: str) -> str:
         """The first mobile number of a field as ``+77011234567``: nobody has Viber on another."""

@@ -36,7 +36,7 @@ MESSAGE_KEYS = [
 def test_the_first_mailing_ends_as_its_scenario_foresees(demo: Demo) -> None:
     assert demo.ended.status == 0, demo.ended.err
     said = demo.ended.last
-    assert list(said) == ["url", "mailing", "counts", "causes"]
+    assert list(said) == ["url", "mailing", "counts", "causes", "ways"]
     assert re.fullmatch(r"http://127\.0\.0\.1:\d+", said["url"])
     assert sum(said["counts"].values()) >= 150
     assert set(counts_of(said)) == {"sent", "undelivered", "uncertain", "skipped"}
@@ -44,6 +44,29 @@ def test_the_first_mailing_ends_as_its_scenario_foresees(demo: Demo) -> None:
     failed = sum(count for state, count in said["counts"].items() if state != "sent")
     assert sum(cause["count"] for cause in said["causes"]) == failed
     assert "Traceback" not in demo.ended.err
+
+
+def test_the_second_mailing_takes_every_way_there_is(demo: Demo) -> None:
+    ways = {each["channel"]: each for each in demo.ended.last["ways"]["channels"]}
+    assert list(ways) == ["viber", "sms", "voice", "email"]
+    for channel, kinds in (
+        ("viber", ("read", "delivered")),
+        ("sms", ("delivered", "no_report", "failed")),
+        ("voice", ("delivered",)),
+        ("email", ("no_report",)),
+    ):
+        assert all(ways[channel][kind] for kind in kinds), ways[channel]
+    assert not ways["viber"]["fell_back"]
+    assert all(ways[channel]["fell_back"] for channel in ("sms", "voice", "email"))
+    assert not [each for each in ways.values() if each["waiting"]]
+    found = demo.shell.ours(
+        "messages", "--mailing", str(demo.ended.last["ways"]["mailing"]), "--json"
+    )
+    assert len(found.lines) == sum(each["messages"] for each in ways.values()) == 60
+    assert (
+        "Telefon ist aus"
+        in demo.shell.ours("reference", "explain", "smsc_delivery", "6", "--lang", "de").out
+    )
 
 
 def test_standard_output_holds_the_json_alone(demo: Demo) -> None:

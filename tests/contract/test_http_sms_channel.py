@@ -23,6 +23,7 @@ CONNECTIONS = 2
 
 
 class Contract(ChannelContract):
+    callbacks_elsewhere = "tests/sms/test_http_callbacks.py"
     in_hand_limit = CONNECTIONS
     secrets = (PASSWORD, quote(PASSWORD, safe=""))
     no_addresses = ("", "anna", "12", "+49")

@@ -54,6 +54,7 @@ class SmscUnderTest:
 
 
 class TestSmscChannel(ChannelContract):
+    callbacks_elsewhere = "tests/sms/test_smsc_callbacks.py"
     in_hand_limit = CONNECTIONS * LIST
     secrets = (PASSWORD, quote(PASSWORD, safe=""))
     no_addresses = ("", "keine", "0170", "+49 170 12", "0170 123 4567 89012", "00000000")

@@ -24,6 +24,7 @@ CONNECTIONS, LIST = 2, 3
 
 
 class Contract(ChannelContract):
+    callbacks_elsewhere = "tests/viber/test_viber.py"
     in_hand_limit = CONNECTIONS * LIST
     secrets = (PASSWORD, quote(PASSWORD, safe=""))
     no_addresses = ("", "anna", "+49")

@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from sqlalchemy import Connection, select, text
 
 from clinic_dispatch_plugin.database.base import db_now
-from clinic_dispatch_plugin.engine import claims, stream
+from clinic_dispatch_plugin.engine import claims, silence, stream
+from clinic_dispatch_plugin.engine.tender import tend
 from clinic_dispatch_plugin.error_reference.editing import add_entry
 from clinic_dispatch_plugin.error_reference.tables import AnswerRow
 from clinic_dispatch_plugin.host.types import Recipient
+from clinic_dispatch_plugin.mailings.order import checked_silences
+from clinic_dispatch_plugin.mailings.problems import MailingProblem
 from clinic_dispatch_plugin.mailings.sending import send
+from clinic_dispatch_plugin.messages.mailing_tables import Mailing
 from clinic_dispatch_plugin.messages.reported_store import attempts_of_message
 from clinic_dispatch_plugin.messages.routes import Route
 from clinic_dispatch_plugin.messages.rules import MOVES, address_digest
 from clinic_dispatch_plugin.messages.store import block
 from clinic_dispatch_plugin.messages.tables import Attempt, Block, Message
-from clinic_dispatch_plugin.reports import effects
+from clinic_dispatch_plugin.reports import effects, inbox
 from clinic_dispatch_plugin.reports.rules import MailKind, ReadMail, Reported, ReportedAction
 from clinic_dispatch_plugin.testing import FakeChannel, FakeHost
 from clinic_dispatch_plugin.testing.fake_channel import (
@@ -360,3 +365,177 @@ def test_one_mailing_serves_its_channels_in_turn(
     assert desk.pump() == 40
     assert order.index("post") < 20 - 5
     assert Counter(order) == {"chat": 20, "post": 20}
+
+
+def _age(desk: Desk, seconds: float, *refs: str) -> None:
+    """Time passes since these were taken."""
+    desk.change(Message, Message.ref.in_(refs), sent_at=db_now(-seconds))
+
+
+def _forget(desk: Desk) -> None:
+    """Look at everything afresh, as another process would."""
+    desk.dispatch.cache.pop("silence", None)
+
+
+def _listen_in_vain(desk: Desk) -> None:
+    """A round of reports in which none comes, and what a worker does then."""
+    inbox.go_round(desk.dispatch)
+    tend(desk.dispatch)
+
+
+def test_whoever_is_not_heard_of_in_time_gets_it_by_the_next_channel_once(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(silence, "PORTION", 2)
+    names = ["silent", "delayed", "arrived", "failed", "doubted", "young", "nowhere", "stays"]
+    silent = ["silent", "delayed", "nowhere", "stays"]
+    desk.channel.will("doubted@chat.example", leave_uncertain)
+    people = [
+        person(each, chat=f"{each}@chat.example", post=f"{each}@post.example") for each in names
+    ]
+    people[6] = person("nowhere", chat="nowhere@chat.example")
+    people[7] = person("stays", chat="stays@chat.example", post="stays@post.example")
+    digest = address_digest("post", "stays@post.example")
+    desk.dispatch.database.run(
+        lambda connection: block(connection, channel="post", digest=digest, answer_id=None)
+    )
+    mailing_id = start(desk, *people, silences={"chat": 60})
+    desk.pump()
+    tend(desk.dispatch)
+    assert desk.state_of_mailing(mailing_id)["state"] == "finished"
+    _reported(desk, "delayed", ReportedAction.DELAYED)
+    _reported(desk, "arrived", ReportedAction.DELIVERED)
+    _reported(desk, "failed", ReportedAction.FAILED)
+    _age(desk, 3_500.0, *names)
+    _listen_in_vain(desk)
+    assert desk.count(Message, Message.channel == "post") == 0
+    _age(desk, 3_700.0, *(set(names) - {"young"}))
+    _listen_in_vain(desk)
+    for ref in ("silent", "delayed"):
+        row = row_of(desk, ref)
+        assert (row["channel"], row["state"], row["code"]) == ("post", "queued", "no_report"), ref
+    assert {ref: row_of(desk, ref)["state"] for ref in set(names) - {"silent", "delayed"}} == {
+        "arrived": "delivered",
+        "failed": "undelivered",
+        "doubted": "uncertain",
+        "young": "sent",
+        "nowhere": "sent",
+        "stays": "sent",
+    }
+    assert desk.state_of_mailing(mailing_id)["state"] == "running"
+    desk.settle()
+    _forget(desk)
+    _age(desk, 7_400.0, *silent)
+    _listen_in_vain(desk)
+    desk.settle()
+    assert post_of(desk).counts == {"silent@post.example": 1, "delayed@post.example": 1}
+    assert row_of(desk, "silent")["state"] == "sent"
+
+
+def test_word_from_the_first_channel_keeps_the_second_from_sending(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ["queued", "leased", "late", "retried"]
+    post_of(desk).will("retried@post.example", refuse("busy"))
+    start(
+        desk,
+        *(person(each, chat=f"{each}@chat.example", post=f"{each}@post.example") for each in names),
+        silences={"chat": 60},
+    )
+    desk.pump()
+    _age(desk, 3_700.0, *names)
+    _listen_in_vain(desk)
+    assert desk.count(Message, Message.channel == "post", Message.state == "queued") == 4
+    _reported(desk, "queued", ReportedAction.DELIVERED)
+    # At the last moment: a worker has taken it, and looks at the card.
+    asked: list[str] = []
+    card = desk.host.recipients_now
+
+    def meanwhile(refs: Sequence[str]) -> Mapping[str, Recipient]:
+        if "leased" in refs and not asked:
+            asked.extend(refs)
+            assert row_of(desk, "leased")["state"] == "leased"
+            _reported(desk, "leased", ReportedAction.DELIVERED)
+        return card(refs)
+
+    monkeypatch.setattr(desk.host, "recipients_now", meanwhile)
+    desk.pump()
+    assert "leased" in asked
+    # It waits for another try when word comes; and what was sent twice is not undone.
+    _reported(desk, "retried", ReportedAction.DELIVERED)
+    _reported(desk, "late", ReportedAction.DELIVERED)
+    desk.settle()
+    found = {each: row_of(desk, each) for each in names}
+    assert {each: (row["channel"], row["state"]) for each, row in found.items()} == {
+        "queued": ("chat", "delivered"),
+        "leased": ("chat", "delivered"),
+        "retried": ("chat", "delivered"),
+        "late": ("post", "sent"),
+    }
+    assert all(found[each]["run_id"] is None for each in names)
+    assert post_of(desk).counts == {"late@post.example": 1, "retried@post.example": 1}
+
+
+@pytest.mark.sqlite
+def test_silence_sends_nothing_on_that_is_paused_late_or_unwanted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chat, post, host = FakeChannel(key="chat"), FakeChannel(key="post"), FakeHost()
+    url = f"sqlite:///{tmp_path / 'clinic.db'}"
+    dispatch = make_dispatch(url, tmp_path, channel=chat, host=host, others=[post])
+    desk = Desk(dispatch=dispatch, channel=chat, host=host)
+
+    def began(ref: str, **more: Any) -> int:
+        one = person(ref, chat=f"{ref}@chat.example", post=f"{ref}@post.example")
+        return start(desk, one, **{"silences": {"chat": 60}, **more})
+
+    names = ("paused", "cancelled", "late", "old", "refuses", "left", "moved")
+    mailings = {ref: began(ref, purpose="reminder") for ref in names}
+    began("for ever", silences={"chat": 0})
+    began("usual", silences={})
+    desk.pump()
+    tend(dispatch)
+    desk.change(Mailing, Mailing.id == mailings["paused"], state="paused")
+    desk.change(Mailing, Mailing.id == mailings["cancelled"], state="cancelled")
+    desk.change(Mailing, Mailing.id == mailings["late"], not_after=db_now(-1.0))
+    desk.change(Mailing, Mailing.id == mailings["old"], started_at=db_now(-3 * 86_400.0))
+    _age(desk, 4_000.0, *mailings, "for ever", "usual")
+    # The card says no by the time the next way is asked for: the message stays with the channel that has it.
+    refusing = {"consent": {"reminder.post": "no"}}
+    for ref, more in (("refuses", refusing), ("left", {"active": False}), ("moved", {})):
+        addresses = {} if ref == "moved" else {"post": f"{ref}@post.example"}
+        host.add(Recipient(ref=ref, name=ref, addresses=addresses, **more))
+    _listen_in_vain(desk)
+    desk.settle()
+    assert post.handed == []
+    assert {row_of(desk, ref)["state"] for ref in mailings} == {"sent"}
+    host.broken = RuntimeError("away")
+    _forget(desk)
+    _listen_in_vain(desk)
+    host.broken = None
+    # A channel that is silent by nature says so itself.
+    monkeypatch.setattr(FakeChannel, "silence_minutes", 60)
+    _forget(desk)
+    began("later", silences={})
+    desk.pump()
+    _age(desk, 4_000.0, "later")
+    _listen_in_vain(desk)
+    desk.settle()
+    assert post.counts == {"later@post.example": 1}
+    dispatch.database.dispose()
+
+
+@pytest.mark.sqlite
+@pytest.mark.parametrize(
+    ("silences", "words"),
+    [
+        ({"post": 5}, "No way follows post"),
+        ({"fax": 5}, "No way follows fax"),
+        ({"chat": 1_441}, "Wait for 1 to 1440 minutes"),
+        ({"chat": -1}, "Wait for 1 to 1440 minutes"),
+    ],
+)
+def test_a_wait_that_makes_no_sense_is_refused(silences: dict[str, int], words: str) -> None:
+    known = {key: FakeChannel(key=key) for key in ("chat", "post")}
+    with pytest.raises(MailingProblem, match=words):
+        checked_silences(SimpleNamespace(channels=known), ["chat", "post"], silences)  # type: ignore[arg-type]

@@ -11,6 +11,7 @@ import tarfile
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from urllib.parse import quote
 
 import pytest
 
@@ -81,6 +82,7 @@ def test_the_wheel_holds_every_file_and_no_stranger_s(built: Built) -> None:
         "clinic_dispatch_email/packs/smtp_patterns.toml",
         "clinic_dispatch_plugin/channels/causes/phone.toml",
         "clinic_dispatch_voice/packs/q850.toml",
+        "clinic_dispatch_plugin/kit/templates/package/channel.py.tmpl",
     ):
         assert needed in held
     assert any(name.startswith("clinic_dispatch_plugin/static/") for name in held)
@@ -123,6 +125,46 @@ def test_the_metadata_says_what_it_is(built: Built) -> None:
     for name in ("email", "sms", "viber", "voice"):
         assert f"{name} = clinic_dispatch_{name}" in points
     assert "clinic-dispatch = clinic_dispatch_plugin.demo.cli:main" in points
+
+
+@pytest.mark.slow
+def test_a_new_channel_is_written_installed_tested_and_sends(built: Built, tmp_path: Path) -> None:
+    python = _installed_alone(built.wheel, tmp_path / "environment")
+    ours = python.parent / "clinic-dispatch"
+    shell = Shell(tmp_path, {"CLINIC_DISPATCH_DATA_DIR": str(tmp_path / "state")})
+    made = shell.run(ours, "new-channel", "telepigeon")
+    assert made.status == 0, made.err
+    place = tmp_path / "clinic-dispatch-telepigeon"
+    install = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", python)
+    offline = ("--no-index", "--no-deps", "--no-build-isolation", "--quiet")
+    installed = shell.run(*install, "install", *offline, place)
+    assert installed.status == 0, installed.err
+    tested = Shell(place).run(python, "-m", "pytest", "-q", "-p", "no:cacheprovider")
+    assert tested.status == 0, tested.out
+    again = shell.run(ours, "new-channel", "telepigeon")
+    assert again.status == 1 and "brings a channel 'telepigeon' already" in again.err
+
+    (tmp_path / "list.csv").write_text("telepigeon;name\n+49 171 3920010;Anna\n1003;Ben\n")
+    (tmp_path / "text.txt").write_text("Guten Tag {{ name }}")
+    simulator = (python, place / "tests" / "simulator.py", "0")
+    with shell.running(*simulator, name="simulator") as program:
+        program.wait_for_output("listening on ")
+        root = program.out.read_text().partition("listening on ")[2].partition(",")[0]
+        url = f"telepigeon://TOKEN@localhost/?base_url={quote(root, safe='')}"
+        shell.variables["CLINIC_DISPATCH_TELEPIGEON_URL"] = url
+        words = ("--channel", "telepigeon", "--to", "list.csv", "--text", "text.txt", "--json")
+        sent = shell.run(ours, "send", *words)
+        assert sent.status == 0, sent.err
+        assert shell.run(ours, "worker", "--burst").status == 0
+    lines = shell.run(ours, "messages", "--json", "--lang", "de").lines
+    found = {line["recipient"]: (line["status"], line["note"], line["address"]) for line in lines}
+    assert found == {
+        "Anna": ("sent", "", "491713920010"),
+        "Ben": ("undelivered", "Patient hat unseren Bot blockiert", "1003"),
+    }
+    doctor = shell.run(ours, "check").out
+    assert "plugin telepigeon: clinic-dispatch-telepigeon 0.1" in doctor
+    assert "TOKEN" not in doctor
 
 
 @pytest.mark.slow

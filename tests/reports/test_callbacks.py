@@ -14,7 +14,7 @@ from sqlalchemy.exc import OperationalError
 from werkzeug.test import TestResponse
 
 from clinic_dispatch_plugin.api import CallbackReply
-from clinic_dispatch_plugin.reports import callback_views, inbox, inbox_store
+from clinic_dispatch_plugin.reports import callback_views, inbox, inbox_store, pace
 from tests.clinic.host import make_clinic
 from tests.reports.gateway import WORD, Desk, make_desk
 
@@ -139,3 +139,36 @@ def test_smsc_calls_back_as_its_documents_say(tmp_path: Path) -> None:
     with clinic.dispatch.database.begin() as connection:
         assert inbox_store.waiting(connection) == 1
     clinic.dispatch.database.dispose()
+
+
+def test_an_account_that_calls_too_fast_is_asked_to_come_again(
+    office: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pace, "MOST_A_SECOND", 2.0)
+    clock = [100.0]
+    monkeypatch.setattr(pace, "_now", lambda: clock[0])
+    office.dispatch.cache.pop("callback_pace", None)
+    word = {"status": "delivered", "provider_id": "fast"}
+    assert [call(office, word).status_code for _ in range(3)] == [200, 200, 429]
+    refused = call(office, word)
+    assert refused.headers["Retry-After"] == "1"
+    assert call(office, word, path=PATH.replace("default", "second")).status_code == 200
+    clock[0] += 0.5
+    assert [call(office, word).status_code for _ in range(2)] == [200, 429]
+    office.dispatch.cache.pop("callback_pace", None)
+
+
+def test_reports_that_belong_to_no_message_are_counted_on_their_page(office: Desk) -> None:
+    for number in range(3):
+        call(office, {"status": "delivered", "provider_id": f"stranger-{number}"})
+    client = office.clinic.app.test_client()
+    office.clinic.host.actor = "admin"
+    try:
+        assert "Meldungen von Diensten ohne Nachricht" not in client.get("/dispatch/bounces").text
+        inbox.process(office.dispatch)
+        page = client.get("/dispatch/bounces").text
+    finally:
+        office.clinic.host.actor = None
+    assert "Meldungen von Diensten ohne Nachricht" in page
+    assert 'data-label="Wie viele">3<' in page
+    assert "nennt eine Nachricht, die hier nicht bekannt ist" in page

@@ -7,6 +7,7 @@ import html as html_module
 import io
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -18,7 +19,7 @@ from werkzeug.test import TestResponse
 from clinic_dispatch_plugin.channels.types import ContentFields
 from clinic_dispatch_plugin.engine.pump import pump
 from clinic_dispatch_plugin.host.types import Audience, Recipient
-from clinic_dispatch_plugin.mailings import drafts, texts
+from clinic_dispatch_plugin.mailings import drafts, service, texts, trial
 from clinic_dispatch_plugin.mailings.content import MailingContent
 from clinic_dispatch_plugin.mailings.problems import MailingProblem
 from clinic_dispatch_plugin.mailings.sending import send
@@ -315,3 +316,46 @@ def test_code_is_told_what_is_wrong_with_its_order(clinic: Clinic, client: Flask
         )
     made = drafts.load(clinic.dispatch, drafts.create_draft(clinic.dispatch, ADMIN), ADMIN)
     assert made.order == (made.channel,)
+
+
+def test_how_long_each_way_is_waited_for_is_chosen_kept_and_told(
+    clinic: Clinic, client: FlaskClient
+) -> None:
+    patient(clinic, "w1", chat="w1@chat.example", note="w1@note.example")
+    wrong = begin(client, **{"channel.2": "note", "silence.2": "soon"})
+    assert wrong.status_code == 422
+    assert (
+        'id="e-silence.2"' in wrong.text
+        and "Wie lange auf die Zustellmeldung warten?" in wrong.text
+    )
+    what = begin(client, **{"channel.2": "note", "silence.2": "30"}).headers["Location"]
+    again = client.get(what.replace("/what", "/who"))
+    assert re.search(r'<option value="30" selected>30 Minuten', again.text)
+    told = {"name": "Termine", "subject": "S", "text": "T {{ room }}", "go": "next"}
+    check = client.get(submit(client, what, told).headers["Location"])
+    assert "Chat (höchstens 30 Minuten) → Note" in words_of(check)
+    with clinic.dispatch.database.begin() as connection:
+        newest = select(Mailing.id).order_by(Mailing.id.desc()).limit(1)
+        mailing_id = connection.execute(newest).scalar_one()
+    service.start(clinic.dispatch, mailing_id, ADMIN)
+    with clinic.dispatch.database.begin() as connection:
+        query = select(Mailing.fallbacks).where(Mailing.id == mailing_id)
+        (leg,) = connection.execute(query).scalar_one()
+    assert (leg["channel"], leg["silence"]) == ("note", 30)
+    assert "Chat (höchstens 30 Minuten) → Note" in words_of(client.get(f"{HOME}/{mailing_id}"))
+
+
+def test_a_trial_goes_by_each_way_its_writer_has(clinic: Clinic, client: FlaskClient) -> None:
+    patient(clinic, "t1", chat="t1@chat.example", note="t1@note.example")
+    what = begin(client, **{"channel.2": "note"}).headers["Location"]
+    told = {"name": "Probe", "subject": "S", "text": "Lang", "text.note": "Kurz", "go": "next"}
+    mailing_id = int(submit(client, what, told).headers["Location"].split("/")[-2])
+    draft = drafts.load(clinic.dispatch, mailing_id, ADMIN)
+    someone = replace(ADMIN, addresses={"chat": "me@chat.example", "note": "me@note.example"})
+    reached = trial.send_trial(
+        clinic.dispatch, draft, someone, trial.invented(clinic.dispatch, draft), name="Probe"
+    )
+    assert reached == ["me@chat.example", "me@note.example"]
+    pump(clinic.dispatch)
+    sent = [clinic.extra[key].handed[-1].content.text for key in ("chat", "note")]
+    assert sent == ["Lang", "Kurz"]
