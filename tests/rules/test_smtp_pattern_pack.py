@@ -31,6 +31,7 @@ OWN_DECISIONS = {
     "no_route",
     "harmful",
     "unknown_answer",
+    "asking",
     "connect_failed",
     "timeout",
     "tls_failed",
