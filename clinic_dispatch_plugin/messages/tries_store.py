@@ -40,6 +40,7 @@ def open_attempts_of_run(connection: Connection, run_id: int) -> Sequence[RowMap
             Attempt.channel,
             Attempt.address,
             Message.attempt_id.label("current"),
+            Message.answer_id.label("explained_by"),
             Message.tries,
             Message.attempts,
             Message.name,

@@ -1,4 +1,4 @@
-"""How the reference does on refusals nobody saw while its patterns were written: read and labelled before the first try."""
+"""How the reference does on refusals nobody saw while patterns were written: labelled before the first try."""
 
 from __future__ import annotations
 
