@@ -31,7 +31,7 @@ def cannot_be_asked(entry: KnownEntry) -> str:
         return ""
     mine = listing.channel_of(entry.system)
     silent = [
-        str(channel.label)
+        words.channel(key)
         for key, channel in sorted(dispatch.channels.items())
         if channel.capabilities.report_window <= 0 and mine in ("", "dispatch", key)
     ]
