@@ -16,6 +16,8 @@ from clinic_dispatch_plugin.accounts.setup import BOOK
 from clinic_dispatch_plugin.config import load_settings, merged
 from clinic_dispatch_plugin.database.base import TABLE_PREFIX
 from clinic_dispatch_plugin.database.connection import Database, HostDatabase
+from clinic_dispatch_plugin.engine.following import EVERY_SECONDS as FOLLOWING_SECONDS
+from clinic_dispatch_plugin.engine.following import Following
 from clinic_dispatch_plugin.engine.quarantine import awaited_until, forget_runs
 from clinic_dispatch_plugin.error_reference import again
 from clinic_dispatch_plugin.error_reference.shipped import CorePacks
@@ -88,6 +90,7 @@ class ClinicDispatch:
         dispatch.hear = partial(inbox.hear, dispatch)
         dispatch.rounds.append((asking.EVERY_SECONDS, partial(asking.go_round, dispatch)))
         dispatch.rounds.append((inbox.EVERY_SECONDS, partial(inbox.go_round, dispatch)))
+        dispatch.rounds.append((FOLLOWING_SECONDS, Following(dispatch).go_on_a_while))
         dispatch.rounds.append((again.EVERY_SECONDS, partial(again.go_on_a_while, dispatch)))
         dispatch.rounds.append((BOUNCES_SECONDS, partial(fetch_quietly, dispatch)))
         dispatch.rounds.append((BOUNCES_SECONDS, partial(look_again, dispatch)))

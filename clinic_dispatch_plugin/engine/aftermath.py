@@ -23,7 +23,8 @@ from clinic_dispatch_plugin.engine.journal import (
 )
 from clinic_dispatch_plugin.engine.onward import stuck
 from clinic_dispatch_plugin.engine.recorder import Result, record
-from clinic_dispatch_plugin.engine.rules import Facts
+from clinic_dispatch_plugin.engine.rules import ASKING, Facts
+from clinic_dispatch_plugin.error_reference.answers import id_of
 from clinic_dispatch_plugin.messages import store as messages
 from clinic_dispatch_plugin.messages.routes import order_of
 from clinic_dispatch_plugin.messages.rules import Mover
@@ -91,6 +92,7 @@ def settle(
     for_good: bool = True,
 ) -> None:
     """Decide every open attempt of a lost run, inside the caller's transaction; a second time changes nothing."""
+    asking = id_of(connection, ASKING)
     results = [
         Result(
             said=said(row["id"], content),
@@ -115,18 +117,21 @@ def settle(
             ),
         )
         for row in messages.open_attempts_of_run(connection, run_id)
-        if _decidable(row, content)
+        if _decidable(row, content, asking)
     ]
     record(dispatch, connection, results, now=database_now(connection), mover=Mover.TENDER)
     if for_good:
         store.settle_run(connection, run_id)
 
 
-def _decidable(row: RowMapping, content: JournalContent | None) -> bool:
-    """An attempt that is uncertain already changes only by what the journal knows."""
+def _decidable(row: RowMapping, content: JournalContent | None, asking: int | None) -> bool:
+    """An attempt that is uncertain already changes only by what the journal knows.
+
+    :param asking: what explains a message whose refusal is recorded and whose gateway is asked first.
+    """
     if row["state"] == "open":
         return True
-    if content is None:
+    if content is None or (asking is not None and row["explained_by"] == asking):
         return False
     words = content.answers.get(row["id"])
     return content.never_left(row["id"]) if words is None else words[0] != "uncertain"

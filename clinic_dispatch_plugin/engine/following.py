@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -13,6 +14,7 @@ from clinic_dispatch_plugin.accounts import service as accounts
 from clinic_dispatch_plugin.channels.types import Answer
 from clinic_dispatch_plugin.database.connection import now as database_now
 from clinic_dispatch_plugin.engine.rules import EXPIRED, Revised, Waiting, revise
+from clinic_dispatch_plugin.error_reference import orders
 from clinic_dispatch_plugin.error_reference.following import (
     Consequences,
     PolicyChange,
@@ -27,6 +29,11 @@ from clinic_dispatch_plugin.messages.rules import MessageState, address_digest, 
 from clinic_dispatch_plugin.messages.selection import BATCH
 from clinic_dispatch_plugin.registry import Dispatch
 
+#: Messages that are gone through while a person waits for the page.
+AT_ONCE = 300
+#: Seconds between two looks of a worker whether an order is left, and how long one look works at most.
+EVERY_SECONDS = 2.0
+_LONGEST = 60.0
 #: A waiting message with what a policy asks about it.
 Row = Mapping[Any, Any]
 #: A message, what becomes of it, and what the program does about its answer from now on.
@@ -55,22 +62,56 @@ class Following:
         return done
 
     def follow(self, actor: Actor, changes: Sequence[PolicyChange]) -> Consequences:
-        """Do it, a portion in one transaction; what a worker took meanwhile meets the new policy there."""
+        """Do it; what a worker took meanwhile meets the new policy there. Very many are left to :meth:`go_on`."""
         done = Consequences()
         ids = [row["id"] for row in self._visible(actor, changes)]
-        for start in range(0, len(ids), BATCH):
-            portion = ids[start : start + BATCH]
-
-            def work(connection: Connection, ids: Sequence[int] = portion) -> list[Fate]:
-                return self._follow(connection, actor, ids, changes)
-
-            with self._dispatch.database.begin() as connection:
-                known = _accounts(self._dispatch, connection)
-            for fate in self._dispatch.database.run(work):
-                _count(done, fate, known)
+        if len(ids) > AT_ONCE:
+            self._dispatch.database.run(
+                lambda connection: orders.give(connection, actor, changes, total=len(ids))
+            )
+            return Consequences(left=len(ids))
+        with self._dispatch.database.begin() as connection:
+            known = _accounts(self._dispatch, connection)
+        for fate in self._dispatch.database.run(
+            lambda connection: self._follow(connection, actor, ids, changes)
+        ):
+            _count(done, fate, known)
         if done.moved:
             self._dispatch.doorbell.ring()
         return done
+
+    def go_on(self) -> bool:
+        """The next portion of the first order: what it does and how far it is are one transaction."""
+        with self._dispatch.database.begin() as connection:
+            order = orders.first(connection)
+            if order is None:
+                return False
+            answers = [change.answer_id for change in order.changes]
+            rows = waiting_store.waiting_after(
+                connection, answers, after=order.after, until=order.at, limit=BATCH
+            )
+        seen = Sight(self._dispatch, order.actor).of(rows, lambda row: str(row["ref"]))
+
+        def work(connection: Connection) -> None:
+            if not orders.is_still(connection, order):
+                return  # another worker did this portion
+            ids = [row["id"] for row in seen]
+            if ids:
+                self._follow(connection, order.actor, ids, order.changes)
+            if len(rows) < BATCH:
+                orders.finish(connection)
+            else:
+                orders.went_on(connection, after=rows[-1]["id"], more=len(seen))
+
+        self._dispatch.database.run(work)
+        self._dispatch.doorbell.ring()
+        return True
+
+    def go_on_a_while(self) -> None:
+        """What a worker does now and then."""
+        end = time.monotonic() + _LONGEST
+        while self.go_on() and time.monotonic() < end:
+            pass
 
     def standing(self, answers: Mapping[int, Answer]) -> Standing:
         """What stands still because of these answers."""

@@ -12,7 +12,15 @@ from sqlalchemy import Connection
 from clinic_dispatch_plugin.channels.types import Accepted, Answer, Refused, SendResult, Uncertain
 from clinic_dispatch_plugin.engine import prices
 from clinic_dispatch_plugin.engine.onward import Stuck, ways_on
-from clinic_dispatch_plugin.engine.rules import Facts, Outcome, decide, spared, storable, went_on
+from clinic_dispatch_plugin.engine.rules import (
+    ASKING,
+    Facts,
+    Outcome,
+    decide,
+    spared,
+    storable,
+    went_on,
+)
 from clinic_dispatch_plugin.error_reference.service import Met, Noted, note_answer, note_answers
 from clinic_dispatch_plugin.messages import store as messages
 from clinic_dispatch_plugin.messages.onward_store import go_on_refused
@@ -209,6 +217,8 @@ def _consequences(done: Recorded, outcome: Outcome, sample: str) -> None:
         return
     if outcome.suspects_account:
         done.suspicious.append(answer)
+    if outcome.reason == ASKING:
+        return  # the gateway answered, and what that means is not known yet
     if outcome.attempt in (AttemptState.UNCERTAIN, AttemptState.WITHDRAWN):
         done.broken = answer
     if outcome.stops_account and done.stops_account is None:

@@ -20,6 +20,8 @@ from clinic_dispatch_plugin.messages.routes import Onward
 from clinic_dispatch_plugin.messages.rules import AttemptState, MessageState
 
 EXPIRED = Answer(system="dispatch", code="expired")
+#: What explains a message whose gateway is asked before anything follows from its refusal.
+ASKING = Answer(system="dispatch", code="asking")
 #: Seconds before a message is tried again whose connection broke before it was handed over, times its tries.
 BROKEN_PAUSE = 0.2
 #: Breaks in a row of one message after which each counts as a try.
@@ -44,6 +46,8 @@ class Facts:
     created_at: datetime | None = None
     #: Money was set aside for it.
     set_aside: bool = False
+    #: The gateway was asked, or could not be: what its refusal leads to follows now.
+    asked: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,6 +223,8 @@ def _refused(
     result: Refused, facts: Facts, explanation: Explanation, *, now: datetime, scale: float
 ) -> Outcome:
     policy = policy_for(explanation, result.answer, result.retryable)
+    if policy.asks_first and not facts.asked:
+        return _asks(result, facts)
     stops = policy.action is PolicyAction.STOP_ACCOUNT
     suspects = policy.action is PolicyAction.SUSPECT_ACCOUNT
     tries = facts.tries + (0 if stops else 1)
@@ -247,6 +253,19 @@ def _refused(
         pause_share=policy.pause_share,
         pause_least=policy.pause_least,
         falls=policy.next_channel and not waits and not expired,
+    )
+
+
+def _asks(result: Refused, facts: Facts) -> Outcome:
+    """Nothing follows yet: the message is in doubt, and no try is used up, until its gateway was asked."""
+    return Outcome(
+        facts=facts,
+        attempt=AttemptState.UNCERTAIN,
+        message=MessageState.UNCERTAIN,
+        tries=facts.tries,
+        attempts=facts.attempts,
+        answer=result.answer,
+        reason=ASKING,
     )
 
 

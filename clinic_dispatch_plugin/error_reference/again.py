@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, RowMapping
@@ -22,6 +23,18 @@ PORTION = 250
 EVERY_SECONDS = 2.0
 #: Seconds one such look works at most, so that other rounds have their turn.
 _LONGEST = 60.0
+
+
+#: Whether a change is only tried, to see what would follow from it.
+_REHEARSAL: ContextVar[bool] = ContextVar("rehearsal", default=False)
+
+
+class Rehearsed(Exception):
+    """A change was only tried: it is taken back with its transaction."""
+
+    def __init__(self, reference: Reference) -> None:
+        super().__init__("only tried")
+        self.reference = reference
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +58,8 @@ def explain_again(
     :param entry_id: the entry that changed.
     """
     now = read(connection)
+    if _REHEARSAL.get():
+        raise Rehearsed(now)
     rows = store.latest_answers(
         connection, systems=systems, limit=AT_ONCE + 1, entry_id=entry_id, drafts_first=True
     )
@@ -52,6 +67,21 @@ def explain_again(
     if len(rows) > AT_ONCE:
         _leave_all(connection, systems)
     return now
+
+
+def rehearse(deed: Callable[[], object]) -> Reference | None:
+    """The reference as it would be after a change, which is made and taken back at once; None: it changes nothing.
+
+    :param deed: makes one change that ends with :func:`explain_again`; what it raises is raised.
+    """
+    token = _REHEARSAL.set(True)
+    try:
+        deed()
+    except Rehearsed as tried:
+        return tried.reference
+    finally:
+        _REHEARSAL.reset(token)
+    return None
 
 
 def _leave_all(connection: Connection, systems: Sequence[str] | None) -> None:

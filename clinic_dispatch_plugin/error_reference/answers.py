@@ -8,7 +8,9 @@ from datetime import datetime
 
 from sqlalchemy import Connection, RowMapping
 
+from clinic_dispatch_plugin.channels.types import Answer
 from clinic_dispatch_plugin.error_reference import store
+from clinic_dispatch_plugin.error_reference.normalising import anonymous, answer_digest
 from clinic_dispatch_plugin.error_reference.rules import KnownEntry, Matched
 from clinic_dispatch_plugin.error_reference.service import reference
 from clinic_dispatch_plugin.registry import Dispatch
@@ -151,3 +153,10 @@ def _candidates(connection: Connection, kind: str, rest: str) -> Sequence[RowMap
     # An entry of one system explains answers of another: our own "unknown answer".
     systems = [rest.partition(":")[0]] if kind == "draft" else None
     return store.answers(connection, systems=systems)
+
+
+def id_of(connection: Connection, answer: Answer) -> int | None:
+    """What messages with just this answer point to; None: it never came."""
+    digest = answer_digest(answer.system, answer.code, anonymous(answer.text))
+    row = store.answer_by_digest(connection, digest)
+    return None if row is None else int(row["id"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 from flask import Blueprint, Response, abort, redirect, request
 from werkzeug.wrappers import Response as AnyResponse
@@ -10,6 +11,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from clinic_dispatch_plugin.error_reference import (
     draft_reading,
     editing,
+    following_views,
     overtaking,
     reading,
     trial,
@@ -59,13 +61,14 @@ def new_entry() -> AnyResponse:
         values.update(code=text_arg("code", limit=64), pattern="", unless="")
         return _new_page(values, {})
     form = NewEntryForm({})
-    if trial.goes_back():
+    if trial.goes_back() or following_views.wants_back():
         return _new_page(form.values, form.errors)
     if not form.errors:
-        if page := trial.asked(_meant(form), action=url("new_entry")):
+        action = url("new_entry")
+        if page := trial.asked(_meant(form), action=action):
             return page
-        if entry_id := _add(form):
-            return redirect(url("reference_entry", entry_id=entry_id, said="saved"), 303)
+        if done := _saved(form, action=action):
+            return done
     return _new_page(form.values, form.errors, status=422)
 
 
@@ -110,7 +113,7 @@ def describe_draft(answer_id: int) -> AnyResponse:
         return _draft_page(draft, {**values, "system": draft.answer.system}, {}, proposed=pattern)
     form = NewEntryForm(prefilled, system=draft.answer.system)
     also = [each for each in draft.alike if each.id in ids_in_form("also")]
-    if trial.goes_back():
+    if trial.goes_back() or following_views.wants_back():
         return _draft_page(draft, form.values, form.errors, proposed=pattern, also=also)
     if not form.errors:
         _check_that_it_covers(form, draft)
@@ -120,8 +123,8 @@ def describe_draft(answer_id: int) -> AnyResponse:
         if page := trial.asked(_meant(form), action=action, known=seen):
             return page
         keys = draft_reading.keys_for(dispatch, also, entry=_meant(form))
-        if entry_id := _add(form, also=keys):
-            return redirect(url("reference_entry", entry_id=entry_id, said="saved"), 303)
+        if done := _saved(form, action=action, also=keys):
+            return done
     return _draft_page(draft, form.values, form.errors, proposed=pattern, also=also, status=422)
 
 
@@ -185,24 +188,32 @@ def settle_draft(answer_id: int) -> AnyResponse:
     return redirect(url("reference", said="settled"), 303)
 
 
-def _add(form: NewEntryForm, *, also: Sequence[tuple[str, str]] = ()) -> int | None:
-    """Add the entry; None: a field is wrong, and the form says which."""
+def _saved(
+    form: NewEntryForm, *, action: str, also: Sequence[tuple[str, str]] = ()
+) -> AnyResponse | None:
+    """Add the entry, after what waits was asked about; None: a field is wrong, and the form says which."""
+    deed = partial(
+        editing.add_entry,
+        current_dispatch(),
+        system=form.system,
+        code=form.code,
+        pattern=form.pattern,
+        unless=form.unless,
+        content=form.content,
+        by=who_acts(),
+        also=also,
+    )
+    page, changes = following_views.asked(deed, entry=_meant(form), action=action)
+    if page is not None:
+        return page
     try:
-        entry = editing.add_entry(
-            current_dispatch(),
-            system=form.system,
-            code=form.code,
-            pattern=form.pattern,
-            unless=form.unless,
-            content=form.content,
-            by=who_acts(),
-            also=also,
-        )
+        entry = deed()
     except ReferenceProblem as problem:
         form.errors[problem.field] = _(problem.message, **problem.fields)
         return None
     forget_badge()
-    return entry.id
+    done = following_views.follow(changes)
+    return redirect(url("reference_entry", entry_id=entry.id, said="saved", **done), 303)
 
 
 @requires(Action.EDIT_REFERENCE)
@@ -226,21 +237,32 @@ def same_as(answer_id: int) -> AnyResponse:
     )
     if page is not None and reading.is_in_use(dispatch, same):
         return page
+    deed = partial(
+        editing.add_same_as,
+        dispatch,
+        system=draft.answer.system,
+        code=way.code,
+        pattern=way.pattern,
+        same_as=same,
+        by=who_acts(),
+    )
+    page, changes = following_views.asked(
+        deed,
+        entry=new,
+        action=url("same_as", answer_id=answer_id),
+        leave=url("describe_draft", answer_id=answer_id),
+    )
+    if page is not None:
+        return page
     try:
-        entry = editing.add_same_as(
-            dispatch,
-            system=draft.answer.system,
-            code=way.code,
-            pattern=way.pattern,
-            same_as=same,
-            by=who_acts(),
-        )
+        entry = deed()
     except LookupError:
         abort(404, _("This entry does not exist any more. Perhaps somebody removed it."))
     except ReferenceProblem as problem:
         abort(409, _(problem.message, **problem.fields))
     forget_badge()
-    return redirect(url("reference_entry", entry_id=entry.id, said="same"), 303)
+    done = following_views.follow(changes)
+    return redirect(url("reference_entry", entry_id=entry.id, said="same", **done), 303)
 
 
 def _number(given: str | None) -> int:

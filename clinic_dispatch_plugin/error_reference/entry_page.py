@@ -14,11 +14,12 @@ from clinic_dispatch_plugin.error_reference import (
     following_views,
     history,
     listing,
+    orders,
     overtaking_rules,
     reading,
 )
 from clinic_dispatch_plugin.error_reference.differences import by_words
-from clinic_dispatch_plugin.error_reference.form_pages import FOLDER, form_context
+from clinic_dispatch_plugin.error_reference.form_pages import FOLDER, cannot_be_asked, form_context
 from clinic_dispatch_plugin.error_reference.forms import text_names, values_of
 from clinic_dispatch_plugin.error_reference.likeness import plain_words
 from clinic_dispatch_plugin.error_reference.list_address import suffix, wanted_in_address
@@ -134,6 +135,7 @@ def entry_context(
         },
         "stored": stored,
         "key_values": typed_pattern or key,
+        "cannot_be_asked": cannot_be_asked(found.entry),
         "plain_pattern": plain_words(found.entry.pattern),
         "standing": following.standing_of(dispatch, [found.entry.id]),
         "restorable": {
@@ -142,6 +144,7 @@ def entry_context(
         },
         "history": history.history(dispatch, found.entry.id),
         "again": again.progress(dispatch),
+        "applied": orders.progress(dispatch),
         "conflict_fields": found.conflict_fields,
         "by_words": by_words,
         "texts_shown": set(text_names()),

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from flask import Blueprint, Response, abort, redirect, request
 from werkzeug.wrappers import Response as AnyResponse
 
-from clinic_dispatch_plugin.error_reference import importing, kept_files, sheet_columns, wording
+from clinic_dispatch_plugin.error_reference import (
+    following_views,
+    importing,
+    kept_files,
+    sheet_columns,
+    wording,
+)
 from clinic_dispatch_plugin.error_reference.bytes_read import MOST_BYTES, FileFault
 from clinic_dispatch_plugin.error_reference.carrying import Plan, Refused, Verb
 from clinic_dispatch_plugin.error_reference.form_pages import FOLDER, who_acts
@@ -195,28 +202,54 @@ def apply() -> AnyResponse:
     """Do what was shown; where something else would be done by now, show that first."""
     dispatch = current_dispatch()
     key = request.form.get("file", "")[:40]
+    page, changes = following_views.asked(
+        partial(_tried, key),
+        entry=None,
+        action=url("import_reference"),
+        leave=url("look_at_import", file=key),
+    )
+    if page is not None:
+        return page
     try:
-        with kept_files.opened(dispatch, key) as stream:
-            plan = importing.apply(
-                dispatch, stream, by=who_acts(), shown=request.form.get("plan", "")
-            )
+        plan = _applied(key)
     except LookupError:
         return _page({"file": _(_GONE)}, 404)
     except importing.Overtaken as error:
         return _plan_page(error.plan, key, status=409, overtaken=True)
     kept_files.remove(dispatch, key)
     forget_badge()
+    following_views.follow(changes)
     return redirect(url("reference_files", said="imported", n=len(plan.deeds)), 303)
+
+
+def _applied(key: str) -> Plan:
+    """Carry a kept file out, as it was shown."""
+    dispatch = current_dispatch()
+    with kept_files.opened(dispatch, key) as stream:
+        return importing.apply(dispatch, stream, by=who_acts(), shown=request.form.get("plan", ""))
+
+
+def _tried(key: str) -> Plan:
+    try:
+        return _applied(key)
+    except importing.Overtaken as error:  # that is said when it is carried out
+        raise LookupError(key) from error
 
 
 @requires(Action.EDIT_REFERENCE)
 def undo() -> AnyResponse:
     """Take a whole import back."""
+    number = request.form.get("import", "")[:12]
+    deed = partial(importing.take_back, current_dispatch(), number, by=who_acts())
+    page, changes = following_views.asked(
+        deed, entry=None, action=url("undo_import"), leave=url("reference_files")
+    )
+    if page is not None:
+        return page
     try:
-        done = importing.take_back(
-            current_dispatch(), request.form.get("import", "")[:12], by=who_acts()
-        )
+        done = deed()
     except LookupError:
         abort(404, _("There was no such import."))
     forget_badge()
+    following_views.follow(changes)
     return redirect(url("reference_files", said="undone", n=done.entries, left=done.left), 303)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Protocol
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, RowMapping
 
 from clinic_dispatch_plugin.channels.types import Answer
 from clinic_dispatch_plugin.error_reference import store
+from clinic_dispatch_plugin.error_reference.again import rehearse
+from clinic_dispatch_plugin.error_reference.checking import ReferenceProblem
 from clinic_dispatch_plugin.error_reference.policy import Policy, PolicyAction
 from clinic_dispatch_plugin.error_reference.rules import KnownEntry, Reference
 from clinic_dispatch_plugin.error_reference.service import reference
@@ -49,6 +51,8 @@ class Consequences:
     accounts: dict[int, str] = field(default_factory=dict)
     #: Messages that wait for such an account.
     held: int = 0
+    #: So many that a worker goes through them, one portion after the other.
+    left: int = 0
 
     @property
     def waiting(self) -> int:
@@ -86,7 +90,10 @@ class Follower(Protocol):
         """What these changes would do to the waiting messages the actor may see."""
 
     def follow(self, actor: Actor, changes: Sequence[PolicyChange]) -> Consequences:
-        """Do it, in portions, and write it down."""
+        """Do it and write it down; what is more than a page can wait for is left to :meth:`go_on`."""
+
+    def go_on(self) -> bool:
+        """The next portion of what was left; False: nothing is."""
 
     def standing(self, answers: Mapping[int, Answer]) -> Standing:
         """What stands still because of these answers."""
@@ -123,18 +130,42 @@ def policy_changes(
     dispatch: Dispatch, entry_id: int, changed: Mapping[str, Any]
 ) -> list[PolicyChange]:
     """The answers because of which messages wait and about which the program would do something else."""
-    lent = follower(dispatch)
-    if lent is None:
+    known, rows = _waiting(dispatch)
+    if not rows or entry_id not in known.entries:
         return []
+    return _differences(known, with_content(known, entry_id, changed), rows)
+
+
+def changes_by(dispatch: Dispatch, deed: Callable[[], object]) -> list[PolicyChange]:
+    """The same for any other change of the reference, which is tried and taken back.
+
+    What is wrong with the change is said when it is made.
+    """
+    known, rows = _waiting(dispatch)
+    if not rows:
+        return []
+    try:
+        then = rehearse(deed)
+    except (ReferenceProblem, LookupError):
+        return []
+    return [] if then is None else _differences(known, then, rows)
+
+
+def _waiting(dispatch: Dispatch) -> tuple[Reference, Sequence[RowMapping]]:
+    """The reference as it holds, and the answers because of which messages wait."""
+    lent = follower(dispatch)
     with dispatch.database.begin() as connection:
         known = reference(dispatch, connection)
-        if entry_id not in known.entries:
-            return []
-        waiting = lent.answers_with_waiting(connection)
+        waiting = lent.answers_with_waiting(connection) if lent else ()
         rows = store.answers_by_id(connection, waiting) if waiting else {}
-    then = with_content(known, entry_id, changed)
+    return known, list(rows.values())
+
+
+def _differences(
+    known: Reference, then: Reference, rows: Sequence[RowMapping]
+) -> list[PolicyChange]:
     found = []
-    for row in rows.values():
+    for row in rows:
         answer = Answer(system=row["system"], code=row["code"], text=row["sample"])
         before, after = known.explain(answer).entry, then.explain(answer).entry
         if before is None or after is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from flask import Response, request
 
@@ -10,12 +10,12 @@ from clinic_dispatch_plugin.error_reference import following, wording
 from clinic_dispatch_plugin.error_reference.following import Consequences, PolicyChange
 from clinic_dispatch_plugin.error_reference.form_pages import FOLDER
 from clinic_dispatch_plugin.error_reference.list_address import suffix, wanted_in_address
-from clinic_dispatch_plugin.error_reference.reading import Detail
+from clinic_dispatch_plugin.error_reference.rules import KnownEntry
 from clinic_dispatch_plugin.host.types import Action
 from clinic_dispatch_plugin.registry import current_dispatch
 from clinic_dispatch_plugin.web.auth import acting, allowed
 from clinic_dispatch_plugin.web.i18n import _, n_
-from clinic_dispatch_plugin.web.layout import render_page
+from clinic_dispatch_plugin.web.layout import render_page, url
 from clinic_dispatch_plugin.web.params import number_in
 
 #: What the buttons of the question say.
@@ -29,8 +29,31 @@ def wants_back() -> bool:
     return request.form.get("follow") == BACK
 
 
-def question(found: Detail, changes: Sequence[PolicyChange]) -> Response | None:
-    """The page that asks; None: nothing waits for which anything would change, or it was answered."""
+def here(endpoint: str, entry_id: int) -> str:
+    """An address of an entry; what somebody looked for in the list stays in it."""
+    return url(endpoint, entry_id=entry_id) + suffix(wanted_in_address())
+
+
+def asked(
+    deed: Callable[[], object], *, entry: KnownEntry | None, action: str, leave: str = ""
+) -> tuple[Response | None, list[PolicyChange]]:
+    """What a change would make of messages that wait: the page that asks, and what :func:`follow` is given after it.
+
+    :param deed: makes the change; here it is only tried.
+    """
+    changes = following.changes_by(current_dispatch(), deed)
+    return question(entry, changes, action=action, leave=leave), changes
+
+
+def question(
+    entry: KnownEntry | None, changes: Sequence[PolicyChange], *, action: str, leave: str = ""
+) -> Response | None:
+    """The page that asks; None: nothing waits for which anything would change, or it was answered.
+
+    :param entry: what is changed; None: several entries at once.
+    :param action: the address the form behind it is sent to; the answers are sent there too.
+    :param leave: where *back* leads for a form that is one click; empty: back into the form, by its own address.
+    """
     lent = following.follower(current_dispatch())
     if lent is None or not changes or request.form.get("follow") in (APPLY, LEAVE):
         return None
@@ -40,17 +63,18 @@ def question(found: Detail, changes: Sequence[PolicyChange]) -> Response | None:
     return render_page(
         f"{FOLDER}/follow.html",
         active="reference",
-        entry=found.entry,
+        entry=entry,
+        action=action,
+        leave=leave,
         pairs=_pairs(changes),
         foreseen=foreseen,
         sentences=sentences(foreseen),
-        standing=following.standing_of(current_dispatch(), [found.entry.id]),
+        standing=following.standing_of(current_dispatch(), [entry.id] if entry else []),
         kept=[
             (name, value) for name, value in request.form.items(multi=True) if name not in _ASKED
         ],
         may_apply=allowed(Action.SEND),
         asking=True,
-        suffix=suffix(wanted_in_address()),
         wording=wording,
     )
 
@@ -72,6 +96,7 @@ def follow(changes: Sequence[PolicyChange]) -> dict[str, str]:
         "moved": done.moved,
         "held": done.held,
         "blocked": len(done.blocked),
+        "left": done.left,
     }
     return {name: str(number) for name, number in said.items() if number}
 
@@ -130,6 +155,14 @@ def sentences(foreseen: Consequences) -> list[str]:
 def notice() -> str:
     """What was done with the waiting messages, after saving; empty: nothing."""
     said = []
+    if n := _number("left"):
+        said.append(
+            n_(
+                "The change is being applied to {n} waiting message; this page says how far it is.",
+                "The change is being applied to {n} waiting messages; this page says how far it is.",
+                n,
+            )
+        )
     if n := _number("gone"):
         said.append(
             n_(

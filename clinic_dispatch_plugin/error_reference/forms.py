@@ -32,7 +32,8 @@ from clinic_dispatch_plugin.web.params import Form
 #: Choices whose first option leaves it as it is usual for the kind.
 _USUAL = ("", *PolicyAction)
 _BLOCK = ("", "yes", "no")
-
+#: What is yes, no or as usual, besides the block.
+_SWITCHES = ("policy.ask_first", "policy.next_channel")
 
 #: Numbers of a policy and the unit their fields have: minutes, hours, days, per cent.
 NUMBERS: Mapping[str, float] = {
@@ -68,8 +69,9 @@ def values_of(content: Mapping[str, Any]) -> dict[str, str]:
         values[name] = _shown(content.get(name), 1 / unit)
     block = content.get("policy.block")
     values["policy.block"] = "" if block is None else "yes" if block else "no"
-    onward = content.get("policy.next_channel")
-    values["policy.next_channel"] = "" if onward is None else "yes" if onward else "no"
+    for name in _SWITCHES:
+        switch = content.get(name)
+        values[name] = "" if switch is None else "yes" if switch else "no"
     return values
 
 
@@ -139,10 +141,10 @@ class EntryForm:
         if block == "yes" and self.values["category"] in NOT_THE_ADDRESS:
             self.form.fault("policy.block", _(NEVER_BLOCKS))
         self._change("policy.block", block, block == "yes" if block else fallback.block)
-        onward = self.form.choice("policy.next_channel", _BLOCK, default="")
-        self._change(
-            "policy.next_channel", onward, onward == "yes" if onward else fallback.next_channel
-        )
+        for name in _SWITCHES:
+            said = self.form.choice(name, _BLOCK, default="")
+            meant = said == "yes" if said else getattr(fallback, name.partition(".")[2])
+            self._change(name, said, meant)
         for name, unit in NUMBERS.items():
             field = name.partition(".")[2]
             lowest, highest, whole = LIMITS[field]

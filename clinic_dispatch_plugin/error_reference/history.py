@@ -9,6 +9,8 @@ from typing import Any
 
 from clinic_dispatch_plugin.error_reference import store
 from clinic_dispatch_plugin.error_reference.editing import still_holds
+from clinic_dispatch_plugin.error_reference.rules import KnownEntry
+from clinic_dispatch_plugin.error_reference.service import reference
 from clinic_dispatch_plugin.registry import Dispatch
 
 
@@ -42,6 +44,14 @@ def history(dispatch: Dispatch, entry_id: int) -> list[Changed]:
         )
         for place, change in enumerate(rows)
     ]
+
+
+def entry_of(dispatch: Dispatch, change_id: int) -> KnownEntry | None:
+    """The entry that was changed, as it is in use; None: it is not, or there is no such change."""
+    with dispatch.database.begin() as connection:
+        change = store.change(connection, change_id)
+        known = reference(dispatch, connection).entries
+    return None if change is None else known.get(int(change["entry_id"]))
 
 
 def _fields_that_differ(

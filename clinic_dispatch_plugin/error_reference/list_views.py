@@ -8,7 +8,7 @@ from typing import Any
 from flask import Blueprint, Response, request
 
 from clinic_dispatch_plugin.channels.reference import GROUPS, LANGUAGES
-from clinic_dispatch_plugin.error_reference import again, listing, reading, updates, wording
+from clinic_dispatch_plugin.error_reference import again, listing, orders, reading, updates, wording
 from clinic_dispatch_plugin.error_reference.entry_page import (
     SAID,
     asks_for,
@@ -67,7 +67,13 @@ def show_list() -> Response:
         active="reference",
         notice=said(SAID, request.args.get("said")),
         updates_waiting=updates.count(dispatch),
-        **{**_choices(found), "again": again.progress(dispatch), **_panel(chosen), **context},
+        **{
+            **_choices(found),
+            "again": again.progress(dispatch),
+            "applied": orders.progress(dispatch),
+            **_panel(chosen),
+            **context,
+        },
         suffix=suffix(wanted),
         close_url=url("reference", **wanted.address()),
     )

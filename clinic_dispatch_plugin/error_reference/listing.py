@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from datetime import datetime
 from typing import Any
 
 from markupsafe import Markup
@@ -13,14 +12,11 @@ from sqlalchemy import Connection, RowMapping
 
 from clinic_dispatch_plugin.channels.reference import GROUPS, LANGUAGES
 from clinic_dispatch_plugin.error_reference import reading, reading_store, store
+from clinic_dispatch_plugin.error_reference.occurring import Occurred, counts, occurrences
 from clinic_dispatch_plugin.error_reference.rules import KnownEntry, Reference
 from clinic_dispatch_plugin.error_reference.service import reference
 from clinic_dispatch_plugin.registry import Dispatch
 
-#: Messages by answer, ever and of the last days; brought by the concern that holds messages.
-CountOccurrences = Callable[[Connection, int], Mapping[int, tuple[int, int]]]
-#: What "lately" means in the list.
-LATELY_DAYS = 30
 #: Rows under each heading before somebody asks for all of that heading, and rows of a page of it.
 PORTION, PAGE = 20, 50
 #: Rows under a heading of which nothing occurred here.
@@ -71,20 +67,6 @@ _NOTHING = Wanted()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Occurred:
-    """How often an entry explained something, or, where nobody counts, when it did last."""
-
-    ever: int | None = None
-    lately: int | None = None
-    last_seen_at: datetime | None = None
-
-    @property
-    def frequency(self) -> tuple[int, int]:
-        """What the list is sorted by."""
-        return self.lately or 0, self.ever or 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Listed:
     """An entry in the list."""
 
@@ -116,6 +98,8 @@ class Overview:
     changed: int
     found: int
     pages: int
+    #: False: nobody counts how often an entry occurred.
+    counted: bool
     index: Index
 
 
@@ -145,7 +129,7 @@ def overview(dispatch: Dispatch, wanted: Wanted, *, all_drafts: bool = False) ->
     with dispatch.database.begin() as connection:
         known = reference(dispatch, connection)
         index = _index(dispatch, known)
-        occurred = _occurrences(dispatch, connection)
+        occurred = occurrences(dispatch, connection)
         found = _found(connection, index, wanted, occurred)
         sections = [
             _section(connection, group, lines, wanted, occurred)
@@ -163,6 +147,7 @@ def overview(dispatch: Dispatch, wanted: Wanted, *, all_drafts: bool = False) ->
             changed=index.changed,
             found=len(found),
             pages=-(-len(found) // PAGE) if wanted.heading else 1,
+            counted=counts(dispatch),
             index=index,
         )
 
@@ -180,7 +165,7 @@ def notable(dispatch: Dispatch, *, seen_only: bool) -> dict[str, list[Listed]]:
     """What occurred here and, on demand, what the clinic wrote or changed: by heading, the most frequent first."""
     with dispatch.database.begin() as connection:
         index = _index(dispatch, reference(dispatch, connection))
-        occurred = _occurrences(dispatch, connection)
+        occurred = occurrences(dispatch, connection)
     lines = [
         line
         for line in index.lines
@@ -224,7 +209,7 @@ def _by_group(lines: Sequence[_Line]) -> dict[str, list[_Line]]:
 def listed(dispatch: Dispatch, entry: KnownEntry, *, retired: bool = False) -> Listed:
     """One entry as the list shows it."""
     with dispatch.database.begin() as connection:
-        occurred = _occurrences(dispatch, connection)
+        occurred = occurrences(dispatch, connection)
         return _listed(connection, [entry], occurred, retired=retired)[0]
 
 
@@ -370,20 +355,3 @@ def _fitting_drafts(connection: Connection, wanted: Wanted) -> Sequence[RowMappi
 def _draft_fits(wanted: Wanted, row: RowMapping) -> bool:
     said = f"{row['system']}:{row['code']} {row['code']} {row['sample']}".casefold()
     return has_words(wanted.q, said) and wanted.system in ("", row["system"])
-
-
-def _occurrences(dispatch: Dispatch, connection: Connection) -> dict[int, Occurred]:
-    """What occurred, by entry."""
-    count: CountOccurrences | None = dispatch.cache.get("count_occurrences")
-    if count is None:
-        return dict.fromkeys(reading_store.entries_seen(connection), Occurred())
-    counted = count(connection, LATELY_DAYS)
-    ever: dict[int, int] = {}
-    lately: dict[int, int] = {}
-    for answer_id, entry_id in reading_store.explained(connection):
-        each, late = counted.get(answer_id, (0, 0))
-        ever[entry_id] = ever.get(entry_id, 0) + each
-        lately[entry_id] = lately.get(entry_id, 0) + late
-    return {
-        entry_id: Occurred(ever=each, lately=lately[entry_id]) for entry_id, each in ever.items()
-    }

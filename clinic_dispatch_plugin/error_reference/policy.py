@@ -37,7 +37,7 @@ LIMITS: Mapping[str, tuple[float, float, bool]] = {
     "pause_least": (1, 100, True),
 }
 #: Fields that are yes or no.
-SWITCHES = frozenset({"block", "next_channel"})
+SWITCHES = frozenset({"ask_first", "block", "next_channel"})
 #: Kinds of trouble that are ours: an address is never blocked for them, whatever an entry says.
 NOT_THE_ADDRESS = frozenset({"sender_reputation"})
 
@@ -56,6 +56,8 @@ class Policy:
     tries: int = 5
     #: After so long since the message was made nothing is tried again; 0: no such limit.
     deadline: float = 0.0
+    #: Before anything follows from such an answer, the gateway is asked what became of the message.
+    ask_first: bool = False
     #: The address is not written to again on this channel.
     block: bool = False
     #: Days after which the block ends; 0: when somebody changes the address or lifts it.
@@ -66,6 +68,11 @@ class Policy:
     pause_share: float = 0.0
     #: Results of the mailing before that share counts; of the last hundred, so at most so many.
     pause_least: int = 20
+
+    @property
+    def asks_first(self) -> bool:
+        """Whether the gateway is asked before anything follows; an account at fault leaves nothing to ask."""
+        return self.ask_first and self.action in (PolicyAction.RETRY, PolicyAction.FAIL)
 
     def bounds(self, tries: int, *, scale: float) -> tuple[float, float]:
         """Shortest and longest wait after ``tries`` of them, in seconds."""

@@ -24,6 +24,11 @@ def explained(connection: Connection) -> Sequence[Any]:
     return connection.execute(query.where(AnswerRow.entry_id.is_not(None))).all()
 
 
+def newest_answer(connection: Connection) -> int:
+    """The id of the answer that came last."""
+    return int(connection.execute(select(func.max(AnswerRow.id))).scalar() or 0)
+
+
 def entries_seen(connection: Connection) -> list[int]:
     """Every entry that explains an answer which came."""
     query = select(AnswerRow.entry_id).where(AnswerRow.entry_id.is_not(None)).distinct()

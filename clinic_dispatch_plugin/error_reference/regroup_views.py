@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 from flask import Blueprint, Response, abort, redirect, request
 from werkzeug.wrappers import Response as AnyResponse
 
 from clinic_dispatch_plugin.error_reference import (
     draft_reading,
+    following_views,
     overtaking,
     reading,
     regrouping,
@@ -17,10 +20,11 @@ from clinic_dispatch_plugin.error_reference import (
 )
 from clinic_dispatch_plugin.error_reference.checking import ReferenceProblem
 from clinic_dispatch_plugin.error_reference.entry_page import back_to, detail_of, entry_page
+from clinic_dispatch_plugin.error_reference.following import PolicyChange
 from clinic_dispatch_plugin.error_reference.foresight import sharing
 from clinic_dispatch_plugin.error_reference.form_pages import FOLDER, who_acts
 from clinic_dispatch_plugin.error_reference.forms import pattern_field, values_of
-from clinic_dispatch_plugin.error_reference.list_address import wanted_in_address
+from clinic_dispatch_plugin.error_reference.list_address import suffix, wanted_in_address
 from clinic_dispatch_plugin.error_reference.merging import candidates
 from clinic_dispatch_plugin.host.types import Action
 from clinic_dispatch_plugin.registry import current_dispatch
@@ -56,21 +60,29 @@ def save_pattern(entry_id: int) -> AnyResponse:
         return entry_page(
             found, values=stored, errors={}, status=409, overtaken=True, typed_pattern=typed
         )
-    if trial.goes_back():
+    if trial.goes_back() or following_views.wants_back():
         return entry_page(found, values=stored, errors={}, typed_pattern=typed)
     if not form.errors:
         new = replace(found.entry, pattern=typed["pattern"], unless=typed["unless"])
         here = wanted_in_address().address()
         if page := trial.asked(new, action=url("save_pattern", entry_id=entry_id, **here)):
             return page
+        deed = partial(
+            regrouping.change_pattern, current_dispatch(), entry_id, by=who_acts(), **typed
+        )
+        asked, changes = following_views.asked(
+            deed, entry=found.entry, action=following_views.here("save_pattern", entry_id)
+        )
+        if asked is not None:
+            return asked
         try:
-            regrouping.change_pattern(current_dispatch(), entry_id, by=who_acts(), **typed)
+            deed()
         except ReferenceProblem as problem:
             form.errors[problem.field] = _(problem.message, **problem.fields)
         except LookupError:
             abort(404)
         else:
-            return _done(entry_id, "saved")
+            return _done(entry_id, "saved", changes)
     return entry_page(found, values=stored, errors=form.errors, status=422, typed_pattern=typed)
 
 
@@ -103,32 +115,52 @@ def merge_entries(entry_id: int) -> AnyResponse:
     )
     if page is not None:
         return page
+    deed = partial(regrouping.merge_entry, current_dispatch(), entry_id, into=into, by=who_acts())
+    page, changes = following_views.asked(
+        deed,
+        entry=found.entry,
+        action=url("merge_entries", entry_id=entry_id),
+        leave=url("merge_entry", entry_id=entry_id),
+    )
+    if page is not None:
+        return page
     try:
-        regrouping.merge_entry(current_dispatch(), entry_id, into=into, by=who_acts())
+        deed()
     except LookupError:
         abort(409, _("These two are one entry already."))
-    return _done(entry_id, "merged")
+    return _done(entry_id, "merged", changes)
 
 
 @requires(Action.EDIT_REFERENCE)
 def take_answer_out(entry_id: int, answer_id: int) -> AnyResponse:
     """One answer is not meant by an entry after all."""
-    _usable(entry_id)
+    found = _usable(entry_id)
+    deed = partial(regrouping.take_out, current_dispatch(), entry_id, answer_id, by=who_acts())
+    page, changes = following_views.asked(
+        deed,
+        entry=found.entry,
+        action=url("take_answer_out", entry_id=entry_id, answer_id=answer_id)
+        + suffix(wanted_in_address()),
+        leave=following_views.here("reference_entry", entry_id),
+    )
+    if page is not None:
+        return page
     try:
-        regrouping.take_out(current_dispatch(), entry_id, answer_id, by=who_acts())
+        deed()
     except LookupError:
         abort(404, _("This answer does not belong to the entry any more."))
     except ReferenceProblem as problem:
         abort(409, _(problem.message, **problem.fields))
     if draft_reading.draft(current_dispatch(), answer_id) is not None:
         forget_badge()
+        following_views.follow(changes)
         return redirect(url("describe_draft", answer_id=answer_id, said="out"), 303)
-    return _done(entry_id, "out")
+    return _done(entry_id, "out", changes)
 
 
-def _done(entry_id: int, what: str) -> AnyResponse:
+def _done(entry_id: int, what: str, changes: Sequence[PolicyChange]) -> AnyResponse:
     forget_badge()
-    return redirect(back_to(entry_id, what), 303)
+    return redirect(back_to(entry_id, what, **following_views.follow(changes)), 303)
 
 
 def _usable(entry_id: int) -> reading.Detail:

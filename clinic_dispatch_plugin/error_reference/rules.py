@@ -36,6 +36,7 @@ _WORD = re.compile(r"[^\W\d_]{3,}")
 _REPLY = re.compile(r"^[2345]\d\d$")
 _REPLY_IN_TEXT = re.compile(r"^\s*([2345]\d\d)[\s-]")
 _ENHANCED_IN_TEXT = re.compile(r"^\s*[2345]\d\d[\s-]#?([245]\.\d{1,3}\.\d{1,3})(?![\d.])")
+_HEAD = re.compile(r"\s*([2345]\d\d)[\s-]#?([245]\.\d{1,3}\.\d{1,3})?")
 #: In brackets at another place, as qmail writes it: ``(#5.1.1)``.
 _ENHANCED_ELSEWHERE = re.compile(r"[(\[]#?([245]\.[0-7]\.\d{1,3})[)\]]")
 
@@ -211,6 +212,7 @@ class Reference:
     def _steps(self, answer: Answer, text: str) -> Iterator[Step]:
         code, reply = codes_of(answer)
         system = answer.system
+        text = unfolded(system, text)
         yield from self._by_pattern("clinic", system, (code, reply), text)
         if code:
             yield self._by_code("clinic", system, code)
@@ -321,6 +323,17 @@ def permanence_said(answer: Answer) -> str | None:
         return None
     first = (codes_of(answer)[1] or answer.code)[:1]
     return {"4": "temporary", "5": "permanent"}.get(first)
+
+
+def unfolded(system: str, text: str) -> str:
+    """A reply put into one line without the codes of its further lines: they part words that belong together."""
+    head = _HEAD.match(text) if system == "smtp" else None
+    if head is None:
+        return text
+    further = (
+        rf"(?<=\s){head[1]}[\s-](?:{re.escape(head[2])}\s)?" if head[2] else rf"(?<=\s){head[1]}-"
+    )
+    return text[: head.end()] + re.sub(further, "", text[head.end() :])
 
 
 def is_reply_code(system: str, code: str) -> bool:

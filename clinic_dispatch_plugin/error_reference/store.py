@@ -25,6 +25,8 @@ from clinic_dispatch_plugin.error_reference.tables import (
 STATE_ID = 1
 #: The second row of the state: which answers are still to be looked up again.
 AGAIN_ID = 2
+#: The row that remembers which changed policies are still being applied.
+ORDERS_ID = 3
 #: What an entry says of its own answer's origin, whatever entry's words it shares.
 _WHOSE = ("provider", "source", "symbol")
 
@@ -268,6 +270,32 @@ def leave(connection: Connection, rest: Mapping[str, Any] | None) -> None:
     changed = connection.execute(update(ReferenceState).where(row).values(packs=dict(rest)))
     if not changed.rowcount:
         connection.execute(insert(ReferenceState).values(id=AGAIN_ID, revision=0, packs=dict(rest)))
+
+
+def orders(connection: Connection) -> Mapping[str, Any] | None:
+    """Orders of changed policies that workers carry out, as :func:`leave_orders` wrote them; None: none."""
+    query = select(ReferenceState.packs).where(ReferenceState.id == ORDERS_ID)
+    return connection.execute(query).scalar()
+
+
+def orders_alone(connection: Connection) -> Mapping[str, Any] | None:
+    """The same, while everybody else that asks so waits until this transaction ends."""
+    row = ReferenceState.id == ORDERS_ID
+    changed = connection.execute(
+        update(ReferenceState).where(row).values(revision=ReferenceState.revision + 1)
+    )
+    if not changed.rowcount:
+        connection.execute(insert(ReferenceState).values(id=ORDERS_ID, revision=0, packs={}))
+    return orders(connection)
+
+
+def leave_orders(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Remember these orders."""
+    connection.execute(
+        update(ReferenceState)
+        .where(ReferenceState.id == ORDERS_ID)
+        .values(packs={"orders": [dict(row) for row in rows]})
+    )
 
 
 def has_answers(connection: Connection) -> bool:

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 from flask import Blueprint, Response, abort, redirect, request
 from werkzeug.wrappers import Response as AnyResponse
 
-from clinic_dispatch_plugin.error_reference import editing, history, reading, updates, wording
+from clinic_dispatch_plugin.error_reference import (
+    editing,
+    following_views,
+    history,
+    reading,
+    updates,
+    wording,
+)
 from clinic_dispatch_plugin.error_reference.checking import ReferenceProblem
 from clinic_dispatch_plugin.error_reference.differences import by_words
 from clinic_dispatch_plugin.error_reference.entry_page import SAID, back_to, detail_of
@@ -57,22 +65,37 @@ def settle_conflict(entry_id: int) -> AnyResponse:
     if request.form.get("version", found.version) != found.version:
         abort(409, _(DECIDED))
     take = request.form.get("take") == "shipped"
+    back = request.form.get("back") == "updates"
+    deed = partial(_decide, entry_id, wanted, take=take)
+    page, changes = following_views.asked(
+        deed,
+        entry=found.entry,
+        action=url("settle_conflict", entry_id=entry_id),
+        leave=url("reference_updates") if back else url("reference_entry", entry_id=entry_id),
+    )
+    if page is not None:
+        return page
     try:
-        if take:
-            editing.restore_entry(
-                current_dispatch(), entry_id, by=who_acts(), fields=list(wanted), action="taken"
-            )
-        elif wanted:
-            editing.change_entry(
-                current_dispatch(), entry_id, content=wanted, by=who_acts(), action="kept"
-            )
+        deed()
     except (ReferenceProblem, LookupError):
         abort(409)
     forget_badge()
+    followed = following_views.follow(changes)
     done = "taken" if take else "kept"
-    if request.form.get("back") == "updates":
+    if back:
         return redirect(url("reference_updates", said=done, entry=entry_id), 303)
-    return redirect(back_to(entry_id, done), 303)
+    return redirect(back_to(entry_id, done, **followed), 303)
+
+
+def _decide(entry_id: int, wanted: Mapping[str, object], *, take: bool) -> None:
+    if take:
+        editing.restore_entry(
+            current_dispatch(), entry_id, by=who_acts(), fields=list(wanted), action="taken"
+        )
+    elif wanted:
+        editing.change_entry(
+            current_dispatch(), entry_id, content=wanted, by=who_acts(), action="kept"
+        )
 
 
 def _wanted(found: reading.Detail) -> Mapping[str, object]:

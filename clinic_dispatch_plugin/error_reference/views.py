@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from flask import Blueprint, Response, abort, redirect, request
 from flask.blueprints import BlueprintSetupState
 from werkzeug.wrappers import Response as AnyResponse
@@ -14,6 +16,7 @@ from clinic_dispatch_plugin.error_reference import (
     following,
     following_views,
     health_views,
+    history,
     list_views,
     overtaking,
     printing,
@@ -32,13 +35,14 @@ from clinic_dispatch_plugin.error_reference.checking import (
 from clinic_dispatch_plugin.error_reference.entry_page import back_to, detail_of, entry_page
 from clinic_dispatch_plugin.error_reference.form_pages import FOLDER, who_acts
 from clinic_dispatch_plugin.error_reference.forms import EntryForm, values_of
+from clinic_dispatch_plugin.error_reference.list_address import suffix, wanted_in_address
 from clinic_dispatch_plugin.error_reference.normalising import TEXT_LIMIT
 from clinic_dispatch_plugin.error_reference.rules import TEXT_FIELDS
 from clinic_dispatch_plugin.host.types import Action
 from clinic_dispatch_plugin.registry import EXTENSION, Dispatch, current_dispatch
 from clinic_dispatch_plugin.web.auth import requires
 from clinic_dispatch_plugin.web.i18n import _
-from clinic_dispatch_plugin.web.layout import render_page
+from clinic_dispatch_plugin.web.layout import render_page, url
 from clinic_dispatch_plugin.web.menu import forget_badge
 from clinic_dispatch_plugin.web.params import Form
 
@@ -91,7 +95,8 @@ def save_entry(entry_id: int) -> AnyResponse:
         return entry_page(found, values=form.values, errors=form.errors)
     if not form.errors:
         changes = following.policy_changes(current_dispatch(), entry_id, form.content)
-        if (asked := following_views.question(found, changes)) is not None:
+        action = following_views.here("save_entry", entry_id)
+        if asked := following_views.question(found.entry, changes, action=action):
             return asked
         try:
             editing.change_entry(current_dispatch(), entry_id, content=form.content, by=who_acts())
@@ -109,30 +114,53 @@ def save_entry(entry_id: int) -> AnyResponse:
 @requires(Action.EDIT_REFERENCE)
 def restore_entry(entry_id: int) -> AnyResponse:
     """Give a shipped entry its shipped words again, in one language or in all; take one of the clinic's out of use."""
-    detail_of(entry_id)
+    found = detail_of(entry_id)
     chosen = request.form.get("language")
     if chosen and chosen not in LANGUAGES:
         abort(400)
     fields = [f"{name}.{chosen}" for name in TEXT_FIELDS] if chosen else None
+    deed = partial(
+        editing.restore_entry, current_dispatch(), entry_id, by=who_acts(), fields=fields
+    )
+    page, changes = following_views.asked(
+        deed,
+        entry=found.entry,
+        action=following_views.here("restore_entry", entry_id),
+        leave=following_views.here("reference_entry", entry_id),
+    )
+    if page is not None:
+        return page
     try:
-        stays = editing.restore_entry(current_dispatch(), entry_id, by=who_acts(), fields=fields)
+        stays = deed()
     except LookupError:
         abort(404)
     forget_badge()
-    return redirect(back_to(entry_id, "restored" if stays else "removed"), 303)
+    done = following_views.follow(changes)
+    return redirect(back_to(entry_id, "restored" if stays else "removed", **done), 303)
 
 
 @requires(Action.EDIT_REFERENCE)
 def undo_change(change_id: int) -> AnyResponse:
     """Take the latest change of an entry back; that is a change too, and can be taken back itself."""
+    deed = partial(editing.undo_change, current_dispatch(), change_id, by=who_acts())
+    found = history.entry_of(current_dispatch(), change_id)
+    page, changes = following_views.asked(
+        deed,
+        entry=found,
+        action=url("undo_change", change_id=change_id) + suffix(wanted_in_address()),
+        leave=following_views.here("reference_entry", found.id) if found else url("reference"),
+    )
+    if page is not None:
+        return page
     try:
-        entry_id = editing.undo_change(current_dispatch(), change_id, by=who_acts())
+        entry_id = deed()
     except LookupError:
         abort(404)
     except ReferenceProblem as problem:
         abort(409, _(problem.message, **problem.fields))
     forget_badge()
-    return redirect(back_to(entry_id, "undone"), 303)
+    done = following_views.follow(changes)
+    return redirect(back_to(entry_id, "undone", **done), 303)
 
 
 @requires(Action.VIEW)

@@ -115,6 +115,7 @@ FIELDS: Mapping[str, str] = {
     "policy.factor": N_("Each further wait"),
     "policy.cap": N_("Longest wait"),
     "policy.floor": N_("Shortest wait"),
+    "policy.ask_first": N_("Ask the service first?"),
     "policy.block": N_("Block the address?"),
     "policy.block_days": N_("End of the block"),
     "policy.next_channel": N_("Then by the next way?"),
@@ -160,7 +161,7 @@ def code(entry: KnownEntry) -> str:
 
 def policy(found: Policy) -> str:
     """What the program does, in sentences that name every number the policy has."""
-    said = [*_tries(found), *_blocks(found), *_goes_on(found)]
+    said = [*_asks(found), *_tries(found), *_blocks(found), *_goes_on(found)]
     if found.pause_share:
         said.append(
             n_(
@@ -190,13 +191,19 @@ def policies(entry: KnownEntry) -> list[str]:
 
 def policy_brief(found: Policy) -> str:
     """The same in a line of a list: what it does, without every number."""
-    said = [*_tries(found)[:1], *_blocks(found), *_goes_on(found)]
+    said = [*_asks(found), *_tries(found)[:1], *_blocks(found), *_goes_on(found)]
     if found.pause_share:
         share = format_number(round(found.pause_share * 100, 1))
         said.append(
             _("Puts the mailing list on hold when {share} % of its messages fail so.", share=share)
         )
     return " ".join(said)
+
+
+def _asks(found: Policy) -> list[str]:
+    if not found.asks_first:
+        return []
+    return [_("First asks the service what became of the message.")]
 
 
 def _tries(found: Policy) -> list[str]:
@@ -346,7 +353,7 @@ def typed(name: str, held: str) -> str:
             return _(PERMANENCES[held])
         case "policy.action" if held in ACTIONS:
             return _(ACTIONS[held])
-        case "policy.block" if held in ("yes", "no"):
+        case "policy.block" | "policy.ask_first" | "policy.next_channel" if held in ("yes", "no"):
             return _("Yes") if held == "yes" else _("No")
         case _other:
             return held

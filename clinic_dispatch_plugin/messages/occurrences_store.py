@@ -16,7 +16,8 @@ def count_occurrences(connection: Connection, days: int) -> dict[int, tuple[int,
     lately = func.sum(case((Message.id >= first, 1), else_=0))
     query = select(Message.answer_id, func.count(), lately)
     query = query.where(Message.answer_id.is_not(None)).group_by(Message.answer_id)
-    return {row[0]: (int(row[1]), int(row[2])) for row in connection.execute(query)}
+    # MariaDB adds whole numbers up to a decimal one.
+    return {answer_id: (n, int(late)) for answer_id, n, late in connection.execute(query).all()}
 
 
 def first_of_last(connection: Connection, days: int) -> int:

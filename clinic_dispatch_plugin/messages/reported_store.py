@@ -106,6 +106,11 @@ def opened_before(seconds: float) -> ColumnElement[bool]:
     return Attempt.opened_at <= db_now(-seconds)
 
 
+def explained_by(answer_ids: Iterable[int]) -> ColumnElement[bool]:
+    """Whether one of these answers explains the message's state."""
+    return Message.answer_id.in_(list(answer_ids))
+
+
 def unreported(
     connection: Connection,
     account_id: int,

@@ -41,6 +41,7 @@ def open_attempts_of_run(connection: Connection, run_id: int) -> Sequence[RowMap
             Attempt.address,
             Attempt.estimate,
             Message.attempt_id.label("current"),
+            Message.answer_id.label("explained_by"),
             Message.tries,
             Message.attempts,
             Message.name,

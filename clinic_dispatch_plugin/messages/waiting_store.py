@@ -35,6 +35,24 @@ def waiting_of_answers(connection: Connection, answer_ids: Iterable[int]) -> lis
     return found
 
 
+def waiting_after(
+    connection: Connection,
+    answer_ids: Iterable[int],
+    *,
+    after: int,
+    until: datetime,
+    limit: int,
+) -> list[RowMapping]:
+    """So many of them with a higher id than ``after``, refused until then, the lowest first."""
+    found: list[RowMapping] = []
+    for portion in _portions(answer_ids):
+        query = _facts().where(
+            Message.answer_id.in_(portion), Message.id > after, Attempt.closed_at <= until
+        )
+        found += connection.execute(query.order_by(Message.id).limit(limit)).mappings().all()
+    return sorted(found, key=lambda row: int(row["id"]))[:limit]
+
+
 def waiting_of_ids(connection: Connection, ids: Sequence[int]) -> Sequence[RowMapping]:
     """Those of ``ids`` that wait, with what a policy asks about them."""
     query = _facts().where(Message.id.in_(list(ids))).order_by(Message.id)

@@ -28,7 +28,7 @@ from clinic_dispatch_plugin.messages import money_store, reported_store
 from clinic_dispatch_plugin.messages.rules import AttemptState
 from clinic_dispatch_plugin.queue.context import places
 from clinic_dispatch_plugin.registry import Dispatch
-from clinic_dispatch_plugin.reports import asking_store, inbox, schedule
+from clinic_dispatch_plugin.reports import asking_first, asking_store, inbox, schedule
 
 log = logging.getLogger(__name__)
 
@@ -99,9 +99,11 @@ def askables(dispatch: Dispatch) -> list[Askable]:
 
 def go_round(dispatch: Dispatch) -> None:
     """Ask every gateway for what is due, and close what nobody can be asked about any more."""
-    for each in askables(dispatch):
+    several = askables(dispatch)
+    for each in several:
         ask(dispatch, each)
         close(dispatch, each)
+    asking_first.go_on(dispatch, {each.account_id: each.window for each in several})
 
 
 def close(dispatch: Dispatch, askable: Askable) -> int:
@@ -141,6 +143,7 @@ def _due(dispatch: Dispatch, askable: Askable) -> Sequence[RowMapping]:
             window=askable.window,
             first=schedule.first_after(askable.window),
             limit=MOST,
+            at_once=asking_first.soon(connection),
         )
 
 
@@ -259,6 +262,8 @@ def _count_absence(dispatch: Dispatch, row: RowMapping) -> None:
         now = database_now(connection)
         if dispatch.awaited_until(connection, [row["id"]]):
             return False
+        if asking_first.is_asked(connection, row["message_id"]):
+            return False  # it was refused: that it is not there is no news
         since = row["closed_at"] or row["opened_at"]
         if (now - since).total_seconds() < quarantine:
             return False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -14,17 +14,28 @@ from clinic_dispatch_plugin.reports.tables import Asking
 
 
 def due(
-    connection: Connection, account_id: int, *, window: float, first: float, limit: int
+    connection: Connection,
+    account_id: int,
+    *,
+    window: float,
+    first: float,
+    limit: int,
+    at_once: Collection[int] = (),
 ) -> Sequence[RowMapping]:
-    """Attempts whose gateway is to be asked now, those handed over first in front."""
+    """Attempts whose gateway is to be asked now, those handed over first in front.
+
+    :param at_once: answers of messages for which the first question waits no time.
+    """
+    ripe = reported_store.opened_before(first)
+    if at_once:
+        ripe = ripe | reported_store.explained_by(at_once)
     return reported_store.unreported(
         connection,
         account_id,
         within=window,
         limit=limit,
         join=(Asking.__table__, Asking.attempt_id),
-        only=(Asking.next_at <= db_now())
-        | (Asking.attempt_id.is_(None) & reported_store.opened_before(first)),
+        only=(Asking.next_at <= db_now()) | (Asking.attempt_id.is_(None) & ripe),
         more=(Asking.not_found, Asking.counted_at),
     )
 

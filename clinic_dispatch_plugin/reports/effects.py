@@ -170,7 +170,7 @@ def failed(
                 shown=masked(tie.attempt["address"]),
             )
         if not went_on:
-            _pause_mailing(dispatch, connection, tie, explanation, policy, answer)
+            pause_mailing(dispatch, connection, tie, explanation, policy, answer)
     return answer_id
 
 
@@ -196,7 +196,7 @@ def _went_on(dispatch: Dispatch, connection: Connection, tie: Tie, answer_id: in
     )
 
 
-def _pause_mailing(
+def pause_mailing(
     dispatch: Dispatch,
     connection: Connection,
     tie: Tie,

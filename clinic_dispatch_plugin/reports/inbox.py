@@ -17,7 +17,7 @@ from clinic_dispatch_plugin.messages import reported_store
 from clinic_dispatch_plugin.messages import store as messages
 from clinic_dispatch_plugin.queue.context import places
 from clinic_dispatch_plugin.registry import Dispatch
-from clinic_dispatch_plugin.reports import effects, inbox_store
+from clinic_dispatch_plugin.reports import asking_first, effects, inbox_store
 from clinic_dispatch_plugin.reports.effects import Tie
 from clinic_dispatch_plugin.reports.rules import ReportState
 from clinic_dispatch_plugin.reports.said import READ, answer_in, kept, parts_in, price_in, whole
@@ -142,6 +142,10 @@ def _do(
         looks = int(row["looks"]) - 1
         seconds = _LOOKS[looks] if looks < len(_LOOKS) else _HOURLY
         inbox_store.put_off(connection, report_id, _LOOKS[0] if found else seconds)
+        return None
+    waits = asking_first.seconds_to_wait(dispatch, connection, row, found.attempt)
+    if waits:
+        inbox_store.put_off(connection, report_id, waits)
         return None
     _tie(dispatch, connection, row, found)
     return row, found.attempt

@@ -7,18 +7,19 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import Connection, insert, select, update
 
 from clinic_dispatch_plugin.accounts.tables import AccountRow
 from clinic_dispatch_plugin.api import Answer
 from clinic_dispatch_plugin.database.base import db_now
-from clinic_dispatch_plugin.error_reference import editing, following, service
+from clinic_dispatch_plugin.engine import following as engine_following
+from clinic_dispatch_plugin.error_reference import editing, following, orders, service
 from clinic_dispatch_plugin.error_reference.following import Consequences, Follower, PolicyChange
 from clinic_dispatch_plugin.host.types import Actor
 from clinic_dispatch_plugin.messages import store
 from clinic_dispatch_plugin.messages.mailing_tables import Mailing
-from clinic_dispatch_plugin.messages.rules import address_digest
-from clinic_dispatch_plugin.messages.tables import Audit, Block, Message
+from clinic_dispatch_plugin.messages.rules import address_digest, new_key
+from clinic_dispatch_plugin.messages.tables import Attempt, Audit, Block, Message
 from clinic_dispatch_plugin.testing.fake_channel import refuse
 from tests.conftest import DATABASES
 from tests.engine.dispatching import Desk
@@ -192,18 +193,78 @@ def test_entries_that_share_its_words_follow(desk: Desk) -> None:
     assert follower(desk).follow(KERN, found).given_up == 1
 
 
-@on_one_database
-def test_six_hundred_go_in_portions(desk: Desk) -> None:
-    desk.mailing(600)
+def many_wait(desk: Desk, number: int) -> None:
+    desk.mailing(number)
     answer = Answer(system="fake", code="greylisted", text="later")
     answer_id, _ = desk.dispatch.database.run(
         lambda connection: service.note_answer(desk.dispatch, connection, answer)
     )
+
+    def work(connection: Connection) -> None:
+        rows = connection.execute(select(Message.id, Message.account_id)).all()
+        tries = [
+            {
+                "id": row.id,
+                "message_id": row.id,
+                "number": 1,
+                "key": new_key(),
+                "channel": "fake",
+                "account_id": row.account_id,
+                "run_id": 1,
+                "state": "refused",
+                "answer_id": answer_id,
+            }
+            for row in rows
+        ]
+        connection.execute(insert(Attempt).values(opened_at=db_now(), closed_at=db_now()), tries)
+        connection.execute(update(Message).values(attempt_id=Message.id))
+
+    desk.dispatch.database.run(work)
     desk.change(Message, answer_id=answer_id, tries=1, attempts=1, due_at=db_now(900))
-    _, done = change(desk, {"policy.action": "fail"})
-    assert done.given_up == 600
-    assert desk.states() == {"undelivered": 600}
-    assert desk.count(Audit) == 600
+
+
+def test_very_many_are_left_to_workers_and_a_crash_in_the_middle_repeats_nothing(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_following, "AT_ONCE", 2)
+    monkeypatch.setattr(engine_following, "BATCH", 2)
+    many_wait(desk, 5)
+    foreseen, done = change(desk, {"policy.action": "fail", "policy.block": True})
+    assert (foreseen.given_up, done.left, done.given_up) == (5, 5, 0)
+    assert desk.states() == {"queued": 5}
+    assert follower(desk).go_on()
+    assert desk.states() == {"queued": 3, "undelivered": 2}
+    going = orders.progress(desk.dispatch)
+    assert going is not None and (going.done, going.total) == (2, 5)
+
+    def die(*_: object, **__: object) -> None:
+        raise RuntimeError("the worker was killed")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(orders, "went_on", die)
+        with pytest.raises(RuntimeError):
+            follower(desk).go_on()
+    assert desk.states() == {"queued": 3, "undelivered": 2}, "the portion is taken back as a whole"
+    while follower(desk).go_on():
+        pass
+    assert desk.states() == {"undelivered": 5}
+    assert orders.progress(desk.dispatch) is None
+    assert deeds(desk) == ["policy_given_up"] * 5
+    assert desk.count(Block) == 5
+
+
+@on_one_database
+def test_what_is_refused_after_the_order_is_not_decided_by_it(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_following, "AT_ONCE", 0)
+    many_wait(desk, 3)
+    change(desk, {"policy.action": "fail"})
+    desk.change(Attempt, Attempt.id == 2, closed_at=db_now(60))
+    late = desk.count(Message, Message.attempt_id == 2)
+    while follower(desk).go_on():
+        pass
+    assert desk.states() == {"undelivered": 3 - late, "queued": late} and late == 1
 
 
 @on_one_database

@@ -12,6 +12,7 @@ import re2
 
 from clinic_dispatch_plugin.api import ReferenceEntry
 from clinic_dispatch_plugin.error_reference.normalising import anonymous
+from clinic_dispatch_plugin.error_reference.rules import unfolded
 from tests.rules.packs import shipped
 
 ANSWERS = Path(__file__).with_name("smtp_answers.csv")
@@ -31,6 +32,7 @@ OWN_DECISIONS = {
     "no_route",
     "harmful",
     "unknown_answer",
+    "asking",
     "connect_failed",
     "timeout",
     "tls_failed",
@@ -73,7 +75,7 @@ def _answers() -> list[Answer]:
 
 
 def _first_match(answer: str) -> ReferenceEntry | None:
-    text = anonymous(answer)
+    text = unfolded("smtp", anonymous(answer))
     for pattern, unless, entry in MATCHERS:
         if pattern.search(text) and not (unless and unless.search(text)):
             return entry

@@ -187,10 +187,10 @@ EVERYTHING = Policy(
     pause_least=1,
 )
 SAID = {
-    "de": "Versucht es von selbst wieder, insgesamt bis zu 6-mal, zuerst frühestens nach 5 Minuten und spätestens "
-    "nach 15 Minuten, dann gibt es auf. Jede weitere Wartezeit ist bis zu 3-mal so lang, doch versucht es spätestens "
-    "nach 245 Minuten wieder. Gibt spätestens nach 3 Tagen auf. Sperrt die Adresse für {1 Tag}. Hält die Mailingliste "
-    "an, wenn mehr als 12,5 % ihrer Nachrichten so scheitern, sobald 1 Nachricht beantwortet ist.",
+    "de": "Versucht es von selbst wieder, insgesamt bis zu 6\u2011mal, zuerst frühestens nach 5 Minuten und spätestens "
+    "nach 15 Minuten, dann gibt es auf. Jede weitere Wartezeit ist bis zu 3\u2011mal so lang, doch versucht es "
+    "spätestens nach 245 Minuten wieder. Gibt spätestens nach 3 Tagen auf. Sperrt die Adresse für {1 Tag}. Hält die "
+    "Mailingliste an, wenn mehr als 12,5 % ihrer Nachrichten so scheitern, sobald 1 Nachricht beantwortet ist.",
     "en": "Tries again by itself, up to 6 times in all, first after 5 minutes at the earliest and after 15 minutes at "
     "the latest, then gives up. Each further wait is up to 3 times as long, but it tries again after 245 minutes at "
     "the latest. Gives up after 3 days at the latest. Blocks the address for 1 day. Puts the mailing list on hold when "
@@ -222,4 +222,83 @@ def test_a_policy_in_words_names_every_number(clinic: Clinic, language: str) -> 
         language
     ] in steady
     assert {"de": "ebenso lang", "en": "is as long", "ru": "такое же"}[language] in steady
-    assert {"de": "bis zu 4-mal", "en": "up to 4 times", "ru": "до 4 попыток"}[language] in doubt
+    assert {"de": "bis zu 4\u2011mal", "en": "up to 4 times", "ru": "до 4 попыток"}[
+        language
+    ] in doubt
+
+
+def press(
+    client: FlaskClient, address: str, shown: str, choice: str = "", **typed: str
+) -> TestResponse:
+    """Send a form of a page, or a question's, with one of its buttons."""
+    more = {"follow": choice} if choice else {}
+    return client.post(address, data={**fields_of(shown, action=address), **typed, **more})
+
+
+def test_restoring_and_taking_back_ask_about_what_waits_as_editing_does(
+    clinic: Clinic, client: FlaskClient, bag: Mailbag
+) -> None:
+    entry = entry_of(clinic)
+    save(client, entry, {"policy.tries": "9", "policy.base": "30"})
+    [message] = waits(bag, 1)
+    page = f"/dispatch/errors/{entry}"
+    undo = next(
+        each for each in client.get(page).text.split('action="') if "/undo" in each[:60]
+    ).partition('"')[0]
+    asked = press(client, undo, client.get(page).text)
+    assert asked.status_code == 200
+    assert "1 Nachricht wartet wegen dieser Antwort" in asked.text
+    assert f'href="{page}' in asked.text, "the way back"
+    assert "9\u2011mal" in client.get(page).text, "nothing is taken back yet"
+    restore = f"{page}/restore"
+    asked = press(client, restore, client.get(page).text)
+    assert "1 Nachricht wartet wegen dieser Antwort" in asked.text
+    before = bag.row(message)["due_at"]
+    done = press(client, restore, asked.text, "apply")
+    assert done.status_code == 303
+    assert "1 wartende Nachricht hat" in client.get(done.location).text
+    assert bag.row(message)["due_at"] != before
+
+
+def test_describing_anew_and_taking_out_of_use_ask_too(
+    clinic: Clinic, client: FlaskClient, bag: Mailbag
+) -> None:
+    waits(bag, 2)
+    new = "/dispatch/errors/new"
+    typed = {
+        "system": "smtp",
+        "code": MAILBOX_FULL.code,
+        "short.de": "Postfach voll, wir rufen an",
+        "category": "recipient_full",
+        "policy.action": "fail",
+    }
+    asked = press(client, new, client.get(new).text, **typed)
+    if "Nachrichten warten" not in asked.text:  # the notes that would change come first
+        asked = press(client, new, asked.text)
+    assert "2 Nachrichten werden aufgegeben" in asked.text
+    back = press(client, new, asked.text, "back")
+    assert fields_of(back.text, action=new)["short.de"] == "Postfach voll, wir rufen an"
+    done = press(client, new, asked.text, "leave")
+    assert done.status_code == 303
+    entry = int(done.location.partition("?")[0].rpartition("/")[2])
+    restore = f"/dispatch/errors/{entry}/restore"
+    asked = press(client, restore, client.get(f"/dispatch/errors/{entry}").text)
+    assert "2 Nachrichten warten wegen dieser Antwort" in asked.text or asked.status_code == 303
+
+
+def test_nothing_is_asked_where_nothing_waits(clinic: Clinic, client: FlaskClient) -> None:
+    entry = entry_of(clinic)
+    save(client, entry, GIVE_UP)
+    page = f"/dispatch/errors/{entry}"
+    assert press(client, f"{page}/restore", client.get(page).text).status_code == 303
+
+
+def test_the_page_says_that_the_service_is_asked_first_and_who_cannot_be(
+    clinic: Clinic, client: FlaskClient
+) -> None:
+    entry = entry_of(clinic)
+    assert save(client, entry, {"policy.ask_first": "yes"}).status_code == 303
+    page = client.get(f"/dispatch/errors/{entry}").text
+    shown = fields_of(page, action=f"/dispatch/errors/{entry}")
+    assert shown["policy.ask_first"] == "yes"
+    assert "Lässt sich hier nicht fragen: E-Mail" in html.unescape(page)

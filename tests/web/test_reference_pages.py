@@ -260,7 +260,7 @@ def test_what_the_program_does_can_be_changed_and_set_back(
     assert policy.action is PolicyAction.RETRY
     assert (policy.tries, policy.base, policy.block, policy.pause_share) == (3, 90.0, True, 0.2)
     page = client.get(address).text
-    assert "insgesamt bis zu 3-mal" in page
+    assert "insgesamt bis zu 3\u2011mal" in page
     assert "Sperrt die Adresse" in page
     back = dict.fromkeys(changes, "")
     assert client.post(address, data=edited(client, address, back)).status_code == 303
