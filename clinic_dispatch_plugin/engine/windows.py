@@ -32,9 +32,11 @@ from clinic_dispatch_plugin.error_reference.service import note_answer
 from clinic_dispatch_plugin.messages import store as messages
 from clinic_dispatch_plugin.messages.addresses_store import readdress
 from clinic_dispatch_plugin.messages.onward_store import go_on_untried
+from clinic_dispatch_plugin.messages.quiet import QUIET
 from clinic_dispatch_plugin.messages.routes import Route, after
 from clinic_dispatch_plugin.messages.rules import MessageState
 from clinic_dispatch_plugin.messages.tries_store import give_tries_back
+from clinic_dispatch_plugin.messages.waits_store import wait_until
 
 log = logging.getLogger(__name__)
 
@@ -200,7 +202,10 @@ class Windows:
         self, connection: Connection, results: list[SendResult], prepared: Prepared | None
     ) -> _Committed:
         alive = store.renew(connection, self._run.run_id, self._run.lease.seconds)
-        runs = prepared is not None and messages.runs_still(connection, self._text.mailing_id)
+        runs = False
+        if prepared is not None:
+            # Somebody may have changed the last moment since the text was read.
+            runs, self._text.not_after = messages.runs_still(connection, self._text.mailing_id)
         now = database_now(connection)
         known = [self._known(result) for result in results if result.attempt_id in self._facts]
         judged = judge(self._dispatch, connection, known, now=now)
@@ -213,6 +218,7 @@ class Windows:
             prepared = prepared.expired()
         readdress(connection, prepared.moved, run_id=self._run.run_id)
         self._skip(connection, prepared)
+        self._let_wait(connection, prepared)
         may_open = alive and runs and not done.stop
         if may_open and accounts.may_send(connection, self._account_id, probing=self._probing):
             done.opened = self._open(connection, prepared, now)
@@ -284,6 +290,13 @@ class Windows:
     @property
     def _causes(self) -> deque[str]:
         return self._run.causes[self._text.mailing_id]
+
+    def _let_wait(self, connection: Connection, prepared: Prepared) -> None:
+        """What is quiet for its recipient waits for the morning; no try is used."""
+        if prepared.later:
+            answer_id, _ = note_answer(self._dispatch, connection, QUIET)
+            rows = [(row["id"], due) for row, due in prepared.later]
+            wait_until(connection, rows, run_id=self._run.run_id, answer_id=answer_id)
 
     def _skip(self, connection: Connection, prepared: Prepared) -> None:
         rows = []

@@ -37,6 +37,7 @@ _SURVEYS = "mailing_surveys"
 _SURVEYS_KEPT = 16
 
 NOTICES = {
+    "unscheduled": N_("It is a draft again and will not start by itself."),
     "kept": N_("The draft was saved."),
     "list_gone": N_("The list of recipients is not there any more. Choose it again."),
     "template": N_("The text of the template was taken over."),

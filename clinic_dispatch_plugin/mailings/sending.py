@@ -44,15 +44,17 @@ from clinic_dispatch_plugin.messages import store as messages
 from clinic_dispatch_plugin.messages.mailing_rules import (
     PLAN_AT_ONCE,
     PLAN_BATCH,
-    URGENT,
     MailingState,
+    priority,
 )
+from clinic_dispatch_plugin.messages.quiet import ANY_HOUR
 from clinic_dispatch_plugin.registry import Dispatch
 
 SYSTEM = Actor(ref="system", name="system")
 LONGEST_KEY = 128
 #: Actions in the audit trail.
 SENT = "send"
+SCHEDULED = "schedule"
 TRIAL = "trial"
 
 
@@ -178,6 +180,7 @@ def send(
     trial_of: str = "",
     channels: Sequence[str] = (),
     texts: Mapping[str, str | MailingContent] | None = None,
+    any_hour: bool = False,
 ) -> int:
     """Send to recipients the caller has in hand; returns the mailing's id.
 
@@ -190,6 +193,7 @@ def send(
     :param channels: instead of ``channel``, several in order: who cannot be reached by one gets it by the next,
         and so does whoever it could not be delivered to there, where the error reference says so.
     :param texts: words of their own for channels after the first, by channel; the others say what the first says.
+    :param any_hour: do not wait for the end of quiet hours; for one recipient, and not for promotions and greetings.
     :param trial: lists and the audit trail call it a trial.
     :param trial_of: the patient whose values a trial's words hold: who may not see them may not read it.
     :raises NoRoute: the channel does not exist.
@@ -209,7 +213,9 @@ def send(
     )
     values["source"] = "code"
     values["selection"] = {"trial": True, "trial_of": trial_of} if trial else {}
-    values["priority"] = URGENT if len(recipients) == 1 else 0
+    if any_hour and len(recipients) == 1:
+        values["selection"] = {**values["selection"], ANY_HOUR: True}
+    values["priority"] = priority(values["purpose"], len(recipients))
     candidates = [of_recipient(each, purpose=purpose, order=order) for each in recipients]
     written = MailingContent(subject=subject, text=text, html=html)
     own = {
@@ -319,8 +325,12 @@ def freeze(
     actor: Actor,
     *,
     action: str = SENT,
+    state: MailingState = MailingState.PLANNING,
 ) -> None:
-    """The words of a mailing for each of its channels, for ever, and who sent them."""
+    """The words of a mailing for each of its channels, for ever, and who sent them.
+
+    :param state: the one it is in; of a scheduled one the draft is kept, as it may become one again.
+    """
     revisions = [
         {
             "channel": channel,
@@ -339,9 +349,10 @@ def freeze(
         "channel": revisions[0]["channel"],
         "revision_id": revisions[0]["revision"],
         "fallbacks": revisions[1:],
-        "draft": None,
     }
-    store.change_mailing(connection, mailing_id, values, in_states=[MailingState.PLANNING])
+    if state is not MailingState.SCHEDULED:
+        values["draft"] = None
+    store.change_mailing(connection, mailing_id, values, in_states=[state])
     audit(connection, actor, action, mailing_id)
 
 
