@@ -17,6 +17,7 @@ from clinic_dispatch_plugin.mailings import (
     problems,
     service,
     template_views,
+    work_views,
 )
 from clinic_dispatch_plugin.mailings.lists import drafts_of, list_mailings
 from clinic_dispatch_plugin.mailings.planning import PLAN_FAILED
@@ -61,6 +62,7 @@ def register(blueprint: Blueprint) -> None:
     change_views.register(blueprint)
     once_more_views.register(blueprint)
     template_views.register(blueprint)
+    work_views.register(blueprint)
 
 
 def _missing(error: Exception) -> Response:

@@ -50,6 +50,19 @@ def last_results(
     return [None if row.state == accepted else row.answer_id for row in newest]
 
 
+def handed_lately(connection: Connection, account_id: int, *, seconds: float) -> int:
+    """How many messages were handed to an account's gateway within so many seconds, by all workers."""
+    number = 0
+    for report in _REPORTS:
+        query = select(func.count()).where(
+            Attempt.account_id == account_id,
+            Attempt.report.is_(None) if report is None else Attempt.report == report,
+            Attempt.opened_at > db_now(-seconds),
+        )
+        number += int(connection.execute(query).scalar_one())
+    return number
+
+
 def stopped_lately(connection: Connection, account_id: int, *, seconds: float) -> set[int]:
     """The mailings on one account that the program stopped within so many seconds."""
     query = select(Audit.mailing_id, Audit.details).where(

@@ -188,3 +188,13 @@ def test_the_check_says_what_waits_for_the_end_of_quiet_hours(
         assert re.search(r"bis [^,]*\d:\d\d, Ruhezeit", shown), shown
     finally:
         clinic.dispatch.kept_quiet_hours = lambda: None
+
+
+def test_the_page_of_operation_says_what_stands_still_and_what_helps(
+    clinic: Clinic, client: FlaskClient
+) -> None:
+    page = words(client.get("/dispatch/work"))
+    assert "flask dispatch worker" in page and "in der letzten Minute" in page
+    part = client.get("/dispatch/work.json").get_json()["html"]
+    assert "letzten Minute" in part
+    assert client.get("/dispatch/work", headers={"X-Actor": "reception"}).status_code == 403
