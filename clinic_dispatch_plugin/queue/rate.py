@@ -28,4 +28,4 @@ def take(client: Redis, key: str, *, number: int, rate: float, burst: float) -> 
     :raises RedisError: it cannot be counted there.
     :raises OSError: likewise.
     """
-    return float(client.eval(_TAKE, 1, key, str(number), repr(rate), repr(burst)))  # type: ignore[arg-type]
+    return float(client.eval(_TAKE, 1, key, str(number), repr(rate), repr(burst)))
