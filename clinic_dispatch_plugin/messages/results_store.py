@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, func, select
 
 from clinic_dispatch_plugin.database.base import db_now
 from clinic_dispatch_plugin.messages.mailing_tables import Mailing
@@ -29,7 +29,7 @@ def last_results(
     )
     started = select(Mailing.created_at).where(Mailing.id == mailing_id)
     since = connection.execute(resumed).scalar() or connection.execute(started).scalar()
-    found: list[Row[Any]] = []
+    found: list[Any] = []
     for report in _REPORTS:
         query = (
             select(Attempt.opened_at, Attempt.id, Attempt.state, Attempt.answer_id)
