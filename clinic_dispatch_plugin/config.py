@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from clinic_dispatch_plugin import config_values as values
 from clinic_dispatch_plugin.config_values import ENCODE, PURPOSES, ConfigurationError, shown_url
+from clinic_dispatch_plugin.quiet_hours import DEFAULT, QuietHours
 
 __all__ = [
     "ENCODE",
@@ -82,6 +83,8 @@ class Settings:
     retry_scale: float = 1.0
     #: Hosts and networks of the clinic's own that accounts of the settings page may be at.
     private_gateways: tuple[str, ...] = ()
+    #: When nothing goes out, by purpose and channel.
+    quiet_hours: QuietHours = DEFAULT
     #: The mailbox bounce mails come to; None: none is read.
     bounces_url: str | None = field(default=None, repr=False)
 
@@ -124,6 +127,7 @@ def load_settings(config: Mapping[str, Any], *, instance_path: str) -> Settings:
         blocked_plugins=read("BLOCKED_PLUGINS", values.words, defaults.blocked_plugins),
         retry_scale=read("RETRY_SCALE", values.factor, defaults.retry_scale),
         private_gateways=read("PRIVATE_GATEWAYS", values.places, ()),
+        quiet_hours=read("QUIET_HOURS", values.quiet_hours, DEFAULT),
         bounces_url=read("BOUNCES_URL", values.bounces_url, None),
     )
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from datetime import time
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import SplitResult, urlsplit
 from zoneinfo import ZoneInfo
 
 import click
+
+from clinic_dispatch_plugin.quiet_hours import DEFAULT, Hours, QuietHours, parts_of
 
 #: What to do about a password that ends a URL's authority too early.
 ENCODE = "write / ? # @ : [ ] and % inside a user name or password as %2F %3F %23 %40 %3A %5B %5D and %25."
@@ -341,3 +344,42 @@ def purposes(name: str, value: Any) -> frozenset[str]:
         )
         raise ConfigurationError(name, value, advice)
     return found
+
+
+_SPAN = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)\s*[-–]\s*([01]?\d|2[0-3]):([0-5]\d)")
+_QUIET = (
+    "write purposes, channels or both with their hours, such as promotion=20:00-08:00, "
+    "voice=19:00-09:00, results.sms=none; or none alone, where any hour will do."
+)
+
+
+def quiet_hours(name: str, value: Any) -> QuietHours:
+    """Hours in which nothing goes out; what is not named stays as it is shipped."""
+    if isinstance(value, Mapping):
+        value = ", ".join(
+            f"{key}={'none' if each is None else each}" for key, each in value.items()
+        )
+    if not isinstance(value, str):
+        raise ConfigurationError(name, value, _QUIET)
+    if value.strip() == "none":
+        return QuietHours()
+    pairs = list(parts_of(value))
+    for key, _ in pairs:
+        purpose, dot, channel = key.partition(".")
+        if not re.fullmatch("[a-z0-9_]+", purpose) or (dot and not _both(purpose, channel)):
+            raise ConfigurationError(name, value, f"{key!r} is no purpose or channel; {_QUIET}")
+    return DEFAULT.changed({key: _hours(name, value, hours) for key, hours in pairs})
+
+
+def _both(purpose: str, channel: str) -> bool:
+    return purpose in PURPOSES and bool(re.fullmatch("[a-z0-9_]+", channel))
+
+
+def _hours(name: str, whole: str, text: str) -> Hours | None:
+    if text == "none":
+        return None
+    found = _SPAN.fullmatch(text)
+    if found is None or found.group(1, 2) == found.group(3, 4):
+        raise ConfigurationError(name, whole, f"{text!r} are no hours; {_QUIET}")
+    begin_hour, begin, end_hour, end = (int(part) for part in found.groups())
+    return Hours(begin=time(begin_hour, begin), end=time(end_hour, end))

@@ -22,6 +22,7 @@ from clinic_dispatch_plugin.config import PREFIX, ConfigurationError, Settings, 
 from clinic_dispatch_plugin.database.connection import Database
 from clinic_dispatch_plugin.host.adapter import HostAdapter
 from clinic_dispatch_plugin.queue.doorbell import Doorbell
+from clinic_dispatch_plugin.quiet_hours import QuietHours
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +47,10 @@ def _not_mounted(*_: Any, **__: Any) -> int:
 
 def _not_kept(*_: Any) -> None:
     raise RuntimeError("nobody keeps what gateways report")
+
+
+def _none_kept() -> None:
+    return None
 
 
 def _nothing_awaited(*_: Any) -> dict[int, datetime]:
@@ -81,8 +86,15 @@ class Dispatch:
     added_accounts: Callable[[], Mapping[str, Sequence[Account]]] = dict
     #: Every ``CLINIC_DISPATCH_*`` as the plugins were given it.
     config: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    #: Quiet hours somebody keeps elsewhere than in the settings; None: those of the settings hold.
+    kept_quiet_hours: Callable[[], QuietHours | None] = _none_kept
     #: Caches of the concerns, by name.
     cache: dict[str, Any] = field(default_factory=dict)
+
+    def quiet_hours(self) -> QuietHours:
+        """When nothing goes out, by purpose and channel."""
+        kept = self.kept_quiet_hours()
+        return self.settings.quiet_hours if kept is None else kept
 
     def accounts(self, channel: str, purpose: str = "") -> list[Account]:
         """The channel's accounts that take this purpose, the first choice first; empty: any that there is.

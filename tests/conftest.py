@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -39,6 +40,9 @@ MARKED_BY = {
     "smtp_sink": "postfix",
     "browser": "browser",
 }
+
+# Tests run at night as well: those about quiet hours set their own.
+os.environ.setdefault("CLINIC_DISPATCH_QUIET_HOURS", "none")
 
 DATABASES = [
     pytest.param(name, marks=getattr(pytest.mark, name), id=name)

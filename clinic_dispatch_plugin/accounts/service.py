@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, RowMapping
 
 from clinic_dispatch_plugin.accounts import store
+from clinic_dispatch_plugin.accounts.rate import shared_rate
 from clinic_dispatch_plugin.accounts.rules import (
     FAILURES_TO_REST,
     REFUSALS_TO_STOP,
@@ -159,12 +160,29 @@ def failed(
     )
 
 
-def take_rate(connection: Connection, row_id: int, *, number: int, rate: float) -> float:
+def rest(
+    dispatch: Dispatch, connection: Connection, row_id: int, answer: Answer, *, seconds: float
+) -> bool:
+    """Let it rest for so long; True: it was awake."""
+    row = store.account(connection, row_id)
+    answer_id, _ = note_answer(dispatch, connection, answer, channel=row["channel"] if row else "")
+    return store.rest(
+        connection,
+        row_id,
+        seconds=seconds * dispatch.settings.retry_scale,
+        answer_id=answer_id,
+        answer_text=answer.text,
+    )
+
+
+def take_rate(dispatch: Dispatch, row_id: int, *, number: int, rate: float) -> float:
     """Take so many messages' worth of the account's rate; 0: taken, else seconds until it may be.
+
+    Outside any transaction: it may have one of its own.
 
     :param rate: messages a second over all workers.
     """
-    return store.take_rate(connection, row_id, number=number, rate=rate, burst=number)
+    return shared_rate(dispatch, row_id).take(number, rate)
 
 
 def wake(connection: Connection) -> int:

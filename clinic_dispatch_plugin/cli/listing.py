@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 from flask.cli import AppGroup
+from sqlalchemy import RowMapping
 
 from clinic_dispatch_plugin.cli.base import (
     ID,
@@ -95,12 +96,19 @@ def _print_status(found: Mapping[str, Any]) -> None:
     none = "" if found["workers"] else f": start one with {typed('worker')}"
     click.echo(f"workers    {len(found['workers'])}{none}")
     for worker in found["workers"]:
-        click.echo(f"           {worker['name']}, version {worker['version']}")
-    click.echo(f"waiting    {found['waiting']} due now, {found['running']} mailings running")
+        seen = f"seen {worker['seen_seconds_ago']:.0f} s ago"
+        click.echo(f"           {worker['name']}, version {worker['version']}, {seen}")
+    oldest = found["oldest_waiting_seconds"]
+    since = "" if oldest is None else f", the oldest for {oldest:.0f} s"
+    click.echo(f"waiting    {found['waiting']} due now{since}; {found['running']} mailings running")
+    click.echo(f"sending    {found['sent_last_minute']} in the last minute")
     for account in found["accounts"]:
         why = f": {account['note']}" if account["note"] else ""
         name = f"{account['channel']}/{account['key']}"
-        click.echo(f"account    {name} {account['state']}{why}")
+        slow = ", at half its rate: its gateway asked for it" if account["slowed"] else ""
+        click.echo(f"account    {name} {account['state']}{slow}{why}")
+        if account["what_helps"]:
+            click.echo(f"           {account['what_helps']}")
 
 
 def _status(dispatch: Dispatch) -> dict[str, Any]:
@@ -123,12 +131,16 @@ def _status(dispatch: Dispatch) -> dict[str, Any]:
         "waiting": found.waiting,
         "oldest_waiting_seconds": None if waited is None else round(waited, 1),
         "running": found.mailings,
+        "sent_last_minute": sum(found.a_minute.values()),
         "accounts": [
             {
                 "channel": row["channel"],
                 "key": row["key"],
                 "state": row["state"],
-                "note": _note(answers.get(row["answer_id"] or 0), row["state"], language),
+                "note": _said(answers, row, "short", language),
+                "what_helps": _said(answers, row, "what_helps", language),
+                "sent_last_minute": found.a_minute[row["id"]],
+                "slowed": row["id"] in found.slowed,
             }
             for row in found.accounts
         ],
@@ -136,6 +148,7 @@ def _status(dispatch: Dispatch) -> dict[str, Any]:
     }
 
 
-def _note(answer: Explained | None, state: str, language: str) -> str:
-    """Why an account does not send; empty while it does."""
-    return answer.text("short", language) if answer is not None and state != "ready" else ""
+def _said(answers: Mapping[int, Explained], row: RowMapping, field: str, language: str) -> str:
+    """Why an account does not send, and what helps, in the reference's words; empty while it does."""
+    answer = answers.get(row["answer_id"] or 0)
+    return answer.text(field, language) if answer is not None and row["state"] != "ready" else ""

@@ -76,6 +76,8 @@ def _set_defaults(app: Flask, data_dir: Path) -> None:
     """What the environment leaves open, for a clinic in Germany."""
     defaults = {
         "CLINIC_DISPATCH_LOCALE": "de",
+        # Whoever shows it in the evening wants to see something arrive.
+        "CLINIC_DISPATCH_QUIET_HOURS": "none",
         "CLINIC_DISPATCH_TIMEZONE": _berlin(),
         # Accounts of the settings page may be at the simulators beside it.
         "CLINIC_DISPATCH_PRIVATE_GATEWAYS": "127.0.0.0/8, ::1",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from enum import Enum
 
 from sqlalchemy import Connection
 
@@ -12,6 +13,7 @@ from clinic_dispatch_plugin.channels.types import Account
 from clinic_dispatch_plugin.engine import store
 from clinic_dispatch_plugin.engine.lease import clock
 from clinic_dispatch_plugin.engine.run import RunState
+from clinic_dispatch_plugin.engine.turns import due_here
 from clinic_dispatch_plugin.messages import store as messages
 
 #: Messages one transaction leases.
@@ -23,16 +25,34 @@ TURN = 4
 #: Seconds until messages are looked at again whose host did not answer.
 HOST_PAUSE = 60.0
 #: Seconds' worth of an account's rate that are taken at once.
-RATE_PORTION = 0.2
+RATE_PORTION = 0.1
+#: Seconds between two looks whether somebody else should have a turn.
+LOOK_SECONDS = 0.5
+#: Seconds after which another mailing of the same priority has its turn, however slow the gateway is.
+TURN_SECONDS = 5.0
+
+
+class Ahead(Enum):
+    """Who else waits."""
+
+    URGENT = "urgent"
+    EQUAL = "equal"
 
 
 class Claims:
     """The leased messages of one mailing on one account that no window holds yet."""
 
     def __init__(
-        self, run: RunState, account: Account, *, mailing_id: int, account_id: int, most: int
+        self,
+        run: RunState,
+        account: Account,
+        *,
+        mailing_id: int,
+        account_id: int,
+        most: int,
+        priority: int = 0,
     ) -> None:
-        """Lease nothing yet; at most ``most`` at once."""
+        """Lease nothing yet; at most ``most`` at once, for a mailing of this priority."""
         self._run = run
         self._account = account
         self._mailing_id = mailing_id
@@ -40,16 +60,33 @@ class Claims:
         self._most = most
         self._pool: list[int] = []
         self._claims = 0
+        self._priority = priority
+        #: Monotonic times: when the turn began, and when others are looked for next.
+        self._began = time.monotonic()
+        self._look_at = self._began + LOOK_SECONDS
         #: Monotonic time before which the database need not be asked for the rate.
         self._rate_free_at = 0.0
 
     def next_ids(self, most: int) -> list[int] | None:
         """At most so many messages; empty: the rate says not now; None: nothing is due, or another's turn."""
-        if time.monotonic() > self._run.deadline or not (self._pool or self._claim()):
+        if time.monotonic() > self._run.deadline or self._yields():
+            return None
+        if not (self._pool or self._claim()):
             return None
         size = self._portion(most)
         ids, self._pool = self._pool[:size], self._pool[size:]
         return ids
+
+    def _yields(self) -> bool:
+        """Whether what was leased waits because something more urgent came, or others have waited long."""
+        now = time.monotonic()
+        if not self._claims or now < self._look_at:
+            return False
+        self._look_at = now + LOOK_SECONDS
+        with self._run.dispatch.database.begin() as connection:
+            ahead = self._ahead(connection)
+        long = now - self._began > TURN_SECONDS
+        return ahead is Ahead.URGENT or (ahead is Ahead.EQUAL and long)
 
     def put_back(self, ids: list[int]) -> None:
         """These were taken for a window that could not be prepared; they come first next time."""
@@ -80,12 +117,9 @@ class Claims:
             return most
         if time.monotonic() < self._rate_free_at:
             return 0
+        rate = self._run.rate_now(self._account_id, rate)
         size = max(1, min(most, int(rate * RATE_PORTION)))
-        wait = self._run.dispatch.database.run(
-            lambda connection: accounts.take_rate(
-                connection, self._account_id, number=size, rate=rate
-            )
-        )
+        wait = accounts.take_rate(self._run.dispatch, self._account_id, number=size, rate=rate)
         self._rate_free_at = time.monotonic() + wait
         return 0 if wait else size
 
@@ -134,10 +168,14 @@ class Claims:
 
     def _others_turn(self, connection: Connection) -> bool:
         """Another mailing's, or the same one's on another of its channels."""
-        work = messages.due_work(connection)
+        ahead = self._ahead(connection)
+        return ahead is Ahead.URGENT or (ahead is Ahead.EQUAL and self._claims % TURN == 0)
+
+    def _ahead(self, connection: Connection) -> Ahead | None:
+        """What else is due on an account that may send; None: nothing that goes before this or beside it."""
+        work = due_here(connection, self._run.dispatch)
         here = self._mailing_id, self._account_id
-        mine = [priority for *where, priority in work if tuple(where) == here]
-        others = [priority for *where, priority in work if tuple(where) != here]
-        if not mine or not others:
-            return False
-        return max(others) > mine[0] or (self._claims % TURN == 0 and max(others) == mine[0])
+        others = [each.priority for each in work if each.where != here]
+        if not others or max(others) < self._priority:
+            return None
+        return Ahead.URGENT if max(others) > self._priority else Ahead.EQUAL

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, RowMapping
 from clinic_dispatch_plugin.channels.html import clean_html
 from clinic_dispatch_plugin.channels.text import EmptyPlaceholder, Template, parse
 from clinic_dispatch_plugin.channels.types import Answer, Content, OutgoingMessage, Purpose
+from clinic_dispatch_plugin.database.connection import now as database_now
 from clinic_dispatch_plugin.engine.addresses import moved
 from clinic_dispatch_plugin.engine.asking import ask_host
 from clinic_dispatch_plugin.engine.onward import NOT_AGREED, Stuck, ways_on
@@ -21,9 +22,11 @@ from clinic_dispatch_plugin.engine.rules import EXPIRED
 from clinic_dispatch_plugin.host.types import Recipient, consent_allows, consent_said
 from clinic_dispatch_plugin.messages import contents, lists_store
 from clinic_dispatch_plugin.messages import store as messages
+from clinic_dispatch_plugin.messages.quiet import any_hour, hours_of
 from clinic_dispatch_plugin.messages.routes import PASSABLE, Onward, Route, after, order_of
 from clinic_dispatch_plugin.messages.rules import address_digest, new_key, unsubscribe_token
 from clinic_dispatch_plugin.queue.context import places
+from clinic_dispatch_plugin.quiet_hours import Hours, due_after, zone_named
 from clinic_dispatch_plugin.registry import Dispatch
 
 log = logging.getLogger(__name__)
@@ -47,6 +50,8 @@ class Text:
     follows_cards: bool = False
     #: All channels of the mailing, in order.
     order: Sequence[str] = ()
+    #: Somebody ticked that it goes out in quiet hours too.
+    any_hour: bool = False
 
     def render(self, data: Mapping[str, Any], locale: str) -> Content:
         """The finished text for one recipient.
@@ -71,6 +76,8 @@ class Prepared:
 
     outgoing: list[tuple[Row, OutgoingMessage]] = field(default_factory=list)
     skipped: list[tuple[Row, Answer]] = field(default_factory=list)
+    #: What waits for the end of the quiet hours, each with when it is due.
+    later: list[tuple[Row, datetime]] = field(default_factory=list)
     #: What goes on to another channel untried, each with the answer that says why.
     onward: list[tuple[Row, Answer, Onward]] = field(default_factory=list)
     #: New addresses by message, as the patients' cards have them.
@@ -84,6 +91,7 @@ class Prepared:
     def expired(self) -> Prepared:
         """The same once the mailing's last moment has passed: nothing goes out."""
         late = [(row, EXPIRED) for row, _ in self.outgoing]
+        late += [(row, EXPIRED) for row, _ in self.later]
         late += [(row, EXPIRED) for row, _, _ in self.onward]
         return Prepared(skipped=[*self.skipped, *late], moved=self.moved)
 
@@ -104,6 +112,7 @@ def load_text(connection: Connection, mailing_id: int, channel: str) -> Text:
         body=parse(row["body"]),
         html=parse(row["html"]) if row["html"] else None,
         follows_cards=row["source"] != "file",
+        any_hour=any_hour(row["purpose"], row["selection"]),
     )
 
 
@@ -125,11 +134,16 @@ def prepare(
     known = _known(dispatch, rows, text, ask_host(dispatch, refs, meanwhile=meanwhile))
     done = Prepared(moved=known.moved)
     going_on = _going_on(dispatch, text, known)
+    hours = hours_of(dispatch, text.purpose, text.channel, any_hour=text.any_hour)
     for row in known.rows:
         if row["id"] in going_on:
             done.onward.append((row, *going_on[row["id"]]))
             continue
-        made = _reason_not_to(dispatch, row, text, known) or _finished(dispatch, row, text)
+        reason = _reason_not_to(dispatch, row, text, known)
+        if reason is None and (due := _quiet_until(dispatch, row, text, known, hours)):
+            done.later.append((row, due))
+            continue
+        made = reason or _finished(dispatch, row, text)
         if isinstance(made, Content) and (row["id"] in known.moved or _came_on(row, text)):
             made = _repeated(dispatch, row, made, done) or made
         if isinstance(made, Answer):
@@ -154,6 +168,7 @@ def prepare(
 class _Known:
     """Everything a window has to know before its texts are made."""
 
+    at: datetime
     cards: Mapping[str, Recipient]
     #: The messages with the addresses they go to now.
     rows: Sequence[Row]
@@ -178,7 +193,9 @@ def _known(
                 row["address"] = new.get(row["id"], (row["address"], ""))[0]
         digests = [address_digest(text.channel, row["address"]) for row in now]
         blocked = messages.blocked(connection, text.channel, digests, text.purpose)
+        at = database_now(connection)
     return _Known(
+        at=at,
         cards=cards,
         rows=now,
         moved={message_id: address for message_id, (address, _) in new.items()},
@@ -202,6 +219,17 @@ def _reason_not_to(dispatch: Dispatch, row: Row, text: Text, known: _Known) -> A
         code = "not_agreed"
     code = code or known.blocked.get(address_digest(text.channel, row["address"]))
     return Answer(system="dispatch", code=code) if code else None
+
+
+def _quiet_until(
+    dispatch: Dispatch, row: Row, text: Text, known: _Known, hours: Sequence[Hours]
+) -> datetime | None:
+    """When the quiet hours of this recipient are over; None: it is not quiet."""
+    if not hours:
+        return None
+    card = known.cards.get(row["ref"]) if row["ref"] else None
+    zone = zone_named(card.timezone if card else "", dispatch.settings.timezone)
+    return due_after(known.at, zone, hours, not_after=text.not_after)
 
 
 def _going_on(dispatch: Dispatch, text: Text, known: _Known) -> dict[int, tuple[Answer, Onward]]:

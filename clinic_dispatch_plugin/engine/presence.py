@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -13,6 +13,7 @@ from clinic_dispatch_plugin.database.connection import now
 from clinic_dispatch_plugin.engine import store
 from clinic_dispatch_plugin.engine.turns import next_turn
 from clinic_dispatch_plugin.messages import store as messages
+from clinic_dispatch_plugin.messages.results_store import handed_lately
 from clinic_dispatch_plugin.registry import Dispatch
 
 #: Seconds after which a silent worker is no worker any more.
@@ -39,6 +40,10 @@ class Presence:
     #: Mailings that run.
     mailings: int
     accounts: Sequence[RowMapping]
+    #: Messages handed over in the last minute, by account.
+    a_minute: Mapping[int, int]
+    #: Accounts that go at half their rate because their gateway asked for it.
+    slowed: Collection[int]
 
     @property
     def waiting_seconds(self) -> float | None:
@@ -53,6 +58,7 @@ def look(dispatch: Dispatch) -> Presence:
     with dispatch.database.begin() as connection:
         waiting, oldest = messages.waiting(connection)
         workers = store.workers(connection, within=SILENT_SECONDS)
+        known = accounts.accounts(connection)
         return Presence(
             at=now(connection),
             queue_answers=answers,
@@ -63,7 +69,11 @@ def look(dispatch: Dispatch) -> Presence:
             oldest=oldest,
             sendable=next_turn(connection, dispatch) is not None,
             mailings=len(messages.mailings_at_work(connection)),
-            accounts=accounts.accounts(connection),
+            accounts=known,
+            a_minute={
+                row["id"]: handed_lately(connection, row["id"], seconds=60.0) for row in known
+            },
+            slowed=[row["id"] for row in known if store.slowed(connection, row["id"])],
         )
 
 

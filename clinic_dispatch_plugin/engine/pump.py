@@ -144,6 +144,7 @@ class _Turns:
             text,
             account_id=turn.account_id,
             probing=turn.probing,
+            priority=turn.priority,
         )
         stream.run()
         return stream.handled

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections import defaultdict, deque
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from clinic_dispatch_plugin.engine import drain
+from clinic_dispatch_plugin.engine import drain, store
 from clinic_dispatch_plugin.engine.journal import Journal
 from clinic_dispatch_plugin.engine.lease import Lease
 from clinic_dispatch_plugin.engine.prepare import Row, Text
@@ -16,12 +16,8 @@ from clinic_dispatch_plugin.registry import Dispatch
 WINDOW = 50
 #: Bits of an attempt's id that number it within its run.
 NUMBER_BITS = 20
-#: Results of a mailing that are looked at when it may have to be paused.
-REMEMBERED = 100
-
-
-def _remembering() -> defaultdict[int, deque[str]]:
-    return defaultdict(lambda: deque(maxlen=REMEMBERED))
+#: Seconds for which it is believed whether an account goes at half its rate.
+_SLOWED_KNOWN = 2.0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -37,13 +33,22 @@ class RunState:
     unsubscribe_url: Callable[[Row, Text], str | None]
     #: Attempts this run has numbered.
     numbered: int = 0
-    #: Category of each of the last results by mailing; empty for an acceptance.
-    causes: dict[int, deque[str]] = field(default_factory=_remembering)
+    #: Whether an account was asked to slow down, and until when that is believed (monotonic).
+    slowed: dict[int, tuple[float, bool]] = field(default_factory=dict)
 
     def next_attempt_id(self) -> int:
         """Run and number in one: no two runs make the same, and no database need count."""
         self.numbered += 1
         return (self.run_id << NUMBER_BITS) | self.numbered
+
+    def rate_now(self, account_id: int, rate: float) -> float:
+        """An account's rate, halved for a while after its gateway said that we are too fast."""
+        until, slow = self.slowed.get(account_id, (0.0, False))
+        if time.monotonic() > until:
+            with self.dispatch.database.begin() as connection:
+                slow = store.slowed(connection, account_id)
+            self.slowed[account_id] = time.monotonic() + _SLOWED_KNOWN, slow
+        return rate / 2 if slow else rate
 
     @property
     def may_send(self) -> bool:

@@ -11,6 +11,9 @@ from sqlalchemy.exc import IntegrityError
 from clinic_dispatch_plugin.database.base import db_now
 from clinic_dispatch_plugin.engine.tables import Lock, Run, Worker
 
+#: Seconds for which an account goes at half its rate after its gateway said that we are too fast.
+SLOWED_SECONDS = 600.0
+
 
 def start_run(connection: Connection, *, worker: str, host: str, boot_id: str, lease: float) -> int:
     """A new run with a fresh lease; returns its id."""
@@ -177,6 +180,16 @@ def take_lock(connection: Connection, name: str, owner: str, lease: float) -> bo
     except IntegrityError:
         return False
     return True
+
+
+def slow_down(connection: Connection, account_id: int) -> None:
+    """A gateway said that we are too fast: for a while an account goes at half its rate."""
+    take_lock(connection, f"slow-{account_id}", "rate", SLOWED_SECONDS)
+
+
+def slowed(connection: Connection, account_id: int) -> bool:
+    """Whether an account goes at half its rate."""
+    return locked_until(connection, f"slow-{account_id}") is not None
 
 
 def hold_lock(connection: Connection, name: str, seconds: float) -> None:

@@ -9,11 +9,14 @@ import time
 from collections import deque
 from collections.abc import Callable
 
+from sqlalchemy import Connection
+
 from clinic_dispatch_plugin.accounts import service as accounts
 from clinic_dispatch_plugin.channels.channel import Sender
 from clinic_dispatch_plugin.channels.errors import AccountError, ConnectionFailed
 from clinic_dispatch_plugin.channels.faults import fail_point
 from clinic_dispatch_plugin.channels.types import Account, Answer, NotSent, SendResult, Uncertain
+from clinic_dispatch_plugin.engine import store
 from clinic_dispatch_plugin.engine.claims import CLAIM, Claims
 from clinic_dispatch_plugin.engine.feed import Feed
 from clinic_dispatch_plugin.engine.hearing import Hearing
@@ -44,6 +47,7 @@ class Stream:
         *,
         account_id: int,
         probing: bool = False,
+        priority: int = 0,
     ) -> None:
         """Begin nothing yet; ``probing``: one message is sent, to see whether the account works."""
         self._run = run
@@ -57,6 +61,7 @@ class Stream:
             mailing_id=text.mailing_id,
             account_id=account_id,
             most=1 if probing else CLAIM,
+            priority=priority,
         )
         self._windows = Windows(
             run,
@@ -182,11 +187,15 @@ def account_trouble(
             lambda connection: accounts.stop(dispatch, connection, account_id, answer)
         )
         return
-    rests = dispatch.database.run(
-        lambda connection: accounts.failed(
+
+    def work(connection: Connection) -> bool:
+        if trouble.retry_after is not None:
+            store.slow_down(connection, account_id)
+        return accounts.failed(
             dispatch, connection, account_id, answer, retry_after=trouble.retry_after
         )
-    )
+
+    rests = dispatch.database.run(work)
     if not rests:
         pause = random.uniform(0.2, 1.0) * PAUSE_AFTER_FAILURE
         time.sleep(pause * min(1.0, dispatch.settings.retry_scale * 10))

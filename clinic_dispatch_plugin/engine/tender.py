@@ -56,7 +56,8 @@ def tend(dispatch: Dispatch) -> None:
 
 
 def _mend_mailings(dispatch: Dispatch) -> None:
-    """Rested accounts are checked, and mailings say how far they are."""
+    """Scheduled mailings start, rested accounts are checked, and mailings say how far they are."""
+    dispatch.database.run(messages.start_scheduled)
     dispatch.database.run(messages.reopen_unfinished)
     dispatch.database.run(accounts.wake)
     dispatch.database.run(go_on_with_room)

@@ -25,6 +25,21 @@ class Turn:
     account: Account
     #: The account is being checked: one message tells.
     probing: bool = False
+    priority: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Due:
+    """A mailing with something due on an account."""
+
+    mailing_id: int
+    account_id: int
+    priority: int
+
+    @property
+    def where(self) -> tuple[int, int]:
+        """The mailing and the account."""
+        return self.mailing_id, self.account_id
 
 
 def next_turn(
@@ -41,23 +56,31 @@ def next_turn(
     :param without: mailings that are left out.
     """
     ready, probing = _usable(connection, dispatch)
-    work = [
-        (-priority, mailing_id, account_id)
-        for mailing_id, account_id, priority in messages.due_work(connection)
-        if account_id in ready and mailing_id not in without
-    ]
+    work = [each for each in _due(connection, ready) if each.mailing_id not in without]
     if not work:
         return None
     last = {each: position for position, each in enumerate(served)}
-    _, mailing_id, account_id = min(
-        work, key=lambda item: (item[0], last.get(item[1:], -1), item[1], item[2])
-    )
+    first = min(work, key=lambda each: (-each.priority, last.get(each.where, -1), each.where))
     return Turn(
-        mailing_id=mailing_id,
-        account_id=account_id,
-        account=ready[account_id],
-        probing=account_id in probing,
+        mailing_id=first.mailing_id,
+        account_id=first.account_id,
+        account=ready[first.account_id],
+        probing=first.account_id in probing,
+        priority=first.priority,
     )
+
+
+def due_here(connection: Connection, dispatch: Dispatch) -> list[Due]:
+    """What is due on accounts that are configured here and may send."""
+    return _due(connection, _usable(connection, dispatch)[0])
+
+
+def _due(connection: Connection, usable: Collection[int]) -> list[Due]:
+    return [
+        Due(mailing_id=mailing_id, account_id=account_id, priority=priority)
+        for mailing_id, account_id, priority in messages.due_work(connection)
+        if account_id in usable
+    ]
 
 
 def _usable(connection: Connection, dispatch: Dispatch) -> tuple[dict[int, Account], set[int]]:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import logging
 import random
 import time
-from collections import Counter, deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -18,7 +17,7 @@ from clinic_dispatch_plugin.accounts import service as accounts
 from clinic_dispatch_plugin.channels.faults import fail_point
 from clinic_dispatch_plugin.channels.types import Account, Money, OutgoingMessage, SendResult
 from clinic_dispatch_plugin.database.connection import now as database_now
-from clinic_dispatch_plugin.engine import drain, store
+from clinic_dispatch_plugin.engine import drain, spam, store
 from clinic_dispatch_plugin.engine.asking import HostUnavailable
 from clinic_dispatch_plugin.engine.budget import Budget
 from clinic_dispatch_plugin.engine.claims import Claims
@@ -26,21 +25,25 @@ from clinic_dispatch_plugin.engine.feed import Feed
 from clinic_dispatch_plugin.engine.lease import clock
 from clinic_dispatch_plugin.engine.onward import stuck
 from clinic_dispatch_plugin.engine.prepare import Prepared, Row, Text, prepare
-from clinic_dispatch_plugin.engine.recorder import Cause, Judged, Recorded, Result, judge, write
+from clinic_dispatch_plugin.engine.recorder import Judged, Recorded, Result, judge, write
 from clinic_dispatch_plugin.engine.rules import Facts
 from clinic_dispatch_plugin.engine.run import WINDOW, RunState
 from clinic_dispatch_plugin.error_reference.service import note_answer
 from clinic_dispatch_plugin.messages import store as messages
 from clinic_dispatch_plugin.messages.addresses_store import readdress
 from clinic_dispatch_plugin.messages.onward_store import go_on_untried
+from clinic_dispatch_plugin.messages.quiet import QUIET
 from clinic_dispatch_plugin.messages.routes import Route, after
 from clinic_dispatch_plugin.messages.rules import MessageState
 from clinic_dispatch_plugin.messages.tries_store import give_tries_back
+from clinic_dispatch_plugin.messages.waits_store import wait_until
 
 log = logging.getLogger(__name__)
 
 #: Tries to record before a worker that was asked to end leaves it to the journal.
 _TRIES_WHILE_DRAINING = 2
+#: The reference's category of answers that say we are too fast.
+THROTTLED = "quota_or_rate"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -161,7 +164,6 @@ class Windows:
         for result in results:
             self._facts.pop(result.attempt_id, None)
         self.handled += len(results)
-        self._causes.extend(cause.category for cause in done.recorded.causes)
         if done.opened:
             self._run.lease.renewed(asked_at)
             fail_point("pump.after_open")
@@ -210,7 +212,10 @@ class Windows:
         self, connection: Connection, results: list[SendResult], prepared: Prepared | None
     ) -> _Committed:
         alive = store.renew(connection, self._run.run_id, self._run.lease.seconds)
-        runs = prepared is not None and messages.runs_still(connection, self._text.mailing_id)
+        runs = False
+        if prepared is not None:
+            # Somebody may have changed the last moment since the text was read.
+            runs, self._text.not_after = messages.runs_still(connection, self._text.mailing_id)
         now = database_now(connection)
         known = [self._known(result) for result in results if result.attempt_id in self._facts]
         judged = judge(self._dispatch, connection, known, now=now)
@@ -223,6 +228,7 @@ class Windows:
             prepared = prepared.expired()
         readdress(connection, prepared.moved, run_id=self._run.run_id)
         self._skip(connection, prepared)
+        self._let_wait(connection, prepared)
         may_open = alive and runs and not done.stop
         if may_open and accounts.may_send(connection, self._account_id, probing=self._probing):
             done.opened = self._open(connection, prepared, now)
@@ -252,21 +258,15 @@ class Windows:
         stopped = self._tell_account(connection, judged.means)
         if stopped and (answer_ids := judged.spare(now)):
             give_tries_back(connection, self._account_id, answer_ids)
-        cause = too_many(self._causes, judged.means.causes)
-        if cause is None:
-            return stopped
-        text = f"{cause.answer.system}:{cause.answer.code}"
-        mailing_id = self._text.mailing_id
-        if messages.pause_mailing(connection, mailing_id, reason="spam", text=text):
-            messages.write_audit(
-                connection,
-                actor_ref="system",
-                actor_name="",
-                action="pause",
-                mailing_id=mailing_id,
-                details={"cause": text, "category": cause.category},
-            )
-        return True
+        if any(cause.category == THROTTLED for cause in judged.means.causes):
+            store.slow_down(connection, self._account_id)
+        return stopped | spam.stopped(
+            self._dispatch,
+            connection,
+            judged.means.causes,
+            mailing_id=self._text.mailing_id,
+            account_id=self._account_id,
+        )
 
     def _tell_account(self, connection: Connection, recorded: Recorded) -> bool:
         if recorded.cleared:
@@ -291,9 +291,12 @@ class Windows:
         elif recorded.causes and not recorded.suspicious:
             accounts.accepted(connection, self._account_id)
 
-    @property
-    def _causes(self) -> deque[str]:
-        return self._run.causes[self._text.mailing_id]
+    def _let_wait(self, connection: Connection, prepared: Prepared) -> None:
+        """What is quiet for its recipient waits for the morning; no try is used."""
+        if prepared.later:
+            answer_id, _ = note_answer(self._dispatch, connection, QUIET)
+            rows = [(row["id"], due) for row, due in prepared.later]
+            wait_until(connection, rows, run_id=self._run.run_id, answer_id=answer_id)
 
     def _skip(self, connection: Connection, prepared: Prepared) -> None:
         rows = []
@@ -367,17 +370,3 @@ class Windows:
             "estimate": estimate.amount if estimate else None,
             "currency": estimate.currency if estimate else None,
         }
-
-
-def too_many(before: Iterable[str], new: Sequence[Cause]) -> Cause | None:
-    """The new cause that has more than its share of a mailing's last results; None: all is well."""
-    suspicious = [cause for cause in new if cause.pause_share > 0]
-    if not suspicious:
-        return None
-    categories = [*before, *(cause.category for cause in new)][-100:]
-    counted = Counter(categories)
-    for cause in suspicious:
-        enough = len(categories) >= cause.pause_least
-        if enough and counted[cause.category] > cause.pause_share * len(categories):
-            return cause
-    return None

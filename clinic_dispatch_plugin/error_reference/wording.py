@@ -63,6 +63,7 @@ CATEGORIES: Mapping[str, str] = {
     "message_too_big": N_("Message too big"),
     "network_fault": N_("Fault in the network"),
     "no_answer": N_("Nobody answered"),
+    "quiet_hours": N_("Quiet hours"),
     "quota_or_rate": N_("Too many in a short time"),
     "recipient_disabled": N_("Recipient switched off"),
     "recipient_full": N_("Mailbox full"),

@@ -102,6 +102,8 @@ class Recipient:
     addresses: Mapping[str, str] = field(default_factory=dict, repr=False)
     #: By purpose; a purpose not named is unknown. Who agreed to some channels only: ``promotion.sms``.
     consent: Mapping[str, Consent | str] = field(default_factory=dict)
+    #: The zone whose clock says when it is night for them, ``"Europe/Lisbon"``; empty: the clinic's.
+    timezone: str = ""
     #: False for the deceased, and for cards that are closed.
     active: bool = True
     #: Values of the placeholders; dates and times in ISO 8601.

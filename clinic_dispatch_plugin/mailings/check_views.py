@@ -9,7 +9,7 @@ from clinic_dispatch_plugin.accounts.purse import forget_balances
 from clinic_dispatch_plugin.channels.types import Purpose
 from clinic_dispatch_plugin.config import lacking_for_links
 from clinic_dispatch_plugin.host.types import Action
-from clinic_dispatch_plugin.mailings import drafts, forms, service, trial
+from clinic_dispatch_plugin.mailings import forms, service, trial
 from clinic_dispatch_plugin.mailings.checking import CheckResult, StillChecking, check, forget
 from clinic_dispatch_plugin.mailings.costing import Costs, costs
 from clinic_dispatch_plugin.mailings.draft_views import (
@@ -26,8 +26,11 @@ from clinic_dispatch_plugin.mailings.drafts import Draft
 from clinic_dispatch_plugin.mailings.foresight import foreseen
 from clinic_dispatch_plugin.mailings.order import checked_silences
 from clinic_dispatch_plugin.mailings.problems import MailingProblem, Problem
+from clinic_dispatch_plugin.mailings.quiet import waits
+from clinic_dispatch_plugin.mailings.schedule import keep_times
 from clinic_dispatch_plugin.messages.access import Sight
 from clinic_dispatch_plugin.messages.detail import card_url
+from clinic_dispatch_plugin.messages.quiet import may_overrule
 from clinic_dispatch_plugin.messages.showing import ways
 from clinic_dispatch_plugin.registry import current_dispatch
 from clinic_dispatch_plugin.web.auth import acting, allowed, requires
@@ -57,7 +60,7 @@ def show_check(mailing_id: int) -> ResponseReturnValue:
         return away
     if request.method == "POST":
         try:
-            drafts.set_deadline(current_dispatch(), draft, forms.deadline_sent())
+            keep_times(current_dispatch(), draft, forms.times_sent())
         except MailingProblem as error:
             return _check_page(draft, error)
         forget(current_dispatch(), draft.id)
@@ -112,7 +115,12 @@ def _check_page(draft: Draft, error: MailingProblem | None = None) -> ResponseRe
         bad_rows=[(row, *forms.row_in_words(row)) for row in found.bad_rows.rows[:ROWS_SHOWN]],
         not_after=request.form.get("not_after", "")
         if error
-        else forms.deadline_shown(draft.not_after),
+        else forms.moment_shown(draft.not_after),
+        start_at=request.form.get("start_at", "") if error else forms.moment_shown(draft.start_at),
+        any_hour=request.form.get("any_hour") == "1" if error else draft.any_hour,
+        # One person's message may be urgent; a hundred people are not woken by a tick.
+        may_overrule=found.will_get == 1 and may_overrule(draft.purpose),
+        waits=waits(dispatch, draft, found.by_channel),
         no_link=", ".join(lacking_for_links(dispatch.settings))
         if draft.purpose == Purpose.PROMOTION
         else "",
@@ -141,12 +149,13 @@ def start(mailing_id: int) -> ResponseReturnValue:
     if away := elsewhere(draft) or without_recipients(draft):
         return away
     try:
-        deadline = forms.deadline_sent()
-        if deadline != draft.not_after:
-            drafts.set_deadline(dispatch, draft, deadline)
+        times = forms.times_sent()
+        if times != draft.times:
+            keep_times(dispatch, draft, times)
             draft = draft_of(mailing_id)
         found = check(dispatch, draft.id, language=language(), patience=PATIENCE_SECONDS)
         _refuse_surprise(found)
+        _refuse_waking(draft, found)
         forget_balances(dispatch)
         refuse_without_money(costs(dispatch, found.kinds, draft.purpose))
         service.start(dispatch, mailing_id, actor)
@@ -189,6 +198,13 @@ def refuse_without_money(found: Costs) -> None:
         "lacking": f"≈ {format_money(purse.short)}",
     }
     raise MailingProblem(Problem(field="", message=message, fields=said))
+
+
+def _refuse_waking(draft: Draft, found: CheckResult) -> None:
+    """Quiet hours are overruled for one person, never for several at once."""
+    if draft.any_hour and found.will_get != 1:
+        message = "Only a message to one person may go out in quiet hours. Take the tick away."
+        raise MailingProblem(Problem(field="any_hour", message=message))
 
 
 @requires(Action.COMPOSE)

@@ -34,6 +34,7 @@ from clinic_dispatch_plugin.web.params import int_arg, number_in
 ROWS_SHOWN = 50
 
 NOTICES = {
+    "unscheduled": N_("It is a draft again and will not start by itself."),
     "kept": N_("The draft was saved."),
     "list_gone": N_("The list of recipients is not there any more. Choose it again."),
     "template": N_("The text of the template was taken over."),

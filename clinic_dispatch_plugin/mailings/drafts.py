@@ -11,7 +11,6 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping
 
 from clinic_dispatch_plugin.channels.types import Purpose
-from clinic_dispatch_plugin.database.connection import now
 from clinic_dispatch_plugin.host.types import Action, Actor
 from clinic_dispatch_plugin.mailings import store, uploads
 from clinic_dispatch_plugin.mailings.content import MailingContent, storable
@@ -24,6 +23,7 @@ from clinic_dispatch_plugin.mailings.sources import (
 )
 from clinic_dispatch_plugin.messages import store as messages
 from clinic_dispatch_plugin.messages.mailing_rules import MailingState
+from clinic_dispatch_plugin.messages.quiet import ANY_HOUR, any_hour
 from clinic_dispatch_plugin.messages.routes import order_of
 from clinic_dispatch_plugin.registry import Dispatch
 from clinic_dispatch_plugin.web.asking import ask
@@ -55,6 +55,22 @@ class Draft:
     row: RowMapping = field(repr=False)
     #: The channels after the first, each with the words written for it; empty ones say what the first says.
     further: Mapping[str, MailingContent] = field(default_factory=dict)
+
+    @property
+    def start_at(self) -> datetime | None:
+        """When it is to start; None: as soon as somebody sends it."""
+        found: datetime | None = self.row["started_at"]
+        return found
+
+    @property
+    def times(self) -> Times:
+        """When it starts and ends."""
+        return Times(start_at=self.start_at, not_after=self.not_after, any_hour=self.any_hour)
+
+    @property
+    def any_hour(self) -> bool:
+        """Whether it goes out in quiet hours too."""
+        return any_hour(self.purpose, self.selection)
 
     @property
     def order(self) -> tuple[str, ...]:
@@ -282,33 +298,26 @@ def _written(content: MailingContent) -> dict[str, str]:
     }
 
 
-def set_deadline(dispatch: Dispatch, draft: Draft, not_after: datetime | None) -> None:
-    """Step three: the moment after which nothing goes out any more.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Times:
+    """When a draft starts, and until when it goes out."""
 
-    :raises MailingProblem: it has passed already.
-    """
-    with dispatch.database.begin() as connection:
-        if not_after is not None and not_after <= now(connection):
-            raise MailingProblem(Problem(field="not_after", message=PASSED))
-    save(dispatch, draft.id, {"not_after": not_after})
+    #: None: as soon as somebody sends it.
+    start_at: datetime | None = None
+    not_after: datetime | None = None
+    #: In quiet hours too.
+    any_hour: bool = False
 
 
-def rename(dispatch: Dispatch, mailing_id: int, name: str) -> None:
-    """Give a mailing another name, whatever its state.
-
-    :raises MailingProblem: the name is empty.
-    :raises NotYours: there is no such mailing.
-    """
-    wanted = one_line(name)[:LONGEST_NAME]
-    if not wanted:
-        raise MailingProblem(Problem(field="name", message="Give the mailing a name."))
-    done = dispatch.database.run(
-        lambda connection: store.change_mailing(
-            connection, mailing_id, {"name": wanted}, in_states=list(MailingState)
-        )
-    )
-    if not done:
-        raise NotYours(mailing_id)
+def set_times(dispatch: Dispatch, draft: Draft, times: Times) -> None:
+    """Keep when it starts and ends."""
+    kept = {name: value for name, value in draft.selection.items() if name != ANY_HOUR}
+    values = {
+        "not_after": times.not_after,
+        "started_at": times.start_at,
+        "selection": {**kept, ANY_HOUR: True} if times.any_hour else kept,
+    }
+    save(dispatch, draft.id, values)
 
 
 def discard_draft(dispatch: Dispatch, draft: Draft, actor: Actor | None = None) -> bool:

@@ -11,7 +11,7 @@ from flask import request
 from clinic_dispatch_plugin.channels.types import Purpose
 from clinic_dispatch_plugin.host.types import Audience, FilterField
 from clinic_dispatch_plugin.mailings.content import MailingContent
-from clinic_dispatch_plugin.mailings.drafts import Draft
+from clinic_dispatch_plugin.mailings.drafts import Draft, Times
 from clinic_dispatch_plugin.mailings.order import LONGEST_SILENCE, MOST_CHANNELS
 from clinic_dispatch_plugin.mailings.problems import MailingProblem, Problem
 from clinic_dispatch_plugin.mailings.recipient_file import BadRow
@@ -201,19 +201,24 @@ def id_sent(name: str) -> int | None:
     return number_in(request.form.get(name, ""), least=1)
 
 
-def deadline_sent() -> datetime | None:
-    """The moment after which nothing goes out, in the clinic's zone.
+def times_sent() -> Times:
+    """When to start and the moment after which nothing goes out, in the clinic's zone.
 
-    :raises MailingProblem: it is no time.
+    :raises MailingProblem: one of them is no time.
     """
     form = Form()
-    moment = form.moment("not_after", zone=zone())
+    times = Times(
+        start_at=form.moment("start_at", zone=zone()),
+        not_after=form.moment("not_after", zone=zone()),
+        any_hour=form.flag("any_hour"),
+    )
     if not form:
-        raise MailingProblem(Problem(field="not_after", message=form.errors["not_after"]))
-    return moment
+        found = [Problem(field=name, message=text) for name, text in form.errors.items()]
+        raise MailingProblem(*found)
+    return times
 
 
-def deadline_shown(value: datetime | None) -> str:
+def moment_shown(value: datetime | None) -> str:
     """A moment as ``<input type="datetime-local">`` wants it."""
     return value.astimezone(zone()).strftime("%Y-%m-%dT%H:%M") if value else ""
 

@@ -17,6 +17,7 @@ from clinic_dispatch_plugin.messages.mailing_rules import MailingState
 
 #: Actions in the audit trail.
 SENT = "send"
+SCHEDULED = "schedule"
 TRIAL = "trial"
 
 
@@ -55,9 +56,13 @@ def freeze(
     actor: Actor,
     *,
     action: str = SENT,
+    state: MailingState = MailingState.PLANNING,
     silences: Mapping[str, int] | None = None,
 ) -> None:
-    """The words of a mailing for each of its channels, for ever, how long each is waited for, and who sent them."""
+    """The words of a mailing for each of its channels, for ever, how long each is waited for, and who sent them.
+
+    :param state: the one it is in; of a scheduled one the draft is kept, as it may become one again.
+    """
     revisions: list[dict[str, Any]] = [
         {
             "channel": channel,
@@ -72,13 +77,14 @@ def freeze(
         }
         for channel, content in texts.items()
     ]
-    values = {
+    values: dict[str, Any] = {
         "channel": revisions[0]["channel"],
         "revision_id": revisions[0]["revision"],
         "fallbacks": with_silences(revisions, silences or {}),
-        "draft": None,
     }
-    store.change_mailing(connection, mailing_id, values, in_states=[MailingState.PLANNING])
+    if state is not MailingState.SCHEDULED:
+        values["draft"] = None
+    store.change_mailing(connection, mailing_id, values, in_states=[state])
     audit(connection, actor, action, mailing_id)
 
 

@@ -48,7 +48,12 @@ class MailingLine:
     @property
     def under_way(self) -> bool:
         """Whether its progress is worth watching."""
-        live = (MailingState.PLANNING, MailingState.RUNNING, MailingState.PAUSED)
+        live = (
+            MailingState.SCHEDULED,
+            MailingState.PLANNING,
+            MailingState.RUNNING,
+            MailingState.PAUSED,
+        )
         return self.state in live and self.first_pass_at is None
 
 

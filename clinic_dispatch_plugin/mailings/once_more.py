@@ -151,5 +151,6 @@ def _as_now(
             for key in order
             if (named := f"{purpose}.{key}") in consent
         },
+        timezone=known.timezone if known else "",
         unknown=bool(ref) and known is None,
     )

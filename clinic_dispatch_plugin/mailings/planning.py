@@ -25,6 +25,7 @@ from clinic_dispatch_plugin.mailings import store, uploads
 from clinic_dispatch_plugin.mailings.checks import Reason, Seen, person_key
 from clinic_dispatch_plugin.mailings.judging import LONGEST_LOCALE, Judge, Leg, Verdict
 from clinic_dispatch_plugin.mailings.problems import HostFailed, MailingProblem, NoRoute, NotYours
+from clinic_dispatch_plugin.mailings.quiet import Quiet
 from clinic_dispatch_plugin.mailings.recipient_file import RecipientFileError
 from clinic_dispatch_plugin.mailings.sources import (
     LONGEST_REF,
@@ -40,7 +41,7 @@ from clinic_dispatch_plugin.mailings.sources import (
 from clinic_dispatch_plugin.messages import holds
 from clinic_dispatch_plugin.messages import store as messages
 from clinic_dispatch_plugin.messages.access import CommandLine, Sight
-from clinic_dispatch_plugin.messages.mailing_rules import PLAN_BATCH, MailingState
+from clinic_dispatch_plugin.messages.mailing_rules import PLAN_BATCH, MailingState, priority
 from clinic_dispatch_plugin.messages.routes import Passed, Route, order_of
 from clinic_dispatch_plugin.messages.rules import MessageState, new_key
 from clinic_dispatch_plugin.queue.context import places
@@ -194,7 +195,7 @@ class _Writer:
         self, dispatch: Dispatch, connection: Connection, row: RowMapping, seen: Seen
     ) -> None:
         self._dispatch = dispatch
-        self._mailing_id = int(row["id"])
+        self._mailing_id, self.purpose = int(row["id"]), str(row["purpose"])
         order = order_of(row["channel"], row["fallbacks"])
         if order[0] not in dispatch.channels:
             raise NoRoute(order[0])
@@ -204,6 +205,7 @@ class _Writer:
             for key in self._order
             if (way := accounts.way(dispatch, connection, key, row["purpose"])) is not None
         }
+        self._quiet = Quiet(dispatch, row)
         self.judge = Judge(
             settings=dispatch.settings,
             legs=[
@@ -228,7 +230,11 @@ class _Writer:
             )[0]
             for channel, reason in sorted(reasons)
         }
-        messages.add_messages(connection, [self._row(verdict, at, answers) for verdict in verdicts])
+        rows = [self._row(verdict, at, answers) for verdict in verdicts]
+        self._quiet.put_off(
+            connection, rows, at, [verdict.candidate.timezone for verdict in verdicts]
+        )
+        messages.add_messages(connection, rows)
 
     def _row(
         self, verdict: Verdict, at: datetime, answers: Mapping[tuple[str, Reason], int]
@@ -332,6 +338,12 @@ def _commit(
             raise PlanLost
         writer.write(connection, verdicts)
         if is_last:
+            store.change_mailing(
+                connection,
+                mailing_id,
+                {"priority": priority(writer.purpose, at + len(batch))},
+                in_states=[MailingState.PLANNING],
+            )
             _whole(connection, mailing_id)
 
     dispatch.database.run(work)

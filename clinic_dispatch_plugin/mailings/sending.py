@@ -41,9 +41,10 @@ from clinic_dispatch_plugin.mailings.texts import template_for_code
 from clinic_dispatch_plugin.messages.mailing_rules import (
     PLAN_AT_ONCE,
     PLAN_BATCH,
-    URGENT,
     MailingState,
+    priority,
 )
+from clinic_dispatch_plugin.messages.quiet import ANY_HOUR
 from clinic_dispatch_plugin.registry import Dispatch
 
 SYSTEM = Actor(ref="system", name="system")
@@ -170,6 +171,7 @@ def send(
     channels: Sequence[str] = (),
     texts: Mapping[str, str | MailingContent] | None = None,
     silences: Mapping[str, int | None] | None = None,
+    any_hour: bool = False,
 ) -> int:
     """Send to recipients the caller has in hand; returns the mailing's id.
 
@@ -184,6 +186,7 @@ def send(
     :param texts: words of their own for channels after the first, by channel; the others say what the first says.
     :param silences: minutes without a report after which the next channel follows, by channel; 0: never so, nothing
         said: as usual for the channel. The recipient may get both, should the first arrive later.
+    :param any_hour: do not wait for the end of quiet hours; for one recipient, and not for promotions and greetings.
     :param trial: lists and the audit trail call it a trial.
     :param trial_of: the patient whose values a trial's words hold: who may not see them may not read it.
     :raises NoRoute: the channel does not exist.
@@ -204,7 +207,9 @@ def send(
     )
     values["source"] = "code"
     values["selection"] = {"trial": True, "trial_of": trial_of} if trial else {}
-    values["priority"] = URGENT if len(recipients) == 1 else 0
+    if any_hour and len(recipients) == 1:
+        values["selection"] = {**values["selection"], ANY_HOUR: True}
+    values["priority"] = priority(values["purpose"], len(recipients))
     candidates = [of_recipient(each, purpose=purpose, order=order) for each in recipients]
     written = MailingContent(subject=subject, text=text, html=html)
     own = {

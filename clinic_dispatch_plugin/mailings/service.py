@@ -16,13 +16,14 @@ from clinic_dispatch_plugin.error_reference.service import note_answer
 from clinic_dispatch_plugin.host.types import Actor
 from clinic_dispatch_plugin.mailings import store
 from clinic_dispatch_plugin.mailings.draft_checks import checked_draft
-from clinic_dispatch_plugin.mailings.drafts import PASSED, load
-from clinic_dispatch_plugin.mailings.freezing import SENT, audit, freeze
+from clinic_dispatch_plugin.mailings.drafts import load
+from clinic_dispatch_plugin.mailings.freezing import SCHEDULED, SENT, audit, freeze
 from clinic_dispatch_plugin.mailings.order import checked_silences
 from clinic_dispatch_plugin.mailings.planning import (
     PLAN_FAILED,
 )
 from clinic_dispatch_plugin.mailings.problems import MailingProblem, NotYours, Problem
+from clinic_dispatch_plugin.mailings.schedule import check_times
 from clinic_dispatch_plugin.mailings.sending import (
     StartedMailing,
     plan_or_ring,
@@ -67,7 +68,7 @@ class MailingSummary:
 
 
 def start(dispatch: Dispatch, mailing_id: int, actor: Actor) -> bool:
-    """Send a draft; False: it was started before, and nothing happened now.
+    """Send a draft, or schedule one that has a time to start at; False: that was done before.
 
     :raises NotYours: there is no such mailing.
     :raises MailingProblem: the draft is not complete, or too many mailings were started in a minute.
@@ -77,24 +78,28 @@ def start(dispatch: Dispatch, mailing_id: int, actor: Actor) -> bool:
         return False
     texts = checked_draft(dispatch, draft)
     silences = checked_silences(dispatch, draft.order, draft.silences)
+    state = MailingState.SCHEDULED if draft.start_at else MailingState.PLANNING
 
     def work(connection: Connection) -> bool:
         moved = store.change_mailing(
             connection,
             mailing_id,
-            {"state": MailingState.PLANNING.value, "started_at": db_now()},
+            {"state": state.value, "started_at": draft.start_at or db_now()},
             in_states=[MailingState.DRAFT],
         )
         if moved:
             _refuse_haste(connection, actor)
-            if draft.not_after is not None and draft.not_after <= now(connection):
-                raise MailingProblem(Problem(field="not_after", message=PASSED))
-            freeze(connection, mailing_id, texts, actor, silences=silences)
+            check_times(now(connection), draft.start_at, draft.not_after)
+            action = SCHEDULED if draft.start_at else SENT
+            freeze(
+                connection, mailing_id, texts, actor, action=action, state=state, silences=silences
+            )
         return moved
 
     if not dispatch.database.run(work):
         return False
-    plan_or_ring(dispatch, mailing_id)
+    if draft.start_at is None:
+        plan_or_ring(dispatch, mailing_id)
     return True
 
 

@@ -96,6 +96,8 @@ class Candidate:
     #: Raw addresses on the channels after the first, and what they said to those by name.
     addresses: Mapping[str, str] = field(default_factory=dict, repr=False)
     consents: Mapping[str, Consent] = field(default_factory=dict)
+    #: Whose clock says when it is night; empty: the clinic's.
+    timezone: str = ""
     #: The file names a patient the clinic does not know, or whom the writer may not see: nobody is told which.
     unknown: bool = False
 
@@ -141,6 +143,7 @@ def of_recipient(recipient: Recipient, *, purpose: str, order: Sequence[str]) ->
         consent=Consent(recipient.consent.get(purpose, Consent.UNKNOWN)),
         addresses={key: recipient.addresses.get(key) or "" for key in order[1:]},
         consents=_consents(recipient, purpose, order),
+        timezone=recipient.timezone,
     )
 
 
@@ -228,6 +231,7 @@ def _of_row(
         unknown=bool(row.ref) and recipient is None,
         addresses={key: _further(row, recipient, key, places[key]) for key in order[1:]},
         consents=_consents(recipient, purpose, order) if recipient else {},
+        timezone=recipient.timezone if recipient else "",
     )
 
 
@@ -348,12 +352,13 @@ def _packed(candidate: Candidate) -> list[Any]:
         candidate.unknown,
         dict(candidate.addresses),
         {key: said.value for key, said in candidate.consents.items()},
+        candidate.timezone,
     ]
 
 
 def _unpacked(row: list[Any]) -> Candidate:
     ref, name, locale, raw_address, values, line, active, consent, unknown, *further = row
-    addresses, consents = further
+    addresses, consents, timezone = further
     return Candidate(
         ref=ref,
         name=name,
@@ -366,4 +371,5 @@ def _unpacked(row: list[Any]) -> Candidate:
         unknown=unknown,
         addresses=addresses,
         consents={key: Consent(said) for key, said in consents.items()},
+        timezone=timezone,
     )

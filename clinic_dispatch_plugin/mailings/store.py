@@ -139,6 +139,12 @@ def drafts(connection: Connection, *, created_by: str | None, limit: int) -> Seq
     return connection.execute(query).mappings().all()
 
 
+def scheduled_uploads(connection: Connection) -> set[str]:
+    """The lists of mailings that wait for their time."""
+    query = select(Mailing.selection).where(Mailing.state == MailingState.SCHEDULED.value)
+    return {str(found.get("upload")) for found in connection.scalars(query) if found}
+
+
 def counts_of(connection: Connection, mailing_ids: Sequence[int]) -> dict[int, dict[str, int]]:
     """Messages by state, for several mailings."""
     found: dict[int, dict[str, int]] = {mailing_id: {} for mailing_id in mailing_ids}

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from typing import IO
 
+from clinic_dispatch_plugin.mailings import store
 from clinic_dispatch_plugin.mailings.problems import MailingProblem, NotYours, Problem
 from clinic_dispatch_plugin.messages.rules import new_key
 from clinic_dispatch_plugin.registry import Dispatch
@@ -74,10 +75,12 @@ def remove(dispatch: Dispatch, key: object) -> None:
 
 
 def remove_old_uploads(dispatch: Dispatch) -> int:
-    """Remove lists nobody planned for 7 days; returns how many. Call it once a day."""
+    """Remove lists nobody planned for 7 days, unless one is scheduled; returns how many. Call it once a day."""
+    with dispatch.database.begin() as connection:
+        waiting = store.scheduled_uploads(connection)
     removed = 0
     for found in folder(dispatch).glob("*.csv"):
-        if found.stat().st_mtime < time.time() - KEPT_SECONDS:
+        if found.stem not in waiting and found.stat().st_mtime < time.time() - KEPT_SECONDS:
             found.unlink(missing_ok=True)
             removed += 1
     return removed

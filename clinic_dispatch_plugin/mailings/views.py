@@ -10,12 +10,14 @@ from werkzeug.exceptions import NotFound
 
 from clinic_dispatch_plugin.host.types import Action, Actor
 from clinic_dispatch_plugin.mailings import (
+    change_views,
     check_views,
     draft_views,
     once_more_views,
     problems,
     service,
     template_views,
+    work_views,
 )
 from clinic_dispatch_plugin.mailings.lists import drafts_of, list_mailings
 from clinic_dispatch_plugin.mailings.planning import PLAN_FAILED
@@ -30,7 +32,7 @@ from clinic_dispatch_plugin.registry import Dispatch, current_dispatch
 from clinic_dispatch_plugin.web.asking import host_failed
 from clinic_dispatch_plugin.web.auth import acting, requires
 from clinic_dispatch_plugin.web.errors import error_page
-from clinic_dispatch_plugin.web.i18n import N_, _, format_number, n_
+from clinic_dispatch_plugin.web.i18n import N_, _, format_number, format_time, n_
 from clinic_dispatch_plugin.web.layout import render_page, render_part, said, url
 from clinic_dispatch_plugin.web.params import id_arg
 
@@ -40,6 +42,7 @@ log = logging.getLogger(__name__)
 REFRESH = "10"
 NOTICES = {
     "discarded": N_("The draft was thrown away."),
+    "changed": N_("Name and times were saved."),
     # What a person does to a mailing is said on its progress page, or on its list once that is over.
     **SAID,
 }
@@ -57,8 +60,10 @@ def register(blueprint: Blueprint) -> None:
         blueprint.add_url_rule(f"{one}/{name}", f"{name}_mailing", view, methods=["POST"])
     draft_views.register(blueprint)
     check_views.register(blueprint)
+    change_views.register(blueprint)
     once_more_views.register(blueprint)
     template_views.register(blueprint)
+    work_views.register(blueprint)
 
 
 def _missing(error: Exception) -> Response:
@@ -143,6 +148,8 @@ def _look(mailing_id: int) -> Progress:
 
 def _spoken(found: Progress) -> str:
     """One sentence for screen readers."""
+    if found.state is MailingState.SCHEDULED:
+        return _("Starts {time}", time=format_time(found.row["started_at"]))
     if found.state is MailingState.PLANNING:
         return _("The messages are being prepared.")
     done = format_number(found.total - found.waiting)

@@ -255,6 +255,8 @@ def remedy(answer: Explained, state: MessageState, *, account_held: bool) -> Rem
     """What helps against this, as a button."""
     if state is _S.UNCERTAIN:
         return Remedy.SETTLE
+    if state in (_S.QUEUED, _S.LEASED) and answer.is_ours("quiet_hours"):
+        return Remedy.NONE
     if state in (_S.QUEUED, _S.LEASED):
         return Remedy.CHECK_ACCOUNT if account_held else Remedy.RETRY
     if state is _S.SENDING or answer.is_ours(*_DONE):

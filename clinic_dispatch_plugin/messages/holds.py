@@ -9,6 +9,7 @@ from typing import Any
 from clinic_dispatch_plugin.accounts.spending_rules import Reached
 from clinic_dispatch_plugin.error_reference.answers import answers_of_cause, explained
 from clinic_dispatch_plugin.messages import lists_store, showing
+from clinic_dispatch_plugin.messages.results_store import last_stop
 from clinic_dispatch_plugin.registry import current_dispatch
 from clinic_dispatch_plugin.web.i18n import N_, _, format_money, format_time
 
@@ -68,6 +69,15 @@ def _without_money(reason: str, text: str) -> str:
 
 def _stopped_by_cause(mailing: Mapping[str, Any]) -> str:
     note = _note_of_stop(mailing["id"], mailing["pause_text"])
+    share = _share_of_stop(mailing["id"])
+    if note and share:
+        return _(
+            "The program stopped it because {bad} of the last {of} messages failed for the same cause: “{cause}”. "
+            "Look at it before you go on.",
+            cause=note,
+            bad=share[0],
+            of=share[1],
+        )
     if not note:
         return _(
             "The program stopped it because too many messages failed for the same cause. "
@@ -78,6 +88,13 @@ def _stopped_by_cause(mailing: Mapping[str, Any]) -> str:
         "Look at it before you go on.",
         cause=note,
     )
+
+
+def _share_of_stop(mailing_id: int) -> tuple[int, int] | None:
+    """How many of how many failed; None: it was not written down."""
+    with current_dispatch().database.begin() as connection:
+        found = last_stop(connection, mailing_id)
+    return (int(found["bad"]), int(found["of"])) if found.get("of") else None
 
 
 def _note_of_stop(mailing_id: int, code: str) -> str:

@@ -120,6 +120,12 @@ class Line:
         return self.state in (MessageState.QUEUED, MessageState.LEASED)
 
     @property
+    def quiet_until(self) -> datetime | None:
+        """Until when it waits for the end of quiet hours; None: it does not."""
+        quiet = self.answer is not None and self.answer.is_ours("quiet_hours")
+        return self.due_at if self.waits and quiet else None
+
+    @property
     def at(self) -> datetime:
         """When what it shows came about."""
         return self.final_at or self.sent_at or self.created_at

@@ -48,3 +48,10 @@ PLAN_AT_ONCE = 5_000
 PLAN_BATCH = 500
 #: Mailings of one patient go before those of many.
 URGENT = 10
+#: What goes before what, among mailings of many.
+_RANK = {"results": 4, "reminder": 3, "service": 3, "greeting": 1, "promotion": 0}
+
+
+def priority(purpose: str, recipients: int) -> int:
+    """Which mailing goes first; the higher one. Mailings of one priority take turns."""
+    return _RANK.get(purpose, 2) + (URGENT if recipients == 1 else 0)

@@ -131,5 +131,5 @@ def _correcting_links(query: forms.ListQuery, page: object, mailing_id: int) -> 
 
 
 def _links(mailing_id: int) -> dict[str, str]:
-    names = ("pause_mailing", "resume_mailing", "cancel_mailing")
+    names = ("pause_mailing", "resume_mailing", "cancel_mailing", "change_mailing")
     return {name: showing.link(name, mailing_id=mailing_id) for name in names}

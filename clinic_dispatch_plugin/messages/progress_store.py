@@ -6,7 +6,18 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, and_, exists, func, literal, or_, select, update
+from sqlalchemy import (
+    Connection,
+    RowMapping,
+    and_,
+    exists,
+    func,
+    literal,
+    null,
+    or_,
+    select,
+    update,
+)
 
 from clinic_dispatch_plugin.database.base import db_now
 from clinic_dispatch_plugin.messages.mailing_rules import MailingState
@@ -122,7 +133,7 @@ def counts(connection: Connection, mailing_id: int) -> dict[str, int]:
 
 
 def next_due(connection: Connection) -> datetime | None:
-    """When the next waiting message of a running mailing is due."""
+    """When the next waiting message of a running mailing is due, or the next scheduled mailing starts."""
     query = (
         select(func.min(Message.due_at))
         .join(Mailing, Mailing.id == Message.mailing_id)
@@ -131,7 +142,11 @@ def next_due(connection: Connection) -> datetime | None:
             Mailing.state == MailingState.RUNNING.value,
         )
     )
-    return connection.execute(query).scalar()
+    first = connection.execute(query).scalar()
+    start = connection.execute(
+        select(func.min(Mailing.started_at)).where(Mailing.state == MailingState.SCHEDULED.value)
+    ).scalar()
+    return min((each for each in (first, start) if each is not None), default=None)
 
 
 def waiting(connection: Connection) -> tuple[int, datetime | None]:
@@ -153,6 +168,16 @@ def mailings_at_work(connection: Connection) -> list[int]:
     """Mailings that run and may have ended."""
     query = select(Mailing.id).where(Mailing.state == MailingState.RUNNING.value)
     return list(connection.scalars(query.order_by(Mailing.id)))
+
+
+def start_scheduled(connection: Connection) -> int:
+    """Scheduled mailings whose time has come are planned next; returns how many this call started."""
+    done = connection.execute(
+        update(Mailing)
+        .where(Mailing.state == MailingState.SCHEDULED.value, Mailing.started_at <= db_now())
+        .values(state=MailingState.PLANNING.value, draft=null())
+    )
+    return done.rowcount
 
 
 def plans_left(connection: Connection) -> list[int]:
@@ -224,14 +249,17 @@ def text_of(connection: Connection, mailing_id: int, channel: str) -> dict[str, 
     )
     if found is None:
         raise LookupError(f"mailing {mailing_id} has no text for {channel}")
-    wanted = ("purpose", "channel", "fallbacks", "not_after", "source")
+    wanted = ("purpose", "channel", "fallbacks", "not_after", "source", "selection")
     return {**{name: mailing[name] for name in wanted}, **found}
 
 
-def runs_still(connection: Connection, mailing_id: int) -> bool:
-    """Whether a mailing may send; who pauses or cancels it meanwhile waits for this transaction."""
-    query = select(Mailing.state).where(Mailing.id == mailing_id).with_for_update(read=True)
-    return connection.execute(query).scalar() == MailingState.RUNNING.value
+def runs_still(connection: Connection, mailing_id: int) -> tuple[bool, datetime | None]:
+    """Whether a mailing may send, and until when; who changes it meanwhile waits for this transaction."""
+    query = select(Mailing.state, Mailing.not_after).where(Mailing.id == mailing_id)
+    row = connection.execute(query.with_for_update(read=True)).one_or_none()
+    if row is None:
+        return False, None
+    return row.state == MailingState.RUNNING.value, row.not_after
 
 
 def pause_mailing(connection: Connection, mailing_id: int, *, reason: str, text: str) -> bool:

@@ -47,6 +47,7 @@ from clinic_dispatch_plugin.messages.progress_store import (
     plans_left,
     reopen_unfinished,
     runs_still,
+    start_scheduled,
     text_of,
     waiting,
 )
@@ -91,6 +92,7 @@ __all__ = [
     "settle_sent",
     "skip_leased",
     "skip_rest",
+    "start_scheduled",
     "subscribe_again",
     "text_of",
     "those_there",

@@ -223,7 +223,13 @@ def pause_mailing(
             actor_name="",
             action="pause",
             mailing_id=mailing_id,
-            details={"cause": text, "category": category},
+            details={
+                "cause": text,
+                "category": category,
+                "bad": bad,
+                "of": in_all,
+                "account": tie.attempt["account_id"],
+            },
         )
 
 

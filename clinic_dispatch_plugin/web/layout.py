@@ -135,6 +135,7 @@ _NAV = (
     ("templates", i18n.N_("Templates"), Action.COMPOSE),
     ("reference", i18n.N_("Mailing errors"), Action.VIEW),
     ("settings", i18n.N_("Settings"), Action.CONFIGURE),
+    ("work", i18n.N_("Operation"), Action.CONFIGURE),
 )
 
 

@@ -177,6 +177,12 @@ def test_status_says_who_is_at_work_and_why_an_account_stands_still(
     assert account["state"] == "stopped" and account["note"]
     shown = typed("status").stdout
     assert account["note"] in shown and "start one with" in shown
+    assert account["what_helps"] in shown and "in the last minute" in shown
+    assert (said["sent_last_minute"], account["sent_last_minute"], account["slowed"]) == (
+        0,
+        0,
+        False,
+    )
 
 
 def test_an_adapter_that_raises_is_a_sentence_without_its_words(

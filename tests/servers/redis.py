@@ -52,9 +52,9 @@ class Redis:
 
 
 @contextlib.contextmanager
-def running(found: Found) -> Iterator[Redis]:
-    """Start a server on a free loopback port and stop it afterwards."""
-    port = free_port()
+def running(found: Found, *, port: int | None = None) -> Iterator[Redis]:
+    """Start a server on a free loopback port, or on this one, and stop it afterwards."""
+    port = port or free_port()
     with private_folder("redis") as folder:
         where = ["--bind", "127.0.0.1", "--port", str(port), "--dir", str(folder)]
         nothing_on_disk = ["--save", "", "--appendonly", "no"]

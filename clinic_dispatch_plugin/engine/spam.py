@@ -1,0 +1,101 @@
+"""Stops a mailing that fails too often for one cause, before the provider closes the account."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from clinic_dispatch_plugin.accounts import service as accounts
+from clinic_dispatch_plugin.channels.types import Answer
+from clinic_dispatch_plugin.engine.recorder import Cause
+from clinic_dispatch_plugin.error_reference.answers import explained
+from clinic_dispatch_plugin.messages import store as messages
+from clinic_dispatch_plugin.messages.results_store import last_results, stopped_lately
+from clinic_dispatch_plugin.registry import Dispatch
+
+#: Results of a mailing that are looked at, by whichever worker.
+REMEMBERED = 100
+#: So many mailings of one account stopped within a day let it rest for an hour.
+STOPPED_TO_REST, DAY_SECONDS, REST_SECONDS = 3, 86_400.0, 3_600.0
+MAILINGS_STOPPED = Answer(system="dispatch", code="mailings_stopped")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Share:
+    """A cause that has more than its share of a mailing's last results."""
+
+    cause: Cause
+    bad: int
+    of: int
+
+
+def stopped(
+    dispatch: Dispatch,
+    connection: Connection,
+    new: Sequence[Cause],
+    *,
+    mailing_id: int,
+    account_id: int,
+) -> bool:
+    """Whether these results, with the last ones of all workers, are too many for one cause: then nothing more opens.
+
+    :param new: results that are not written down yet.
+    """
+    if not any(cause.pause_share > 0 for cause in new):
+        return False
+    found = too_many(_before(dispatch, connection, mailing_id, account_id), new)
+    if found is None:
+        return False
+    answer = found.cause.answer
+    text = f"{answer.system}:{answer.code}"
+    if messages.pause_mailing(connection, mailing_id, reason="spam", text=text):
+        details = {
+            "cause": text,
+            "category": found.cause.category,
+            "bad": found.bad,
+            "of": found.of,
+            "account": account_id,
+        }
+        messages.write_audit(
+            connection,
+            actor_ref="system",
+            actor_name="",
+            action="pause",
+            mailing_id=mailing_id,
+            details=details,
+        )
+        _let_account_rest(dispatch, connection, account_id)
+    return True
+
+
+def _before(
+    dispatch: Dispatch, connection: Connection, mailing_id: int, account_id: int
+) -> list[str]:
+    """The category of each of the mailing's last results; empty for an acceptance."""
+    ids = last_results(connection, mailing_id, account_id, limit=REMEMBERED)
+    answers = explained(dispatch, connection, {each for each in ids if each is not None})
+    return [
+        (answers[each].category or "") if each is not None and each in answers else ""
+        for each in ids
+    ]
+
+
+def _let_account_rest(dispatch: Dispatch, connection: Connection, account_id: int) -> None:
+    lately = stopped_lately(connection, account_id, seconds=DAY_SECONDS)
+    if len(lately) >= STOPPED_TO_REST:
+        accounts.rest(dispatch, connection, account_id, MAILINGS_STOPPED, seconds=REST_SECONDS)
+
+
+def too_many(before: Iterable[str], new: Sequence[Cause]) -> Share | None:
+    """The new cause that has more than its share of a mailing's last results; None: all is well."""
+    categories = [*before, *(cause.category for cause in new)][-REMEMBERED:]
+    counted = Counter(categories)
+    for cause in new:
+        enough = cause.pause_share > 0 and len(categories) >= cause.pause_least
+        bad = counted[cause.category]
+        if enough and bad > cause.pause_share * len(categories):
+            return Share(cause=cause, bad=bad, of=len(categories))
+    return None
