@@ -44,6 +44,9 @@ OWN_DECISIONS = {
     "landline",
     "short_number",
     "text_too_long",
+    "no_report",
+    "quiet_hours",
+    "mailings_stopped",
 }
 
 
