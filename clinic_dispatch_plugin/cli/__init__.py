@@ -13,6 +13,7 @@ from clinic_dispatch_plugin.cli import (
     health,
     listing,
     mailings,
+    recover,
     reference,
     sending,
     worker,
@@ -32,5 +33,6 @@ doctor.register(dispatch)
 bounces.register(dispatch)
 blocks.register(dispatch)
 delivery.register(dispatch)
+recover.register(dispatch)
 
 __all__ = ["dispatch"]
