@@ -23,7 +23,16 @@ RESTORED = N_(
 )
 UNFORESEEN = N_("Something unforeseen happened; the log of the program says where.")
 PLAN_FAILURES = frozenset(
-    {LIST_GONE, LIST_UNREADABLE, HOST_SILENT, GROUP_REFUSED, NO_ACCOUNT, DATABASE, RESTORED, UNFORESEEN}
+    {
+        LIST_GONE,
+        LIST_UNREADABLE,
+        HOST_SILENT,
+        GROUP_REFUSED,
+        NO_ACCOUNT,
+        DATABASE,
+        RESTORED,
+        UNFORESEEN,
+    }
 )
 
 

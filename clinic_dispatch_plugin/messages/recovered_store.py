@@ -51,9 +51,7 @@ def stop_plans(connection: Connection, why: str) -> int:
     planning = (
         update(Mailing)
         .where(Mailing.state == MailingState.PLANNING.value)
-        .values(
-            state=MailingState.PAUSED.value, pause_reason="plan_failed", pause_text=why
-        )
+        .values(state=MailingState.PAUSED.value, pause_reason="plan_failed", pause_text=why)
     )
     scheduled = (
         update(Mailing)

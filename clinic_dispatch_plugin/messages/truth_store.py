@@ -43,9 +43,7 @@ def _disagreements() -> Mapping[str, ColumnElement[bool]]:
             Message.state == sending, ~_current(AttemptState.OPEN)
         ),
         "an open attempt of what is not sending": and_(Message.state != sending, _has_open()),
-        "sent without an acceptance": and_(
-            Message.state == sent, ~_current(AttemptState.ACCEPTED)
-        ),
+        "sent without an acceptance": and_(Message.state == sent, ~_current(AttemptState.ACCEPTED)),
     }
 
 

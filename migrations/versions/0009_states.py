@@ -34,12 +34,12 @@ CHECKS = {"dispatch_message": MESSAGE, "dispatch_attempt": ATTEMPT}
 def upgrade() -> None:
     _put_right()
     for table, checks in CHECKS.items():
-        named = {op.f(f"ck_{table}_{name}"): words for name, words in checks.items()}
+        named = {f"ck_{table}_{name}": words for name, words in checks.items()}
         if op.get_bind().dialect.name == "sqlite":
             _make_anew(table, {**_checks_of(table), **named})
         else:
             for name, words in named.items():
-                op.create_check_constraint(name, table, words)
+                op.create_check_constraint(op.f(name), table, words)
 
 
 def downgrade() -> None:
@@ -77,7 +77,9 @@ def _checks_of(table: str) -> dict[str, str]:
 
 def _make_anew(table: str, checks: Mapping[str, str]) -> None:
     """SQLite adds no check to a table that is there: the table is copied into a new one, with all it has."""
-    constraints = [sa.CheckConstraint(words, name=op.f(name)) for name, words in checks.items()]
+    constraints = tuple(
+        sa.CheckConstraint(words, name=op.f(name)) for name, words in checks.items()
+    )
     with (
         _without_foreign_keys(),
         op.batch_alter_table(table, recreate="always", table_args=constraints),

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from clinic_dispatch_plugin.api import Accepted, Answer, NotSent, Refused, SendResult, Uncertain
 from clinic_dispatch_plugin.channels.types import OutgoingMessage
+from clinic_dispatch_plugin.database.base import db_now
 from clinic_dispatch_plugin.engine import store
 from clinic_dispatch_plugin.engine.aftermath import settle
 from clinic_dispatch_plugin.engine.claims import Claims
@@ -114,13 +115,7 @@ class Stepper:
         """Its lease runs out while it stands still: its own clock and the database's both say so."""
         self.run.lease.lost()
         run_id = self.run.run_id
-        self.desk.dispatch.database.run(
-            lambda c: c.execute(
-                Run.__table__.update()
-                .where(Run.id == run_id, Run.state == "live")
-                .values(live_until=Run.started_at)
-            )
-        )
+        self.desk.change(Run, Run.id == run_id, Run.state == "live", live_until=db_now(-1.0))
 
     def end(self, gateway: Gateway) -> None:
         """It ends in good order: what was taken is handed over, what was not is proved unsent."""

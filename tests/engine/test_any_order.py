@@ -10,6 +10,7 @@ import os
 import shutil
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import hypothesis.strategies as st
 import pytest
@@ -54,7 +55,7 @@ DOES = st.sampled_from(["takes", "takes", "takes silently", "loses", "refuses", 
 UNSENT = {"queued", "leased", "skipped"}
 
 settings.register_profile(
-    "any-order", max_examples=12, stateful_step_count=35, derandomize=True, database=None
+    "any-order", max_examples=8, stateful_step_count=30, derandomize=True, database=None
 )
 settings.register_profile("long", max_examples=2_000, stateful_step_count=80)
 PROFILE = "long" if os.environ.get("HYPOTHESIS_PROFILE") == "long" else "any-order"
@@ -173,9 +174,7 @@ class AnyOrder(RuleBasedStateMachine):
     def somebody_decides_a_doubt(self, mailing: int, address: str, choice: Settlement) -> None:
         message = self._message(mailing, address)
         chosen = Chosen(ids=(message["id"],))
-        done = settle_uncertain(
-            self.desk.dispatch, SOMEBODY, chosen, choice, may_arrive_twice=True
-        )
+        done = settle_uncertain(self.desk.dispatch, SOMEBODY, chosen, choice, may_arrive_twice=True)
         assert message["state"] == "uncertain" or not done.done
         if done.done and choice is Settlement.SEND_AGAIN:
             self.orders[message["key"]] += 1
@@ -256,13 +255,13 @@ class AnyOrder(RuleBasedStateMachine):
 
     # -- looking ----------------------------------------------------------------------------------
 
-    def _message(self, mailing: int, address: str) -> dict[str, object]:
+    def _message(self, mailing: int, address: str) -> dict[str, Any]:
         query = select(Message.__table__)
         mine = (Message.mailing_id == mailing, Message.address == address)
         with self.desk.dispatch.database.begin() as connection:
             return dict(connection.execute(query.where(*mine)).mappings().one())
 
-    def _by_key(self, key: str) -> dict[str, object]:
+    def _by_key(self, key: str) -> dict[str, Any]:
         with self.desk.dispatch.database.begin() as connection:
             query = select(Message.__table__).where(Message.key == key)
             return dict(connection.execute(query).mappings().one())

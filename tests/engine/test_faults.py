@@ -174,9 +174,7 @@ def test_a_commit_whose_answer_is_lost_doubles_and_loses_nothing(
 
 
 @ON_SQLITE
-def test_a_second_writer_holds_sending_up_and_spoils_nothing(
-    desk: Desk, database_url: str
-) -> None:
+def test_a_second_writer_holds_sending_up_and_spoils_nothing(desk: Desk, database_url: str) -> None:
     """Row 29."""
     other = sqlite3.connect(database_url.removeprefix("sqlite:///"), isolation_level=None)
 
@@ -362,7 +360,9 @@ def soon(ring: Callable[[], bool]) -> bool:
     """What it says, within the second a page may wait."""
     began = time.monotonic()
     said = ring()
-    assert time.monotonic() - began < 3.0, "a page waits a second at most; a busy machine a little longer"
+    assert time.monotonic() - began < 3.0, (
+        "a page waits a second at most; a busy machine a little longer"
+    )
     return said
 
 
