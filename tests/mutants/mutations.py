@@ -124,7 +124,7 @@ MUTATIONS = (
         file=f"{ENGINE}/feed.py",
         old="            if not self._may_take():\n",
         new="            if self._stopped:\n",
-        tests=(f"{RUNS}::test_a_draining_worker_opens_no_window_and_gives_back_what_it_leased",),
+        tests=("tests/engine/test_feed.py",),
     ),
     Mutation(
         promise="G5",
