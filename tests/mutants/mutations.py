@@ -26,7 +26,7 @@ class Mutation:
 RUNS, JOURNAL = "tests/engine/test_runs.py", "tests/engine/test_journal.py"
 LOOK, SENDING = "tests/engine/test_last_look.py", "tests/engine/test_sending.py"
 FAULTS, RECOVERY = "tests/engine/test_faults.py", "tests/engine/test_recovery.py"
-ACCOUNTS, ANY = "tests/engine/test_accounts.py", "tests/engine/test_any_order.py"
+LATE, ANY = "tests/engine/test_late_words.py", "tests/engine/test_any_order.py"
 SERVICE, GUARDS = "tests/store/test_message_service.py", "tests/engine/test_database_guards.py"
 STATES, WEB = "tests/guards/test_states.py", "tests/web/test_web_base.py"
 
@@ -132,7 +132,7 @@ MUTATIONS = (
         file=f"{MESSAGES}/store.py",
         old='                Message.attempt_id == bindparam("b_attempt"),\n                _is_one_of',
         new='                bindparam("b_attempt") > 0,\n                _is_one_of',
-        tests=(f"{RUNS}::test_a_late_result_changes_nothing_once_another_attempt_is_current",),
+        tests=(f"{LATE}::test_a_late_result_leaves_the_attempt_that_is_under_way_alone",),
     ),
     Mutation(
         promise="G5",
@@ -150,7 +150,7 @@ MUTATIONS = (
         "                [state.value for state in sources(MessageState.DELIVERED",
         new="            Message.state.in_(\n"
         "                [state.value for state in sources(MessageState.DELIVERED",
-        tests=("tests/reports/test_inbox.py::test_late_word_of_an_earlier_attempt_stays_on_it",),
+        tests=(f"{LATE}::test_a_late_report_of_an_old_attempt_says_nothing_of_the_new_one",),
     ),
     Mutation(
         promise="G6",
@@ -214,7 +214,7 @@ MUTATIONS = (
         file=f"{ENGINE}/windows.py",
         old="        if may_open and accounts.may_send(connection, self._account_id, probing=self._probing):\n",
         new="        if may_open:\n",
-        tests=(ACCOUNTS,),
+        tests=(f"{LATE}::test_a_stopped_account_opens_no_further_window",),
     ),
     Mutation(
         promise="G9",
