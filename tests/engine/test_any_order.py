@@ -55,7 +55,7 @@ DOES = st.sampled_from(["takes", "takes", "takes silently", "loses", "refuses", 
 UNSENT = {"queued", "leased", "skipped"}
 
 settings.register_profile(
-    "any-order", max_examples=8, stateful_step_count=30, derandomize=True, database=None
+    "any-order", max_examples=4, stateful_step_count=25, derandomize=True, database=None
 )
 settings.register_profile("long", max_examples=2_000, stateful_step_count=80)
 PROFILE = "long" if os.environ.get("HYPOTHESIS_PROFILE") == "long" else "any-order"

@@ -10,9 +10,11 @@ from datetime import datetime
 import pytest
 from sqlalchemy import QueuePool, select
 
+from clinic_dispatch_plugin.channels.types import Answer
 from clinic_dispatch_plugin.database.base import db_now
 from clinic_dispatch_plugin.engine import asking
 from clinic_dispatch_plugin.engine.run import WINDOW
+from clinic_dispatch_plugin.error_reference.service import note_answer
 from clinic_dispatch_plugin.error_reference.tables import AnswerRow
 from clinic_dispatch_plugin.host.types import Actor, Consent, Recipient
 from clinic_dispatch_plugin.mailings import service as mailings
@@ -303,6 +305,8 @@ def test_a_message_cancelled_behind_the_windows_back_is_not_handed_over(desk: De
     desk.host.add(*(patient(number) for number in range(100)))
     desk.mailing(100, refs=[f"r{number}" for number in range(100)])
     asked = desk.host.recipients_now
+    cancelled = Answer(system="dispatch", code="cancelled")
+    why, _ = desk.dispatch.database.run(lambda c: note_answer(desk.dispatch, c, cancelled))
 
     def meanwhile(refs: list[str]) -> object:
         if len(desk.host.questions) == 1:
@@ -312,6 +316,8 @@ def test_a_message_cancelled_behind_the_windows_back_is_not_handed_over(desk: De
                 state="skipped",
                 run_id=None,
                 due_at=None,
+                answer_id=why,
+                final_at=db_now(),
             )
         return asked(refs)
 

@@ -72,7 +72,8 @@ def noticed(folder: Path, tests: Sequence[str], patience: float = PATIENCE) -> t
         )
     except subprocess.TimeoutExpired:
         return True, "it hung"
-    said = (done.stdout.strip() or done.stderr.strip()).splitlines()[-1:]
+    lines = (done.stdout.strip() or done.stderr.strip()).splitlines()
+    said = [line for line in lines if line.startswith("FAILED")] or lines[-1:]
     if done.returncode not in (0, 1):
         raise SystemExit(f"pytest did not run ({' '.join(tests)}):\n{done.stdout}{done.stderr}")
     return done.returncode == 1, "".join(said)
