@@ -13,6 +13,7 @@ from clinic_dispatch_plugin.cli import (
     health,
     listing,
     mailings,
+    recover,
     reference,
     secrets,
     sending,
@@ -33,6 +34,7 @@ doctor.register(dispatch)
 bounces.register(dispatch)
 blocks.register(dispatch)
 delivery.register(dispatch)
+recover.register(dispatch)
 secrets.register(dispatch)
 
 __all__ = ["dispatch"]

@@ -13,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from clinic_dispatch_plugin.cli.base import guarded, json_option, print_json, typed, unusable
 from clinic_dispatch_plugin.cli.findings import Finding
-from clinic_dispatch_plugin.cli.sending_findings import gateways, sending
+from clinic_dispatch_plugin.cli.sending_findings import gateways, records, sending
 from clinic_dispatch_plugin.config import OTHER_NAMES, PREFIX, known_names, merged
 from clinic_dispatch_plugin.database import migrate
 from clinic_dispatch_plugin.engine.journal import try_folder
@@ -285,4 +285,4 @@ def _folder(dispatch: Dispatch) -> Iterator[Finding]:
 
 _LOOKS = (_configuration, _plugins, _channels, _folder, _database, _queue, _host, _migrations)
 #: What can only be looked at while the tables are as they must be.
-_IN_TABLES = (sending,)
+_IN_TABLES = (sending, records)

@@ -16,7 +16,9 @@ from clinic_dispatch_plugin.cli.base import typed
 from clinic_dispatch_plugin.cli.findings import Finding
 from clinic_dispatch_plugin.database.connection import now as database_now
 from clinic_dispatch_plugin.engine.presence import Presence, look
+from clinic_dispatch_plugin.engine.recovery import awaits_recovery
 from clinic_dispatch_plugin.error_reference import service as error_reference
+from clinic_dispatch_plugin.messages import truth_store
 from clinic_dispatch_plugin.registry import Dispatch
 
 #: Seconds a message may be due before somebody ought to have begun with it.
@@ -96,6 +98,31 @@ def _accounts(dispatch: Dispatch, found: Presence) -> Iterator[Finding]:
                 if stands
                 else "it is tried again by itself",
             )
+
+
+def records(dispatch: Dispatch) -> Iterator[Finding]:
+    """Records."""
+    if awaits_recovery(dispatch):
+        yield Finding(
+            subject="backup",
+            state="wrong",
+            text="the database was restored from a backup: what waits may have gone out since, so nothing is sent",
+            advice=f"run `{typed('recover --restored')}`",
+        )
+    with dispatch.database.begin() as connection:
+        wrong = truth_store.disagreements(connection)
+        number = truth_store.how_many(connection)
+    if not wrong:
+        text = f"{number} messages agree with their attempts"
+        yield Finding(subject="records", state="ok", text=text)
+        return
+    told = ", ".join(f"{name}: {count}" for name, count in wrong.items())
+    yield Finding(
+        subject="records",
+        state="wrong",
+        text=f"messages and their attempts disagree ({told})",
+        advice="nothing is sent twice for it; report this with this line",
+    )
 
 
 def gateways(dispatch: Dispatch) -> Iterator[Finding]:

@@ -21,6 +21,8 @@ from clinic_dispatch_plugin.engine.journal import Journal, boot_id
 from clinic_dispatch_plugin.engine.lease import Lease
 from clinic_dispatch_plugin.engine.leftovers import decide_cancelled
 from clinic_dispatch_plugin.engine.prepare import Text, load_text, unsubscribe_url
+from clinic_dispatch_plugin.engine.recovery import awaits_recovery
+from clinic_dispatch_plugin.engine.remembered import Remembered, remember
 from clinic_dispatch_plugin.engine.run import RunState
 from clinic_dispatch_plugin.engine.stream import Stream, account_trouble, channel_failed
 from clinic_dispatch_plugin.engine.turns import Turn, next_turn
@@ -47,9 +49,13 @@ def pump(dispatch: Dispatch) -> int:
     with dispatch.database.begin() as connection:
         if next_turn(connection, dispatch) is None or _one_is_enough(connection):
             return 0
+    if awaits_recovery(dispatch):
+        return 0
     run_id = dispatch.database.run(lambda connection: _start(dispatch, connection))
     try:
         journal = Journal(dispatch.settings.spool_dir, run_id)
+        mine = Remembered(run_id=run_id, worker=worker_name(), boot_id=boot_id())
+        remember(dispatch.settings.spool_dir, mine)
     except OSError:
         dispatch.database.run(lambda connection: store.end_run(connection, run_id))
         raise

@@ -31,6 +31,47 @@ def start_run(connection: Connection, *, worker: str, host: str, boot_id: str, l
     return int(done.inserted_primary_key[0])
 
 
+def run_row(connection: Connection, run_id: int) -> RowMapping | None:
+    """One run; None: it was never here, or is forgotten."""
+    query = select(Run.__table__).where(Run.id == run_id)
+    return connection.execute(query).mappings().first()
+
+
+def newest_run(connection: Connection) -> int | None:
+    """The highest run there is; None: none ever ran."""
+    return connection.execute(select(func.max(Run.id))).scalar()
+
+
+def lose_all_runs(connection: Connection) -> int:
+    """Every run that is thought to live is over, with nothing left to decide; returns how many."""
+    done = connection.execute(
+        update(Run)
+        .where(Run.state == "live")
+        .values(state="lost", ended_at=db_now(), settled_at=db_now())
+    )
+    return done.rowcount
+
+
+def number_runs_from(connection: Connection, run_id: int, *, worker: str, host: str) -> None:
+    """A run of this number that did nothing: all later ones are numbered above it."""
+    connection.execute(
+        insert(Run).values(
+            id=run_id,
+            worker=worker,
+            host=host,
+            boot_id="",
+            state="ended",
+            started_at=db_now(),
+            live_until=db_now(),
+            ended_at=db_now(),
+            settled_at=db_now(),
+        )
+    )
+    if connection.dialect.name == "postgresql":
+        sequence = func.pg_get_serial_sequence(Run.__tablename__, "id")
+        connection.execute(select(func.setval(sequence, run_id)))
+
+
 def renew(connection: Connection, run_id: int, lease: float) -> bool:
     """Renew a lease that still holds: the fence before everything a run does. False: this run is over."""
     done = connection.execute(
@@ -203,3 +244,8 @@ def locked_until(connection: Connection, name: str) -> datetime | None:
     """Until when nobody else may take a lock; None: it is free."""
     query = select(Lock.live_until).where(Lock.name == name, Lock.live_until > db_now())
     return connection.execute(query).scalar_one_or_none()
+
+
+def drop_lock(connection: Connection, name: str) -> None:
+    """Nobody holds this lock any more."""
+    connection.execute(delete(Lock).where(Lock.name == name))

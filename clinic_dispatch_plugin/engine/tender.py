@@ -23,6 +23,7 @@ from clinic_dispatch_plugin.engine.leftovers import decide_leftovers
 from clinic_dispatch_plugin.engine.presence import SILENT_SECONDS
 from clinic_dispatch_plugin.engine.pump import mark_progress
 from clinic_dispatch_plugin.engine.quarantine import close_quarantine
+from clinic_dispatch_plugin.engine.recovery import awaits_recovery
 from clinic_dispatch_plugin.engine.rerouting import reroute
 from clinic_dispatch_plugin.messages import store as messages
 from clinic_dispatch_plugin.queue.context import places
@@ -37,7 +38,12 @@ HOUSEKEEPING_SECONDS = 3_600.0
 
 
 def tend(dispatch: Dispatch) -> None:
-    """One round; any number of tenders at once are only waste, since every move is conditional."""
+    """One round; any number of tenders at once are only waste, since every move is conditional.
+
+    In a database that is behind what went out nothing is decided.
+    """
+    if awaits_recovery(dispatch):
+        return
     for step in (
         bury_dead_runs,
         lose_expired_runs,

@@ -21,6 +21,7 @@ from clinic_dispatch_plugin.engine import drain, store
 from clinic_dispatch_plugin.engine.journal import try_folder
 from clinic_dispatch_plugin.engine.processes import Process, children_of, kill
 from clinic_dispatch_plugin.engine.pump import worker_name
+from clinic_dispatch_plugin.engine.recovery import awaits_recovery
 from clinic_dispatch_plugin.engine.tender import tend, tend_forever
 from clinic_dispatch_plugin.engine.turns import next_turn
 from clinic_dispatch_plugin.messages import store as messages
@@ -37,6 +38,11 @@ DRAIN_SECONDS = 40.0
 ROUNDS_IN_VAIN = 5
 _TICK = 0.2
 _RESTART_PAUSE = 1.0
+#: Why nothing is sent from a database restored from a backup.
+BEHIND = (
+    "The database is older than what was sent from here: it was restored from a backup. What waits in it may have "
+    "gone out since, so nothing is sent before `flask dispatch recover --restored` was run."
+)
 
 
 class WorkerProblem(Exception):
@@ -47,11 +53,13 @@ def run_worker(dispatch: Dispatch, *, burst: bool = False, concurrency: int = 1)
     """Work until SIGTERM or SIGINT, or with ``burst`` until nothing is due; returns the exit status.
 
     :param concurrency: RQ workers beside each other; SQLite has one writer, so there one is enough.
-    :raises WorkerProblem: the journal's folder cannot be used, the embedded server does not start, or with ``burst``
-        the configured one does not answer.
+    :raises WorkerProblem: the journal's folder cannot be used, the database comes from a backup, the embedded server
+        does not start, or with ``burst`` the configured one does not answer.
     """
     drain.reset()
     _check_spool(dispatch)
+    if awaits_recovery(dispatch):
+        raise WorkerProblem(BEHIND)
     keeper = ServerKeeper(dispatch.settings.data_dir) if dispatch.doorbell.embedded else None
     try:
         if keeper is not None:

@@ -20,9 +20,21 @@ HOST_SILENT = N_("The clinic's system did not answer.")
 GROUP_REFUSED = N_("The clinic's system does not accept the group or its filters any more.")
 NO_ACCOUNT = N_("No account is set up for the channel.")
 DATABASE = N_("The database failed.")
+RESTORED = N_(
+    "The database was restored from a backup. Look whether this mailing went out already before you try again."
+)
 UNFORESEEN = N_("Something unforeseen happened; the log of the program says where.")
 PLAN_FAILURES = frozenset(
-    {LIST_GONE, LIST_UNREADABLE, HOST_SILENT, GROUP_REFUSED, NO_ACCOUNT, DATABASE, UNFORESEEN}
+    {
+        LIST_GONE,
+        LIST_UNREADABLE,
+        HOST_SILENT,
+        GROUP_REFUSED,
+        NO_ACCOUNT,
+        DATABASE,
+        RESTORED,
+        UNFORESEEN,
+    }
 )
 
 

@@ -52,6 +52,8 @@ class Mover(StrEnum):
     TENDER = "tender"
     REPORT = "report"
     PERSON = "person"
+    #: The database was restored from a backup: what was not final then may have gone out since.
+    RECOVERY = "recovery"
 
 
 _S = MessageState
@@ -70,7 +72,9 @@ MOVES: Mapping[tuple[MessageState, MessageState], frozenset[Mover]] = {
     (_S.SENDING, _S.SENT): frozenset({Mover.PUMP, Mover.TENDER, Mover.REPORT}),
     (_S.SENDING, _S.UNDELIVERED): frozenset({Mover.PUMP, Mover.TENDER}),
     (_S.SENDING, _S.QUEUED): frozenset({Mover.PUMP, Mover.TENDER}),
-    (_S.SENDING, _S.UNCERTAIN): frozenset({Mover.PUMP, Mover.TENDER}),
+    (_S.SENDING, _S.UNCERTAIN): frozenset({Mover.PUMP, Mover.TENDER, Mover.RECOVERY}),
+    (_S.QUEUED, _S.UNCERTAIN): frozenset({Mover.RECOVERY}),
+    (_S.LEASED, _S.UNCERTAIN): frozenset({Mover.RECOVERY}),
     (_S.UNCERTAIN, _S.SENT): frozenset({Mover.PUMP, Mover.TENDER, Mover.REPORT, Mover.PERSON}),
     (_S.UNCERTAIN, _S.DELIVERED): frozenset({Mover.TENDER, Mover.REPORT, Mover.PERSON}),
     (_S.UNCERTAIN, _S.UNDELIVERED): frozenset(

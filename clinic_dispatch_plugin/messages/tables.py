@@ -33,14 +33,35 @@ def _one_of(column: str, states: type[MessageState] | type[AttemptState]) -> str
     return f"{column} IN ({', '.join(repr(state.value) for state in states)})"
 
 
+#: What must be true of a message in each state, by name; the database refuses everything else.
+MESSAGE_CHECKS = {
+    "queued_is_due": "state <> 'queued' OR due_at IS NOT NULL",
+    "leased_has_run": "state <> 'leased' OR run_id IS NOT NULL",
+    "sending_has_run": "state <> 'sending' OR run_id IS NOT NULL",
+    "sending_has_attempt": "state <> 'sending' OR attempt_id IS NOT NULL",
+    # Whoever holds a message has it in hand: what waits or is settled belongs to no run.
+    "run_in_hand": "run_id IS NULL OR state IN ('leased', 'sending')",
+    "sent_has_attempt": "state <> 'sent' OR attempt_id IS NOT NULL",
+    "settled_has_time": "state IN ('queued', 'leased', 'sending') OR final_at IS NOT NULL",
+    "open_is_not_final": "state NOT IN ('queued', 'leased', 'sending') OR final_at IS NULL",
+    "failure_is_explained": (
+        "state NOT IN ('undelivered', 'uncertain', 'skipped') OR answer_id IS NOT NULL"
+    ),
+}
+#: The same of an attempt: it is closed once, and by a result.
+ATTEMPT_CHECKS = {
+    "open_is_not_closed": "state <> 'open' OR closed_at IS NULL",
+    "result_has_time": "state = 'open' OR closed_at IS NOT NULL",
+}
+
+
 class Message(Base):
     """One recipient in one mailing. The row is the truth; the queue only carries ids."""
 
     __tablename__ = "dispatch_message"
     __table_args__ = (
         CheckConstraint(_one_of("state", MessageState), name="state"),
-        CheckConstraint("state <> 'sending' OR attempt_id IS NOT NULL", name="sending_has_attempt"),
-        CheckConstraint("state <> 'leased' OR run_id IS NOT NULL", name="leased_has_run"),
+        *(CheckConstraint(words, name=name) for name, words in MESSAGE_CHECKS.items()),
         Index(
             "ix_dispatch_message_due",
             "mailing_id",
@@ -109,6 +130,7 @@ class Attempt(Base):
     __tablename__ = "dispatch_attempt"
     __table_args__ = (
         CheckConstraint(_one_of("state", AttemptState), name="state"),
+        *(CheckConstraint(words, name=name) for name, words in ATTEMPT_CHECKS.items()),
         UniqueConstraint("message_id", "number"),
         Index("ix_dispatch_attempt_run_id", "run_id"),
         Index("ix_dispatch_attempt_provider_id", "provider_id"),

@@ -31,7 +31,7 @@ MAILINGS = 20
 ROUNDS = 15
 READER = Actor(ref="reader", name="Reader")
 COLUMNS = (
-    "mailing_id, account_id, channel, ref, name, locale, address, data, state, due_at, attempts, "
+    "mailing_id, account_id, channel, ref, name, locale, address, data, state, due_at, attempt_id, attempts, "
     "last_number, tries, lost_runs, answer_id, created_at, sent_at, final_at"
 )
 

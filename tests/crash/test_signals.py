@@ -13,6 +13,7 @@ import pytest
 
 from clinic_dispatch_plugin.engine.presence import worker_is_seen
 from clinic_dispatch_plugin.engine.tables import Worker
+from clinic_dispatch_plugin.engine.tender import tend
 from clinic_dispatch_plugin.simulators.smtp import Mode
 from tests.conftest import DATABASES
 from tests.crash.workers import IN_FLIGHT, Clinic
@@ -97,6 +98,10 @@ def test_a_second_signal_ends_every_process_at_once(
     assert time.monotonic() - began < 10
     clinic.wait_until(lambda: clinic.family(process.pid) == [], "no process is left")
     assert clinic.desk.count(Worker) == 0, f"it did not sign off\n{clinic.logs()}"
+    tend(clinic.desk.dispatch)
+    states = clinic.desk.states()
+    assert set(states) <= {"queued", "uncertain"}
+    assert states.get("uncertain", 0) <= IN_FLIGHT, "no more than what the gateway had in hand"
 
 
 def is_drained(clinic: Clinic) -> bool:

@@ -230,7 +230,7 @@ class Desk:
 
     def journals(self) -> list[Path]:
         """Journals that lie in the spool."""
-        return sorted(self.dispatch.settings.spool_dir.glob("*"))
+        return sorted(self.dispatch.settings.spool_dir.glob("*.[jn]*"))
 
 
 def _insert(connection: Connection, table: Any, **values: Any) -> int:

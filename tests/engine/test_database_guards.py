@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy.exc import DBAPIError
 
 from clinic_dispatch_plugin.accounts.tables import AccountRow
+from clinic_dispatch_plugin.database.base import db_now
 from clinic_dispatch_plugin.engine.tables import Run
 from clinic_dispatch_plugin.messages.mailing_tables import Mailing
 from clinic_dispatch_plugin.messages.rules import MOVES, MessageState
@@ -21,6 +22,17 @@ IMPOSSIBLE: list[tuple[Any, dict[str, Any]]] = [
     (Message, {"state": "lost_in_space"}),
     (Message, {"state": "sending", "attempt_id": None}),
     (Message, {"state": "leased", "run_id": None}),
+    (Message, {"state": "sending", "run_id": None}),
+    (Message, {"state": "queued", "due_at": None, "final_at": None}),
+    (Message, {"run_id": 1}),
+    (Message, {"attempt_id": None}),
+    (Message, {"final_at": None}),
+    (Message, {"state": "queued", "due_at": db_now()}),
+    (Message, {"state": "undelivered", "answer_id": None}),
+    (Message, {"state": "uncertain", "answer_id": None}),
+    (Message, {"state": "skipped", "answer_id": None}),
+    (Attempt, {"state": "open"}),
+    (Attempt, {"closed_at": None}),
     (Message, {"mailing_id": 4_711}),
     (Message, {"account_id": 4_711}),
     (Attempt, {"state": "maybe"}),

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Sequence
 from datetime import datetime
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import QueuePool, select
 
+from clinic_dispatch_plugin.channels.types import Answer
 from clinic_dispatch_plugin.database.base import db_now
 from clinic_dispatch_plugin.engine import asking
 from clinic_dispatch_plugin.engine.run import WINDOW
+from clinic_dispatch_plugin.error_reference.service import note_answer
 from clinic_dispatch_plugin.error_reference.tables import AnswerRow
 from clinic_dispatch_plugin.host.types import Actor, Consent, Recipient
 from clinic_dispatch_plugin.mailings import service as mailings
@@ -19,6 +22,7 @@ from clinic_dispatch_plugin.messages.mailing_tables import Mailing
 from clinic_dispatch_plugin.messages.rules import address_digest
 from clinic_dispatch_plugin.messages.store import block, unblock, write_audit
 from clinic_dispatch_plugin.messages.tables import Attempt, Message
+from tests.conftest import DATABASES
 from tests.engine.dispatching import Desk
 
 SOMEBODY = Actor(ref="1", name="B. Lang")
@@ -301,6 +305,8 @@ def test_a_message_cancelled_behind_the_windows_back_is_not_handed_over(desk: De
     desk.host.add(*(patient(number) for number in range(100)))
     desk.mailing(100, refs=[f"r{number}" for number in range(100)])
     asked = desk.host.recipients_now
+    cancelled = Answer(system="dispatch", code="cancelled")
+    why, _ = desk.dispatch.database.run(lambda c: note_answer(desk.dispatch, c, cancelled))
 
     def meanwhile(refs: list[str]) -> object:
         if len(desk.host.questions) == 1:
@@ -310,6 +316,8 @@ def test_a_message_cancelled_behind_the_windows_back_is_not_handed_over(desk: De
                 state="skipped",
                 run_id=None,
                 due_at=None,
+                answer_id=why,
+                final_at=db_now(),
             )
         return asked(refs)
 
@@ -317,3 +325,42 @@ def test_a_message_cancelled_behind_the_windows_back_is_not_handed_over(desk: De
     desk.settle()
     assert "p99@example.org" not in desk.channel.counts
     assert desk.states() == {"sent": 99, "skipped": 1}
+
+
+@pytest.mark.parametrize("database_url", DATABASES[:1], indirect=True)
+def test_what_became_overdue_since_it_was_leased_is_not_sent(desk: Desk) -> None:
+    desk.host.add(patient(0))
+    asked = desk.host.recipients_now
+
+    def slowly(refs: Sequence[str]) -> object:
+        time.sleep(1.5)
+        return asked(refs)
+
+    desk.host.recipients_now = slowly  # type: ignore[method-assign, assignment]
+    desk.mailing(1, refs=["r0"], not_after=1.0)
+    desk.pump()
+    assert desk.channel.handed == []
+    assert desk.message("p0@example.org")["code"] == "expired"
+
+
+@pytest.mark.parametrize("database_url", DATABASES[:1], indirect=True)
+def test_no_transaction_is_open_while_others_are_asked(desk: Desk) -> None:
+    pool = desk.dispatch.database.engine.pool
+    assert isinstance(pool, QueuePool)
+    held: dict[str, int] = {}
+    asked = desk.host.recipients_now
+
+    def look(refs: Sequence[str]) -> object:
+        held["host"] = pool.checkedout()
+        return asked(refs)
+
+    def wait(message: object) -> None:
+        time.sleep(0.5)  # what opens the next window meanwhile has found that there is none
+        held["gateway"] = pool.checkedout()
+
+    desk.host.add(patient(0))
+    desk.host.recipients_now = look  # type: ignore[method-assign, assignment]
+    desk.channel.before = wait
+    desk.mailing(1, refs=["r0"])
+    desk.pump()
+    assert held == {"host": 0, "gateway": 0}

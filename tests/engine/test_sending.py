@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from clinic_dispatch_plugin.channels.types import OutgoingMessage
 from clinic_dispatch_plugin.database.base import db_now
 from clinic_dispatch_plugin.engine import claims
 from clinic_dispatch_plugin.messages.mailing_tables import Mailing
-from clinic_dispatch_plugin.messages.tables import Message
+from clinic_dispatch_plugin.messages.tables import Attempt, Message
 from clinic_dispatch_plugin.testing.fake_channel import (
     accept,
     break_off,
@@ -28,6 +29,19 @@ def test_everything_due_is_handed_over_once(desk: Desk) -> None:
     assert row["first_pass_at"] is not None
     assert [run["state"] for run in desk.runs()] == ["ended"]
     assert desk.journals() == []
+
+
+def test_what_is_handed_over_was_written_down_before(desk: Desk) -> None:
+    seen: set[tuple[str, bool]] = set()
+
+    def look(message: OutgoingMessage) -> None:
+        mine = Attempt.id == message.attempt_id
+        seen.add(("open", bool(desk.count(Attempt, mine, Attempt.state == "open"))))
+
+    desk.channel.before = look
+    desk.mailing(60)
+    desk.pump()
+    assert seen == {("open", True)}
 
 
 def test_texts_are_finished_for_each_recipient(desk: Desk) -> None:

@@ -14,6 +14,7 @@ from clinic_dispatch_email.channel import EmailChannel
 from clinic_dispatch_plugin.channels.types import Answer
 from clinic_dispatch_plugin.database import migrate
 from clinic_dispatch_plugin.engine import store as engine
+from clinic_dispatch_plugin.engine.remembered import Remembered, remember
 from clinic_dispatch_plugin.host.types import Layout
 from clinic_dispatch_plugin.simulators.smtp import RelaySettings, SmtpSimulator
 from tests.cli.conftest import typing_in
@@ -141,6 +142,41 @@ def test_a_message_that_nobody_sends_is_found(tmp_path: Path) -> None:
         )
     )
     assert "waiting" not in _check(clinic)[1], "somebody sends"
+
+
+def test_messages_that_disagree_with_their_attempts_are_found(tmp_path: Path) -> None:
+    clinic = _clinic(tmp_path)
+    bag = Mailbag(clinic.dispatch)
+    mailing = bag.mailing()
+    bag.message(mailing, "sent", attempt="accepted")
+    bag.message(mailing, "uncertain", attempt="uncertain")
+    assert _check(clinic)[1]["records"]["text"] == "2 messages agree with their attempts"
+    bag.message(mailing, "sent", attempt="accepted", attempts=7)
+    bag.message(mailing, "sent", attempt="refused")
+    bag.message(mailing, "queued", attempt="open", due_in=60)
+    status, found = _check(clinic)
+    assert (status, _wrong(found)) == (1, {"records"})
+    assert found["records"]["text"] == (
+        "messages and their attempts disagree (counted tries: 1, "
+        "an open attempt of what is not sending: 1, sent without an acceptance: 1)"
+    )
+
+
+def test_a_database_from_a_backup_is_found_and_recovered(tmp_path: Path) -> None:
+    clinic = _clinic(tmp_path)
+    bag = Mailbag(clinic.dispatch)
+    bag.message(bag.mailing(), "queued", due_in=60)
+    spool = clinic.dispatch.settings.spool_dir
+    spool.mkdir(parents=True)
+    remember(spool, Remembered(run_id=4_711, worker="w:1", boot_id="b"))
+    status, found = _check(clinic)
+    assert (status, _wrong(found)) == (1, {"backup"})
+    assert found["backup"]["advice"] == "run `flask dispatch recover --restored`"
+    run = typing_in(clinic)
+    assert run("recover").exit_code == 1, "it wants to hear what happened"
+    done = run("recover", "--restored", "--yes", "--json")
+    assert json.loads(done.stdout) == {"uncertain": 1, "mailings_stopped": 0}
+    assert _check(clinic)[0] == 0
 
 
 def test_no_worker_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

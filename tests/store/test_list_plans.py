@@ -117,7 +117,7 @@ def add_good_ones(connection: Connection) -> None:
         "postgresql": "substr(md5(random()::text), 1, 26)",
     }.get(connection.dialect.name, "left(uuid(), 26)")
     columns = (
-        "mailing_id, account_id, channel, ref, name, locale, address, data, state, attempts, "
+        "mailing_id, account_id, channel, ref, name, locale, address, data, state, attempt_id, attempts, "
         "last_number, tries, lost_runs, created_at, sent_at, final_at"
     )
     held = 0

@@ -1,0 +1,1 @@
+"""The promises of the engine, each broken on purpose: ``make mutants`` shows that a test notices."""
