@@ -75,7 +75,9 @@ class Stepper:
         claims = Claims(
             self.run, account, mailing_id=mailing_id, account_id=account_id, most=AT_ONCE
         )
-        self.windows = Windows(self.run, self.feed, claims, text, account_id=account_id)
+        self.windows = Windows(
+            self.run, self.feed, claims, text, account=account, account_id=account_id
+        )
         self.taken: list[OutgoingMessage] = []
         #: The gateway said so, and it is in the journal.
         self.answered: list[SendResult] = []
