@@ -26,6 +26,7 @@ from clinic_dispatch_plugin.channels.forms import (
     SettingField,
     cap_fields,
     limit_fields,
+    price_fields,
 )
 from clinic_dispatch_plugin.channels.gateway_url import (
     GatewayUrl,
@@ -151,6 +152,7 @@ __all__ = [
     "load_packs",
     "may_connect",
     "nothing_sent",
+    "price_fields",
     "shared_causes",
     "split_urls",
     "unusable",

@@ -30,6 +30,8 @@ from clinic_dispatch_plugin.registry import EXTENSION, Dispatch, collect_channel
 from clinic_dispatch_plugin.reports import asking, inbox
 from clinic_dispatch_plugin.reports.mailbox import fetch_quietly
 from clinic_dispatch_plugin.reports.service import look_again
+from clinic_dispatch_plugin.settings.quiet import KEEPER as QUIET_KEEPER
+from clinic_dispatch_plugin.settings.quiet import Keeper as QuietKeeper
 from clinic_dispatch_plugin.web.setup import set_up_web
 
 log = logging.getLogger(__name__)
@@ -37,7 +39,9 @@ log = logging.getLogger(__name__)
 #: Seconds between two looks into the mailbox of bounce mails.
 BOUNCES_SECONDS = 300.0
 #: What is called without a page, so without a token of a form.
-TOKENLESS = ("clinic_dispatch.unsubscribe", "clinic_dispatch.callback")
+TOKENLESS = tuple(
+    f"clinic_dispatch.{name}" for name in ("unsubscribe", "callback", "secret_callback")
+)
 
 
 class ClinicDispatch:
@@ -79,7 +83,10 @@ class ClinicDispatch:
         book = Book(dispatch)
         dispatch.added_accounts = book.accounts
         dispatch.cache[BOOK] = book
-        dispatch.database.before = book.look
+        quiet = QuietKeeper(dispatch)
+        dispatch.kept_quiet_hours = quiet.hours
+        dispatch.cache[QUIET_KEEPER] = quiet
+        dispatch.database.before = partial(_look, book, quiet)
         dispatch.app_context = app.app_context
         dispatch.send = partial(send, dispatch)
         dispatch.awaited_until = partial(awaited_until, dispatch)
@@ -105,6 +112,12 @@ class ClinicDispatch:
                 "pass host=YourAdapter() to ClinicDispatch().init_app (see the README)"
             )
         return dispatch
+
+
+def _look(book: Book, quiet: QuietKeeper) -> None:
+    """What the settings page says may have changed."""
+    book.look()
+    quiet.look()
 
 
 def hosts_own(name: str | None, type_: str, parent_names: Any) -> bool:

@@ -8,14 +8,16 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Connection, RowMapping
 
-from clinic_dispatch_plugin.accounts import service, setup_store
+from clinic_dispatch_plugin.accounts import callbacks, service, setup_store
 from clinic_dispatch_plugin.accounts.book import Book, Unusable
 from clinic_dispatch_plugin.accounts.secrets import KeyLost, seal, seal_anew, unseal
-from clinic_dispatch_plugin.channels.forms import values_in
+from clinic_dispatch_plugin.channels.forms import url_of, values_in
 from clinic_dispatch_plugin.registry import Dispatch
 
 #: The book's place among the caches of an application.
 BOOK = "accounts.book"
+#: The option with the address that an account's gateway calls.
+CALLBACK = "callback_url"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,10 +99,36 @@ def change(dispatch: Dispatch, connection: Connection, row: RowMapping, wanted: 
     return True
 
 
+def tell_callback(dispatch: Dispatch, connection: Connection, row_id: int, address: str) -> bool:
+    """Let an account of the page hand this address over with its messages; False: it hands over none."""
+    row = setup_of(connection, row_id)
+    values = opened(dispatch, row) if row is not None else {}
+    if row is None or not values or not _takes_callback(dispatch, row):
+        return False
+    url = url_of(row["scheme"], {**values, CALLBACK: address})
+    try:
+        dispatch.account_at(row["channel"], url, key=row["key"])
+    except Exception:  # too long for its gateway, say: there it is entered by hand
+        return False
+    at = datetime.now(UTC).isoformat(timespec="seconds")
+    sealed = {
+        "url": seal(dispatch.settings.secret_keys, url),
+        "secrets_at": {**(row["secrets_at"] or {}), CALLBACK: at},
+    }
+    return setup_store.reseal(connection, row_id, was=row["url"], **sealed)
+
+
+def _takes_callback(dispatch: Dispatch, row: RowMapping) -> bool:
+    """Whether its form asks for the address, and keeps it secret."""
+    forms = dispatch.channels[row["channel"]].forms()
+    return any(CALLBACK in each.secrets for each in forms if each.scheme == row["scheme"])
+
+
 def remove(connection: Connection, row_id: int) -> bool:
     """Forget its secrets; what waits for it goes to another. False: it was gone already."""
     if not setup_store.remove(connection, row_id):
         return False
+    callbacks.forget(connection, row_id)
     service.switch_off(connection, row_id)
     return True
 

@@ -51,12 +51,12 @@ def change(connection: Connection, account_id: int, *, was: str, values: Mapping
     return bool(done.rowcount)
 
 
-def reseal(connection: Connection, account_id: int, *, was: str, url: str) -> bool:
-    """The same URL by another key; False: it was changed meanwhile."""
+def reseal(connection: Connection, account_id: int, *, was: str, **values: Any) -> bool:
+    """The same URL by another key, or with another address in it; False: it was changed meanwhile."""
     done = connection.execute(
         update(AccountSetup)
         .where(AccountSetup.account_id == account_id, AccountSetup.url == was)
-        .values(url=url)
+        .values(**values)
     )
     return bool(done.rowcount)
 

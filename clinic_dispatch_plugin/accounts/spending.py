@@ -106,14 +106,25 @@ def usual_day(
     return Money(amount=sum(spent, Decimal(0)) / len(spent), currency=currency)
 
 
+def spent_by_currency(
+    dispatch: Dispatch, connection: Connection, row_id: int, *, now: datetime
+) -> dict[str, Spent]:
+    """What was spent today and in this month, by currency."""
+    day = day_of(now, dispatch.settings.timezone)
+    rows = spending_store.by_day(connection, row_id, since=day.replace(day=1))
+    return {
+        currency: Spent(
+            day=sum(
+                (r.amount for r in rows if r.currency == currency and r.day == day), Decimal(0)
+            ),
+            month=sum((r.amount for r in rows if r.currency == currency), Decimal(0)),
+        )
+        for currency in sorted({row.currency for row in rows})
+    }
+
+
 def spent_now(
     dispatch: Dispatch, connection: Connection, row_id: int, currency: str, *, now: datetime
 ) -> Spent:
     """What was spent today and in this month."""
-    day = day_of(now, dispatch.settings.timezone)
-    rows = spending_store.by_day(connection, row_id, since=day.replace(day=1))
-    mine = [row for row in rows if row.currency == currency]
-    return Spent(
-        day=sum((row.amount for row in mine if row.day == day), Decimal(0)),
-        month=sum((row.amount for row in mine), Decimal(0)),
-    )
+    return spent_by_currency(dispatch, connection, row_id, now=now).get(currency, Spent())

@@ -43,18 +43,32 @@ class Reached:
     period: str
     cap: Money
     until: datetime
+    #: The account's row; 0: it is not said.
+    account_id: int = 0
 
     def __str__(self) -> str:
         until = self.until.isoformat(timespec="seconds")
-        return f"{self.period}|{self.cap.amount}|{self.cap.currency}|{until}"
+        text = f"{self.period}|{self.cap.amount}|{self.cap.currency}|{until}"
+        return f"{text}|{self.account_id}" if self.account_id else text
+
+    def raised(self, caps: Caps) -> bool:
+        """Whether the clinic allows more by now than when it was used up."""
+        now = caps.month if self.period == "month" else caps.day
+        return now is None or now > self.cap.amount
 
     @classmethod
     def read(cls, text: str) -> Reached | None:
         """What :meth:`__str__` wrote; None for anything else."""
         try:
-            period, amount, currency, until = text.split("|")
+            period, amount, currency, until, *account = text.split("|")
             cap = Money(amount=Decimal(amount), currency=currency)
-            return cls(period=period, cap=cap, until=datetime.fromisoformat(until))
+            [account_id] = account or ["0"]
+            return cls(
+                period=period,
+                cap=cap,
+                until=datetime.fromisoformat(until),
+                account_id=int(account_id),
+            )
         except (ValueError, InvalidOperation):
             return None
 

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     CheckConstraint,
     Date,
     Float,
@@ -116,3 +117,30 @@ class AccountTest(Base):
     answer_id: Mapped[int | None] = mapped_column(ForeignKey("dispatch_answer.id"))
     answer_text: Mapped[str] = mapped_column(LongText, default="")
     started_by: Mapped[str] = mapped_column(String(255), default="")
+
+
+class AccountCallback(Base):
+    """The secret in the address an account's gateway calls: known to whoever was shown it, and to nobody here."""
+
+    __tablename__ = "dispatch_account_callback"
+
+    account_id: Mapped[int] = mapped_column(
+        ForeignKey("dispatch_account.id"), primary_key=True, autoincrement=False
+    )
+    #: SHA-256 of the secret, in hexadecimal digits.
+    digest: Mapped[str] = mapped_column(String(64))
+    changed_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    changed_by: Mapped[str] = mapped_column(String(255), default="")
+
+
+class AccountShare(Base):
+    """How many of an account's connections one run may hold open."""
+
+    __tablename__ = "dispatch_account_share"
+
+    account_id: Mapped[int] = mapped_column(
+        ForeignKey("dispatch_account.id"), primary_key=True, autoincrement=False
+    )
+    #: Runs are forgotten after a while, and their shares with them.
+    run_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    connections: Mapped[int] = mapped_column(Integer)

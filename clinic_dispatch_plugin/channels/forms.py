@@ -101,6 +101,11 @@ def cap_fields() -> tuple[SettingField, ...]:
     return (_CAP_DAY, _CAP_MONTH)
 
 
+def price_fields() -> tuple[SettingField, ...]:
+    """What a part of a message costs, where a gateway does not say it beforehand: a cap has to know."""
+    return (_PRICE, _PRICE_CURRENCY)
+
+
 _RATE = SettingField(
     key="rate",
     label="Messages a second at most",
@@ -113,7 +118,7 @@ _RATE = SettingField(
 _CONNECTIONS = SettingField(
     key="connections",
     label="Connections at once",
-    hint="Empty: the usual number.",
+    hint="Over all workers. Empty: the usual number for each worker.",
     kind=FieldKind.NUMBER,
     lowest=1,
     highest=500,
@@ -124,6 +129,8 @@ _CAP_DAY = SettingField(
     label="Most money a day",
     hint="In the account's currency, such as 20.00. Empty: no limit.",
     kind=FieldKind.NUMBER,
+    lowest=0.01,
+    highest=999_999_999,
     more=True,
 )
 _CAP_MONTH = SettingField(
@@ -131,5 +138,23 @@ _CAP_MONTH = SettingField(
     label="Most money a month",
     hint="In the account's currency, such as 20.00. Empty: no limit.",
     kind=FieldKind.NUMBER,
+    lowest=0.01,
+    highest=999_999_999,
+    more=True,
+)
+_PRICE = SettingField(
+    key="price",
+    label="Price of one part",
+    hint="What the provider charges for one part of a message, such as 0.05. Needed for a limit.",
+    kind=FieldKind.NUMBER,
+    lowest=0.0001,
+    highest=999_999,
+    more=True,
+)
+_PRICE_CURRENCY = SettingField(
+    key="price_currency",
+    label="Currency of the price",
+    hint="Three letters, such as EUR.",
+    pattern="[A-Za-z]{3}",
     more=True,
 )

@@ -246,4 +246,4 @@ def _number(advice: str, *, below: float) -> Callable[[str], float]:
 
 
 def _is_secret(name: str) -> bool:
-    return bool(re.search("pass|secret|token|key|psw", name, re.IGNORECASE))
+    return bool(re.search("pass|secret|token|key|psw|callback", name, re.IGNORECASE))

@@ -80,6 +80,8 @@ class Capabilities:
     #: Seconds after sending in which the gateway can still be asked; 0 where it cannot.
     report_window: int = 0
     callbacks: bool = False
+    #: True where the gateway signs nothing on its calls: only a secret in their address proves them.
+    secret_address: bool = False
     balance: bool = False
     price: bool = False
 

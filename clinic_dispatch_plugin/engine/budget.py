@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
+from clinic_dispatch_plugin.accounts import service as accounts
 from clinic_dispatch_plugin.accounts import spending
 from clinic_dispatch_plugin.accounts.purse import quoted_part
 from clinic_dispatch_plugin.accounts.spending_rules import Reached
@@ -84,7 +85,7 @@ class Budget:
                 each.attempt_id: price
                 for each, price in zip(outgoing[:many], prices[:many], strict=True)
             },
-            why=None if full is None else (CAP, str(full)),
+            why=None if full is None else (CAP, str(replace(full, account_id=self._account_id))),
         )
 
     def free(
@@ -113,12 +114,14 @@ class Budget:
             )
 
 
-def go_on_with_room(connection: Connection) -> None:
-    """Mailings that waited for a new day or month go on by themselves; whoever paused them otherwise is left alone."""
+def go_on_with_room(dispatch: Dispatch, connection: Connection) -> None:
+    """Mailings that waited for a new day or month, or for a higher cap, go on; others are left alone."""
     now = database_now(connection)
     for row in messages_progress.paused_for(connection, [CAP, UNKNOWN_PRICE]):
         until = until_of(row["pause_reason"], row["pause_text"])
-        if until is not None and until <= now and messages_progress.go_on(connection, row):
+        over = until is not None and until <= now
+        may = over or _raised(dispatch, connection, row["pause_reason"], row["pause_text"])
+        if may and messages_progress.go_on(connection, row):
             messages.write_audit(
                 connection,
                 actor_ref="system",
@@ -127,6 +130,14 @@ def go_on_with_room(connection: Connection) -> None:
                 mailing_id=row["id"],
                 details={"cause": row["pause_reason"]},
             )
+
+
+def _raised(dispatch: Dispatch, connection: Connection, reason: str, text: str) -> bool:
+    """Whether the cap a mailing waits for was raised meanwhile, or taken away."""
+    full = Reached.read(text) if reason == CAP else None
+    row = accounts.account(connection, full.account_id) if full and full.account_id else None
+    found = dispatch.account_called(row["channel"], row["key"]) if row is not None else None
+    return full is not None and found is not None and full.raised(spending.caps_of(found))
 
 
 def until_of(reason: str, text: str) -> datetime | None:

@@ -66,7 +66,7 @@ def _mend_mailings(dispatch: Dispatch) -> None:
     dispatch.database.run(messages.start_scheduled)
     dispatch.database.run(messages.reopen_unfinished)
     dispatch.database.run(accounts.wake)
-    dispatch.database.run(go_on_with_room)
+    dispatch.database.run(lambda connection: go_on_with_room(dispatch, connection))
     with dispatch.database.begin() as connection:
         running = messages.mailings_at_work(connection)
     for mailing_id in running:

@@ -10,11 +10,12 @@ from flask import Blueprint, Response, request
 from sqlalchemy.exc import SQLAlchemyError
 
 from clinic_dispatch_plugin.accounts import service as accounts
+from clinic_dispatch_plugin.accounts.callbacks import PROVED, proves
 from clinic_dispatch_plugin.channels.channel import Channel
 from clinic_dispatch_plugin.channels.errors import CallbackRefused
 from clinic_dispatch_plugin.channels.types import Account
 from clinic_dispatch_plugin.queue.context import places
-from clinic_dispatch_plugin.registry import current_dispatch
+from clinic_dispatch_plugin.registry import Dispatch, current_dispatch
 from clinic_dispatch_plugin.reports.inbox import InboxFull, keep
 from clinic_dispatch_plugin.reports.pace import lets_in
 from clinic_dispatch_plugin.web.auth import KIB, public
@@ -31,13 +32,13 @@ _LATER = "60"
 
 def register(blueprint: Blueprint) -> None:
     """Add the address gateways call to the blueprint."""
-    blueprint.add_url_rule(
-        "/callbacks/<channel>/<account>", "callback", called, methods=["GET", "POST"]
-    )
+    one, methods = "/callbacks/<channel>/<account>", ["GET", "POST"]
+    blueprint.add_url_rule(one, "callback", called, methods=methods)
+    blueprint.add_url_rule(f"{one}/<secret>", "secret_callback", called, methods=methods)
 
 
 @public(max_body=MOST_BYTES)
-def called(channel: str, account: str) -> Response:
+def called(channel: str, account: str, secret: str = "") -> Response:
     """Take a call of this account's gateway: some ask with GET, which here does change something."""
     dispatch = current_dispatch()
     found = dispatch.account_called(channel, account)
@@ -48,7 +49,12 @@ def called(channel: str, account: str) -> Response:
     body = request.query_string if request.method == "GET" else request.stream.read(MOST_BYTES + 1)
     if len(body) > MOST_BYTES or len(request.query_string) > MOST_BYTES:
         return _said(413)
-    headers = {**dict(request.headers), ":path": _called_path()}
+    if secret and not _proves(dispatch, found, secret):
+        log.warning("a callback for %s/%s was refused: wrong secret", channel, account)
+        return _said(403)
+    # What begins with a colon is our word, whatever a caller writes.
+    headers = {name: value for name, value in request.headers if not name.startswith(":")}
+    headers |= {":path": _called_path(), PROVED: "yes" if secret else ""}
     try:
         reports = list(dispatch.channels[channel].parse_callback(found, headers, body))
     except CallbackRefused as refused:
@@ -66,6 +72,15 @@ def called(channel: str, account: str) -> Response:
         log.error("a callback for %s/%s cannot be kept: %s", channel, account, places(error))
         return _said(503, later=_LATER)
     return _answered(dispatch.channels[channel], found, headers, body)
+
+
+def _proves(dispatch: Dispatch, account: Account, secret: str) -> bool:
+    """Whether the address holds the account's secret; where nobody can say, it does not."""
+    try:
+        return dispatch.database.run(lambda c: proves(c, account.channel, account.key, secret))
+    except SQLAlchemyError as error:
+        log.error("the secret of a callback cannot be compared: %s", type(error).__name__)
+        return False
 
 
 def _answered(

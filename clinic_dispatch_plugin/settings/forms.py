@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 
@@ -19,6 +19,7 @@ from clinic_dispatch_plugin.channels.forms import (
 from clinic_dispatch_plugin.channels.places import RefusedPlace, check_places
 from clinic_dispatch_plugin.config import PURPOSES, ConfigurationError
 from clinic_dispatch_plugin.registry import Dispatch
+from clinic_dispatch_plugin.settings.sentences import sentence
 from clinic_dispatch_plugin.web.i18n import _
 from clinic_dispatch_plugin.web.params import clean, over
 
@@ -38,6 +39,8 @@ PLAIN = GatewayForm(
     ),
 )
 LONGEST = 2_000
+#: Decimals of a number.
+_MOST_DECIMALS = 6
 #: Seconds a name is looked up.
 LOOK_UP = 5.0
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
@@ -89,11 +92,30 @@ def read(form: GatewayForm, known: Mapping[str, str]) -> Typed:
             typed.fault(each.key, _("Please fill this in."))
         if value:
             typed.values[each.key] = value
+    _check_money(ours, typed)
     chosen = [each for each in PURPOSES if request.form.get(f"purpose_{each}")]
     typed.purposes = [] if len(chosen) == len(PURPOSES) else chosen
     if not chosen:
         typed.fault("purposes", _("Tick at least one."))
     return typed
+
+
+def _check_money(fields: Collection[str], typed: Typed) -> None:
+    """Caps and prices as a channel will look at them, in words of ours."""
+    values = typed.values
+    if "price_currency" in values:
+        values["price_currency"] = values["price_currency"].upper()
+    if values.get("price") and not values.get("price_currency"):
+        typed.fault("price_currency", _("Please name the currency of the price, such as EUR."))
+    caps = [each for each in ("cap_day", "cap_month") if values.get(each)]
+    if caps and "price" in fields and not values.get("price"):
+        words = _(
+            "This service does not say beforehand what a message costs: the limit needs to know it."
+        )
+        typed.fault("price", words)
+    sound = len(caps) == 2 and not typed.errors.keys() & set(caps)
+    if sound and Decimal(values["cap_month"]) < Decimal(values["cap_day"]):
+        typed.fault("cap_month", _("A month’s limit is not below a day’s."))
 
 
 def _value(each: SettingField, typed: Typed) -> str:
@@ -119,14 +141,19 @@ def _number(each: SettingField, value: str, typed: Typed) -> str:
         number = Decimal(plain) if len(plain) <= 20 and plain.isascii() else Decimal("NaN")
     except InvalidOperation:
         number = Decimal("NaN")
+    exponent = number.as_tuple().exponent
+    few = isinstance(exponent, int) and exponent >= -_MOST_DECIMALS
     if not (
-        number.is_finite() and Decimal(str(each.lowest)) <= number <= Decimal(str(each.highest))
+        few
+        and number.is_finite()
+        and Decimal(str(each.lowest)) <= number <= Decimal(str(each.highest))
     ):
         least, most = f"{each.lowest:g}", f"{each.highest:.10g}"
         typed.fault(
             each.key, _("Please enter a number from {least} to {most}.", least=least, most=most)
         )
-    return plain
+        return value
+    return f"{number:f}"
 
 
 def read_name(taken: Sequence[str], typed: Typed) -> str:
@@ -152,9 +179,8 @@ def check(dispatch: Dispatch, channel: str, key: str, form: GatewayForm, typed: 
             return url
         dispatch.account_at(channel, url, key=key)
     except ConfigurationError as error:
-        named = error.advice.partition(" ")[0].strip("'\"")
-        at = named if named in {each.key for each in form.fields} else "form"
-        typed.fault(at, _("The channel cannot use this: {words}", words=error.advice))
+        said = sentence(error.advice, {each.key for each in form.fields})
+        typed.fault(said.field, said.words)
     except ValueError:
         typed.fault(form.fields[0].key, _("This is no address. Please look at the example."))
     except Exception as error:

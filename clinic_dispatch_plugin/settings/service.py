@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from sqlalchemy import Connection
 
+from clinic_dispatch_plugin.accounts import callbacks, setup, trial
 from clinic_dispatch_plugin.accounts import service as accounts
-from clinic_dispatch_plugin.accounts import setup, trial
 from clinic_dispatch_plugin.accounts.setup import Wanted
 from clinic_dispatch_plugin.channels.types import Account
 from clinic_dispatch_plugin.host.types import Actor
@@ -105,6 +105,27 @@ def try_again(dispatch: Dispatch, actor: Actor, channel: str, key: str) -> bool:
     """What stopped it is mended: the next message tries it. True: it was stopped or rested."""
     row_id = _row_id(dispatch, channel, key)
     return check_account_again(dispatch, actor, row_id)
+
+
+def new_callback(
+    dispatch: Dispatch, actor: Actor, account: Account, *, address: Callable[[str], str]
+) -> str:
+    """A new secret address for an account's gateway to call; the one before is refused from now on.
+
+    Where the account was set up on the page and hands its address over with each message, it hands over this one.
+
+    :param address: the whole address with this secret.
+    :returns: the address, which nobody here can show again.
+    """
+
+    def work(connection: Connection) -> str:
+        row_id = accounts.account_id(connection, account.channel, account.key)
+        made = address(callbacks.make(connection, row_id, by=actor.name or actor.ref))
+        setup.tell_callback(dispatch, connection, row_id, made)
+        _audit(connection, actor, "account_callback", row_id)
+        return made
+
+    return str(_done(dispatch, work))
 
 
 def sign_in(dispatch: Dispatch, actor: Actor, account: Account) -> None:

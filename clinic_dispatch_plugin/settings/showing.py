@@ -6,15 +6,17 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 from sqlalchemy import Connection, RowMapping
 
+from clinic_dispatch_plugin.accounts import callbacks, setup, spending, trial
 from clinic_dispatch_plugin.accounts import service as accounts
-from clinic_dispatch_plugin.accounts import setup, trial
 from clinic_dispatch_plugin.accounts.book import Unusable
+from clinic_dispatch_plugin.accounts.spending_rules import Caps, Spent
 from clinic_dispatch_plugin.channels.channel import Channel
 from clinic_dispatch_plugin.channels.forms import GatewayForm
-from clinic_dispatch_plugin.channels.types import Account
+from clinic_dispatch_plugin.channels.types import Account, Money
 from clinic_dispatch_plugin.config import PREFIX
 from clinic_dispatch_plugin.database.connection import now
 from clinic_dispatch_plugin.error_reference.answers import Explained, explained
@@ -24,6 +26,7 @@ from clinic_dispatch_plugin.registry import Dispatch
 from clinic_dispatch_plugin.reports.inbox_store import last_of_account
 from clinic_dispatch_plugin.settings.forms import PLAIN
 from clinic_dispatch_plugin.settings.wording import DEEDS
+from clinic_dispatch_plugin.web.layout import url
 
 log = logging.getLogger(__name__)
 
@@ -112,12 +115,35 @@ class ShownChannel:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Used:
+    """What was spent in one currency, and how much of the caps that is."""
+
+    spent_day: Money
+    spent_month: Money
+    cap_day: Money | None = None
+    cap_month: Money | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Details:
     """What an account's own page shows besides."""
 
     reports: Sequence[RowMapping] = ()
     answers: Mapping[int, Explained] = field(default_factory=dict)
     deeds: Sequence[RowMapping] = ()
+    money: Sequence[Used] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calls:
+    """How an account's gateway calls."""
+
+    #: Without a secret; empty: nobody said where we are.
+    address: str
+    #: The gateway signs nothing: the address needs a secret.
+    needs_secret: bool
+    #: When the secret was made, and by whom; None: there is none.
+    secret: RowMapping | None
 
 
 def channels(dispatch: Dispatch) -> list[ShownChannel]:
@@ -148,13 +174,57 @@ def one(dispatch: Dispatch, channel: str, key: str) -> Shown:
 def details(dispatch: Dispatch, shown: Shown) -> Details:
     """Its last reports, and what people did to it."""
     if shown.row is None:
-        return Details()
+        return Details(money=_money(shown, {}))
     with dispatch.database.begin() as connection:
         reports = last_of_account(connection, shown.row["id"], limit=REPORTS)
         deeds = reroute_store.deeds(connection, list(DEEDS), limit=_DEEDS_READ)
         mine = [row for row in deeds if (row["details"] or {}).get("account") == shown.row["id"]]
         answers = explained(dispatch, connection, (row["answer_id"] for row in reports))
-    return Details(reports=reports, answers=answers, deeds=mine[:DEEDS_SHOWN])
+        spent = spending.spent_by_currency(
+            dispatch, connection, shown.row["id"], now=now(connection)
+        )
+    return Details(
+        reports=reports, answers=answers, deeds=mine[:DEEDS_SHOWN], money=_money(shown, spent)
+    )
+
+
+def _money(shown: Shown, spent: Mapping[str, Spent]) -> list[Used]:
+    """A line for each currency; one of the clinic's own price where nothing was spent yet."""
+    caps = spending.caps_of(shown.account) if shown.account is not None else Caps()
+    price = shown.account.part_price if shown.account is not None else None
+    if caps and not spent and price is not None:
+        spent = {price.currency: Spent()}
+
+    def money(amount: Decimal, currency: str) -> Money:
+        return Money(amount=amount, currency=currency)
+
+    return [
+        Used(
+            spent_day=money(each.day, currency),
+            spent_month=money(each.month, currency),
+            cap_day=None if caps.day is None else money(caps.day, currency),
+            cap_month=None if caps.month is None else money(caps.month, currency),
+        )
+        for currency, each in spent.items()
+    ]
+
+
+def calls(dispatch: Dispatch, shown: Shown) -> Calls | None:
+    """How its gateway calls; None: it does not."""
+    channel = dispatch.channels.get(shown.channel)
+    if channel is None or shown.account is None:
+        return None
+    can = channel.capabilities_of(shown.account)
+    if not can.callbacks:
+        return None
+    base, secret = dispatch.settings.base_url, None
+    if shown.row is not None:
+        with dispatch.database.begin() as connection:
+            secret = callbacks.known(connection, shown.row["id"])
+    path = url("callback", channel=shown.channel, account=shown.key)
+    return Calls(
+        address=f"{base}{path}" if base else "", needs_secret=can.secret_address, secret=secret
+    )
 
 
 def form_of(dispatch: Dispatch, channel: str, scheme: str) -> GatewayForm | None:

@@ -14,7 +14,15 @@ from clinic_dispatch_plugin.config import PREFIX, PURPOSES
 from clinic_dispatch_plugin.host.types import Action
 from clinic_dispatch_plugin.messages.timeline import REPORTED
 from clinic_dispatch_plugin.registry import current_dispatch
-from clinic_dispatch_plugin.settings import forms, service, showing, wording
+from clinic_dispatch_plugin.settings import (
+    forms,
+    quiet,
+    quiet_form,
+    quiet_views,
+    service,
+    showing,
+    wording,
+)
 from clinic_dispatch_plugin.settings.forms import Typed
 from clinic_dispatch_plugin.settings.showing import Shown
 from clinic_dispatch_plugin.web import words
@@ -29,6 +37,7 @@ LOOK_AGAIN = "2"
 
 def register(blueprint: Blueprint) -> None:
     """Add the pages to the blueprint."""
+    quiet_views.register(blueprint)
     add = blueprint.add_url_rule
     add("/settings", "settings", show_list)
     add("/settings/new/<channel>", "new_account", new_account)
@@ -40,6 +49,7 @@ def register(blueprint: Blueprint) -> None:
     add(f"{one}/switch", "switch_account", switch_account, methods=["POST"])
     add(f"{one}/again", "account_again", account_again, methods=["POST"])
     add(f"{one}/move", "move_account", move_account, methods=["POST"])
+    add(f"{one}/callback", "new_callback", new_callback, methods=["POST"])
     add(f"{one}/remove", "remove_account", remove_account, methods=["POST"])
 
 
@@ -53,6 +63,8 @@ def show_list() -> Response:
         channels=showing.channels(dispatch),
         keys_set=bool(dispatch.settings.secret_keys),
         left_out=[each for each in dispatch.loaded if each.problem],
+        quiet=quiet_form.summary(dispatch.quiet_hours()),
+        quiet_variable=quiet.VARIABLE if quiet.configured(dispatch) else "",
         wording=wording,
         notice=said(wording.SAID, request.args.get("said")),
     )
@@ -254,6 +266,25 @@ def remove_account(channel: str, account: str) -> AnyResponse:
     return redirect(url("settings", said="removed" if done else "gone"), 303)
 
 
+@requires(Action.CONFIGURE)
+def new_callback(channel: str, account: str) -> AnyResponse:
+    """A new secret address for delivery reports, shown this once."""
+    shown = _shown(channel, account)
+    base = current_dispatch().settings.base_url
+    if shown.account is None or not base:
+        abort(404)
+    made = service.new_callback(
+        current_dispatch(),
+        acting(),
+        shown.account,
+        address=lambda secret: (
+            base + url("secret_callback", channel=channel, account=account, secret=secret)
+        ),
+    )
+    shown = _shown(channel, account)
+    return _one(shown, _typed_as(shown), made=made)
+
+
 def _shown(channel: str, account: str) -> Shown:
     try:
         return showing.one(current_dispatch(), channel, account)
@@ -273,18 +304,14 @@ def _typed_as(shown: Shown) -> Typed:
     return Typed(values=values, purposes=sorted(shown.purposes))
 
 
-def _one(shown: Shown, typed: Typed) -> Response:
+def _one(shown: Shown, typed: Typed, *, made: str = "") -> Response:
+    """The page of one account.
+
+    :param made: the address for reports that was made just now.
+    """
     dispatch, form = current_dispatch(), _form(shown)
     labels = {each.key: _(each.label) for each in form.fields} if form is not None else {}
     labels[wording.PURPOSES_FIELD] = _("What may go through it")
-    channel = dispatch.channels.get(shown.channel)
-    calls = (
-        channel is not None
-        and shown.account is not None
-        and channel.capabilities_of(shown.account).callbacks
-    )
-    callback = url("callback", channel=shown.channel, account=shown.key)
-    base = dispatch.settings.base_url
     return render_page(
         f"{FOLDER}/account.html",
         422 if typed.errors else 200,
@@ -301,8 +328,8 @@ def _one(shown: Shown, typed: Typed) -> Response:
         name=shown.key,
         details=showing.details(dispatch, shown),
         labels=labels,
-        callback=f"{base}{callback}" if base and calls else "",
-        calls=calls,
+        calls=showing.calls(dispatch, shown),
+        made=made,
         reported=REPORTED,
         words=words,
         wording=wording,

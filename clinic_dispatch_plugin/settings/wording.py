@@ -9,6 +9,7 @@ from babel.dates import format_date
 from sqlalchemy import RowMapping
 
 from clinic_dispatch_plugin.accounts.book import Unusable
+from clinic_dispatch_plugin.settings.sentences import sentence
 from clinic_dispatch_plugin.web import words
 from clinic_dispatch_plugin.web.i18n import N_, _, language, zone
 
@@ -17,7 +18,7 @@ LABELS = (
     N_("Messages a second at most"),
     N_("Empty: as fast as the service takes them."),
     N_("Connections at once"),
-    N_("Empty: the usual number."),
+    N_("Over all workers. Empty: the usual number for each worker."),
     N_("Most money a day"),
     N_("Most money a month"),
     N_("In the account's currency, such as 20.00. Empty: no limit."),
@@ -58,6 +59,42 @@ LABELS = (
     N_("Mail server with log-in (STARTTLS, port 587)"),
     N_("Mail server with log-in (TLS, port 465)"),
     N_("Mail server without log-in (port 25)"),
+    N_("Price of one part"),
+    N_("What the provider charges for one part of a message, such as 0.05. Needed for a limit."),
+    N_("Currency of the price"),
+    N_("Three letters, such as EUR."),
+    N_(
+        "Is filled in by itself when the address is made on this page. Empty: the service is asked instead."
+    ),
+    N_("Exchange by SIP"),
+    N_("Exchange by SIP, encrypted (TLS)"),
+    N_("The exchange, such as exchange.clinic.example."),
+    N_("Empty where the exchange knows this machine."),
+    N_("Domain of numbers"),
+    N_("Empty: the server's name."),
+    N_("Where the number is shown"),
+    N_("as the caller (From)"),
+    N_("beside the login (P-Asserted-Identity)"),
+    N_("Transport"),
+    N_("Digits before each number"),
+    N_("Such as 0, where the exchange needs it for an outside line."),
+    N_("Numbers begin with +"),
+    N_("Seconds it rings"),
+    N_("Empty: 30."),
+    N_("How often the message is said"),
+    N_("Empty: twice, to whoever presses no key."),
+    N_("Ask for a key (1 again, 2 confirm)"),
+    N_("When a machine answers"),
+    N_("is not noticed: it counts as a person"),
+    N_("counts as nobody reached: tried again"),
+    N_("the message is left on it, and that is enough"),
+    N_("Kind of sound"),
+    N_("Calls at once"),
+    N_("Over all workers. Empty: 2 for each worker."),
+    N_("How Asterisk reaches a number"),
+    N_("Such as PJSIP/{number}@trunk."),
+    N_("Name of the application"),
+    N_("Empty: clinic-dispatch."),
     N_("Address with log-in (URL)"),
     N_("As the channel's description says, such as name://login:password@host/?option=value."),
 )
@@ -70,7 +107,7 @@ UNUSABLE: Mapping[str, str] = {
     "place": N_(
         "Its address {text} is in a private network, which CLINIC_DISPATCH_PRIVATE_GATEWAYS does not permit."
     ),
-    "settings": N_("The channel does not take these settings any more: {text}"),
+    "settings": N_("The channel does not take these settings any more. {text}"),
     "plugin": N_("The channel's plugin failed on these settings ({text})."),
 }
 SAID: Mapping[str, str] = {
@@ -85,6 +122,10 @@ SAID: Mapping[str, str] = {
     "moved": N_("The order is changed."),
     "edge": N_("It stands at the end already."),
     "gone": N_("This account is not set up any more."),
+    "quiet_changed": N_(
+        "The quiet hours are changed. They hold for everything that becomes due from now on; "
+        "what waits already keeps its time."
+    ),
 }
 DEEDS: Mapping[str, str] = {
     "account_added": N_("Set up"),
@@ -94,6 +135,7 @@ DEEDS: Mapping[str, str] = {
     "account_on": N_("Switched on"),
     "account_order": N_("Order changed"),
     "account_tried": N_("Log-in tested"),
+    "account_callback": N_("New address for delivery reports"),
     "check_account": N_("Tried again"),
     "account_moved": N_("Messages given to another account: {number}"),
 }
@@ -102,7 +144,8 @@ PURPOSES_FIELD = "purposes"
 
 def unusable(found: Unusable) -> str:
     """Why an account cannot be used, and what to do."""
-    return _(UNUSABLE[found.why], text=found.text)
+    text = sentence(found.text, ()).words if found.why == "settings" else found.text
+    return _(UNUSABLE[found.why], text=text)
 
 
 def purposes(names: list[str] | frozenset[str]) -> str:
@@ -121,8 +164,12 @@ def deed(row: RowMapping, labels: Mapping[str, str]) -> str:
 
 def day(text: str) -> str:
     """The day on which a secret was set."""
-    at = datetime.fromisoformat(text).astimezone(zone())
-    return format_date(at.date(), format="medium", locale=language())
+    return on(datetime.fromisoformat(text))
+
+
+def on(at: datetime) -> str:
+    """The day of a moment."""
+    return format_date(at.astimezone(zone()).date(), format="medium", locale=language())
 
 
 def who(row: RowMapping) -> str:

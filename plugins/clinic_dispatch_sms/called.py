@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from collections.abc import Mapping
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -16,6 +17,10 @@ _MOST_FIELDS = 100
 #: Where, beside the headers, the called path with its query stands.
 PATH = ":path"
 _SECRET = "secret"
+#: Where stands whether the address held the secret that the settings page made for the account.
+_PROVED = ":proved"
+#: An address of ours that holds such a secret.
+_HOLDS_SECRET = re.compile(r"/callbacks/[^/]+/[^/]+/[A-Za-z0-9_-]{43}")
 
 
 def header(headers: Mapping[str, str], name: str) -> str:
@@ -66,7 +71,9 @@ def with_query(url: str, **fields: str) -> str:
 
 
 def with_secret(url: str, secret: str) -> str:
-    """The address to give to a gateway that signs nothing."""
+    """The address to give to a gateway that signs nothing; one of the settings page holds its secret already."""
+    if _HOLDS_SECRET.search(urlsplit(url).path):
+        return url
     return with_query(url, **{_SECRET: secret})
 
 
@@ -75,7 +82,7 @@ def prove_secret(headers: Mapping[str, str], secret: str) -> None:
 
     :raises CallbackRefused: it is not there.
     """
-    if not same(query_of(headers).get(_SECRET, ""), secret):
+    if header(headers, _PROVED) != "yes" and not same(query_of(headers).get(_SECRET, ""), secret):
         raise CallbackRefused("it does not know the secret")
 
 

@@ -11,6 +11,7 @@ from clinic_dispatch_plugin.api import (
     SettingField,
     cap_fields,
     limit_fields,
+    price_fields,
 )
 
 _SITE = r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?"
@@ -26,6 +27,12 @@ CALLBACK = SettingField(
     label="Address for delivery reports",
     hint="The one that stands on the account's page. Empty: the service is asked instead.",
     more=True,
+)
+#: Where nothing is signed, the address itself is the proof.
+SECRET_CALLBACK = replace(
+    CALLBACK,
+    kind=FieldKind.SECRET,
+    hint="Is filled in by itself when the address is made on this page. Empty: the service is asked instead.",
 )
 #: What the page offers beside what a gateway needs.
 _MORE = (CALLBACK, BASE_URL, *limit_fields(), *cap_fields())
@@ -87,8 +94,9 @@ SMPP = GatewayForm(
             kind=FieldKind.CHOICE,
             choices=(("", "no"), ("on", "yes")),
         ),
-        limit_fields()[0],
+        *limit_fields(),
         *cap_fields(),
+        *price_fields(),
     ),
 )
 TWILIO = GatewayForm(
@@ -109,7 +117,9 @@ INFOBIP = GatewayForm(
         host("Server", "Your own one, such as abc123.api.infobip.com.", required=True),
         secret("password", "API key", required=True),
         SENDER,
-        *_MORE,
+        SECRET_CALLBACK,
+        *_MORE[1:],
+        *price_fields(),
     ),
 )
 VONAGE = GatewayForm(
@@ -120,7 +130,8 @@ VONAGE = GatewayForm(
         secret("password", "API secret", required=True),
         SENDER,
         secret("signature_secret", "Signature secret", "Delivery reports are proved by it."),
-        *_MORE,
+        SECRET_CALLBACK,
+        *_MORE[1:],
     ),
 )
 

@@ -101,6 +101,28 @@ def test_a_cap_in_the_middle_of_a_window_stops_there_and_the_next_day_goes_on(
     assert desk.states(mailing) == {"sent": 70}
 
 
+def test_a_cap_that_is_raised_lets_the_mailing_go_on_by_itself(
+    desk: Desk, channel: Priced
+) -> None:
+    channel.cost = eur("0.075")
+    channel.options = {"cap_day": Decimal("0.30")}
+    mailing = desk.mailing(6)
+    desk.pump()
+    assert len(channel.handed) == 4
+    channel.options = {"cap_day": Decimal("0.20")}  # lowered: it stands still
+    tend(desk.dispatch)
+    assert desk.state_of_mailing(mailing)["pause_reason"] == "cap"
+    channel.options = {"cap_day": Decimal("0.375")}
+    tend(desk.dispatch)
+    desk.pump()
+    assert len(channel.handed) == 5  # up to the new cap, and no further
+    assert desk.state_of_mailing(mailing)["pause_reason"] == "cap"
+    channel.options = {}
+    tend(desk.dispatch)
+    desk.pump()
+    assert desk.states(mailing) == {"sent": 6}
+
+
 def test_what_it_really_cost_corrects_what_was_set_aside(desk: Desk, channel: Priced) -> None:
     channel.cost = eur("0.10")  # dearer than quoted
     channel.options = {"cap_month": Decimal(5)}

@@ -19,9 +19,10 @@ from tests.clinic.full import FullClinic, make_full_clinic
 PUBLIC = {
     "unsubscribe": "a patient has no sign-in; the link itself is the key",
     "callback": "a gateway has no sign-in; each call proves itself, or is refused",
+    "secret_callback": "the same, where the address itself holds the proof",
 }
 #: What programs call: no page, and a GET there does change something.
-CALLED = frozenset({"callback"})
+CALLED = frozenset({"callback", "secret_callback"})
 #: What looking may write: who looked at a message's contents.
 TRAIL = frozenset({"dispatch_audit"})
 
@@ -67,6 +68,7 @@ def addresses_of(app: Flask, ids: Mapping[str, Any], rule: Rule) -> list[str]:
         "account_id": ("account",),
         "template_id": ("template",),
         "token": ("token",),
+        "secret": ("token",),
         "bounce_id": ("bounce",),
         "block_id": ("block",),
     }

@@ -24,6 +24,7 @@ class InfobipGateway(HttpGateway):
         query_by_our_id=True,
         report_window=2 * 86_400,
         callbacks=True,
+        secret_address=True,
         balance=True,
     )
 

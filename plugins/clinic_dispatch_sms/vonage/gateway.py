@@ -23,6 +23,7 @@ class VonageGateway(HttpGateway):
         # Networks try for three days.
         report_window=3 * 86_400,
         callbacks=True,
+        secret_address=True,
         balance=True,
         price=True,
     )

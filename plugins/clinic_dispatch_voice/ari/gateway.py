@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from clinic_dispatch_plugin.api import GatewayUrl
+from clinic_dispatch_plugin.api import GatewayForm, GatewayUrl
 from clinic_dispatch_voice.ari.caller import AriCaller
 from clinic_dispatch_voice.ari.settings import AriSettings, read_settings
 from clinic_dispatch_voice.exchange.gateway import ExchangeGateway
+from clinic_dispatch_voice.forms import ARI
 
 
 class VoiceAri(ExchangeGateway):
@@ -17,6 +18,7 @@ class VoiceAri(ExchangeGateway):
     example: ClassVar[str] = (
         "ari://user:password@asterisk.example/?endpoint=PJSIP/{number}@trunk&sender=%2B493012345678"
     )
+    form: ClassVar[GatewayForm | None] = ARI
 
     def read(self, url: GatewayUrl) -> AriSettings:
         """The settings in a URL."""

@@ -78,7 +78,7 @@ def read_calls(url: GatewayUrl) -> dict[str, Any]:
         "keys": url.switch("keys", True),
         "machine": url.choice("machine", OFF, (OFF, TRY_AGAIN, LEAVE_IT)),
         "recording": _recording(url),
-        "folder": url.text("folder", longest=300),
+        "folder": _folder(url),
         "rtp_host": _host(url),
         "rtp_ports": _ports(url),
     }
@@ -88,12 +88,21 @@ def _recording(url: GatewayUrl) -> array[int] | None:
     path = url.text("recording", longest=300)
     if not path:
         return None
+    if url.allowed is not None:
+        raise url.wrong("recording: a file of this machine is named in the configuration alone.")
     try:
         return read_wav(Path(path).read_bytes())
     except OSError as error:
         raise url.wrong(f"recording cannot be read: {error.strerror}.") from None
     except UnplayableError as error:
         raise url.wrong(f"recording: {error}.") from None
+
+
+def _folder(url: GatewayUrl) -> str:
+    folder = url.text("folder", longest=300)
+    if folder and url.allowed is not None:
+        raise url.wrong("folder: a folder of this machine is named in the configuration alone.")
+    return folder
 
 
 def _host(url: GatewayUrl) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from clinic_dispatch_plugin.api import GatewayUrl
+from clinic_dispatch_plugin.api import GatewayForm, GatewayUrl
 from clinic_dispatch_voice.exchange.gateway import ExchangeGateway
+from clinic_dispatch_voice.forms import SIP, SIPS
 from clinic_dispatch_voice.sip.caller import SipCaller
 from clinic_dispatch_voice.sip.settings import SipSettings, read_settings
 
@@ -15,6 +16,7 @@ class VoiceSip(ExchangeGateway):
 
     scheme: ClassVar[str] = "sip"
     example: ClassVar[str] = "sip://user:password@exchange.example/?sender=%2B493012345678"
+    form: ClassVar[GatewayForm | None] = SIP
 
     def read(self, url: GatewayUrl) -> SipSettings:
         """The settings in a URL."""
@@ -31,3 +33,4 @@ class VoiceSips(VoiceSip):
 
     scheme: ClassVar[str] = "sips"
     example: ClassVar[str] = "sips://user:password@exchange.example/?sender=%2B493012345678"
+    form: ClassVar[GatewayForm | None] = SIPS
