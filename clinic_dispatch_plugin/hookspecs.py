@@ -25,7 +25,8 @@ def clinic_dispatch_channels(config: Mapping[str, Any]) -> Sequence[Channel]:
     Called once per app, inside ``init_app``; neither connect nor query here.
 
     :param config: the host's settings and the environment together; read only ``CLINIC_DISPATCH_<KEY>_*``.
-    :raises ConfigurationError: a key is there and wrong; the app does not start.
+    :raises ConfigurationError: a key is there and wrong; the plugin's channels are left out, and its sentence is
+        shown by ``flask dispatch check`` and on the settings page.
     """
 
 

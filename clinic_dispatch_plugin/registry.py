@@ -39,6 +39,8 @@ class LoadedPlugin:
     problem: str = ""
     #: Somebody wants it left out.
     blocked: bool = False
+    #: Its setting is wrong, or another plugin brings the same channel: nothing of it needs repair.
+    by_configuration: bool = False
 
 
 def _not_mounted(*_: Any, **__: Any) -> int:
@@ -246,24 +248,55 @@ def _described(point: EntryPoint, problem: str = "") -> LoadedPlugin:
 def collect_channels(
     manager: pluggy.PluginManager, app: Flask, loaded: list[LoadedPlugin]
 ) -> dict[str, Channel]:
-    """Every channel of every plugin by its key; a plugin that fails here is left out, and ``loaded`` says so.
+    """Every channel of every plugin by its key; what fails here is left out, and ``loaded`` says so.
 
-    :raises ConfigurationError: a channel's setting is wrong, or two plugins bring the same channel.
+    A wrong setting is said loudly and costs its own plugin's channels; the host and the other channels go on.
     """
     channels: dict[str, Channel] = {}
+    brought: dict[str, str] = {}
     config = merged(app.config)
-    for name, plugin in manager.list_name_plugin():
+    for name, plugin in sorted(
+        manager.list_name_plugin(), key=lambda each: _is_others(each[0], loaded)
+    ):
         if plugin is None:  # a blocked name
             continue
         for channel in _channels_of(manager, name, plugin, config, loaded):
             if channel.key in channels:
-                advice = (
-                    f"two plugins bring the channel {channel.key!r}; write the name of one of them "
-                    f"here: {', '.join(each.name for each in loaded)}."
+                problem = (
+                    f"two plugins bring the channel {channel.key!r}, and that of {brought[channel.key]} is used; "
+                    "write the name of one of them into CLINIC_DISPATCH_BLOCKED_PLUGINS."
                 )
-                raise ConfigurationError("CLINIC_DISPATCH_BLOCKED_PLUGINS", "", advice)
-            channels[channel.key] = channel
-    return channels
+                log.error("plugin %s: %s", name, problem)
+                _note(loaded, name, problem, by_configuration=True)
+                continue
+            channels[channel.key], brought[channel.key] = channel, name
+    return {key: channels[key] for key in sorted(channels, key=_order(manager, brought))}
+
+
+def _is_others(name: str, loaded: Sequence[LoadedPlugin]) -> bool:
+    """Whether it came in a distribution of its own: it takes no channel away that was there before."""
+    found = next((each for each in loaded if each.name == name), None)
+    return found is not None and not found.distribution.startswith("clinic-dispatch-plugin ")
+
+
+def _order(manager: pluggy.PluginManager, brought: Mapping[str, str]) -> Callable[[str], int]:
+    """Channels stand in the order of their plugins."""
+    names = [name for name, _ in manager.list_name_plugin()]
+    return lambda key: names.index(brought[key])
+
+
+def _note(
+    loaded: list[LoadedPlugin], name: str, problem: str, *, by_configuration: bool = False
+) -> None:
+    """Write down what is wrong with a plugin; one that was given by hand is added for it."""
+    if name not in {each.name for each in loaded}:
+        loaded.append(LoadedPlugin(name=name, distribution="given by hand"))
+    loaded[:] = [
+        replace(each, problem=problem, by_configuration=by_configuration)
+        if each.name == name
+        else each
+        for each in loaded
+    ]
 
 
 def _channels_of(
@@ -276,14 +309,13 @@ def _channels_of(
     """One plugin's channels: asked alone, since an exception would end the call for all others."""
     try:
         return _asked_alone(manager, plugin, config)
-    except ConfigurationError:
-        raise
+    except ConfigurationError as error:
+        log.error("the channels of plugin %s are left out: %s", name, error.message)
+        _note(loaded, name, error.message, by_configuration=True)
+        return []
     except Exception as error:
         log.exception("plugin %s cannot say its channels and is left out", name)
-        problem = f"its channels cannot be used: {type(error).__name__}: {error}"
-        loaded[:] = [
-            replace(each, problem=problem) if each.name == name else each for each in loaded
-        ]
+        _note(loaded, name, f"its channels cannot be used: {type(error).__name__}: {error}")
         return []
 
 

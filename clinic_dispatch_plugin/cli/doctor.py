@@ -108,7 +108,8 @@ def _settings(dispatch: Dispatch) -> Iterator[Finding]:
 def _unknown_names(dispatch: Dispatch) -> Iterator[tuple[str, str]]:
     """Variables nobody reads, each with the one that was probably meant."""
     ours = known_names()
-    theirs = tuple(f"{PREFIX}{key.upper()}_" for key in dispatch.channels)
+    keys = {*dispatch.channels, *(each.name for each in dispatch.loaded)}
+    theirs = tuple(f"{PREFIX}{key.upper()}_" for key in keys)
     for name in sorted(merged(current_app.config)):
         if name in ours or name in OTHER_NAMES or name.startswith(theirs):
             continue
@@ -120,7 +121,9 @@ def _plugins(dispatch: Dispatch) -> Iterator[Finding]:
     for plugin in dispatch.loaded:
         broken = plugin.problem and not plugin.blocked
         advice = (
-            f"repair or remove {plugin.distribution}, or block it: "
+            "correct this setting; until then nothing goes out through its channels"
+            if plugin.by_configuration
+            else f"repair or remove {plugin.distribution}, or block it: "
             f"CLINIC_DISPATCH_BLOCKED_PLUGINS={plugin.name}"
         )
         yield Finding(

@@ -101,9 +101,7 @@ def test_a_cap_in_the_middle_of_a_window_stops_there_and_the_next_day_goes_on(
     assert desk.states(mailing) == {"sent": 70}
 
 
-def test_a_cap_that_is_raised_lets_the_mailing_go_on_by_itself(
-    desk: Desk, channel: Priced
-) -> None:
+def test_a_cap_that_is_raised_lets_the_mailing_go_on_by_itself(desk: Desk, channel: Priced) -> None:
     channel.cost = eur("0.075")
     channel.options = {"cap_day": Decimal("0.30")}
     mailing = desk.mailing(6)

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from clinic_dispatch_plugin.config import ConfigurationError
 from tests.cli.conftest import typing_in
 from tests.cli.programs import CLINIC_DISPATCH, Shell
 from tests.clinic.full import EMAIL
@@ -166,22 +165,28 @@ def test_a_blocked_plugin_is_not_even_imported(tmp_path: Path, shelf: Shelf) -> 
     assert "blocked by CLINIC_DISPATCH_BLOCKED_PLUGINS" in found["text"]
 
 
-def test_a_plugin_s_wrong_setting_stops_the_start(tmp_path: Path, shelf: Shelf) -> None:
+def test_a_plugin_s_wrong_setting_costs_its_channels_alone(tmp_path: Path, shelf: Shelf) -> None:
     wrong = 'ConfigurationError("CLINIC_DISPATCH_PICKY_URL", "x", "write y.")'
     shelf.put("picky", RAISES.format(error=wrong))
-    with pytest.raises(ConfigurationError) as caught:
-        make_clinic(tmp_path)
-    assert caught.value.message == "CLINIC_DISPATCH_PICKY_URL is 'x': write y."
+    clinic = make_clinic(tmp_path)
+    found = _plugins(clinic)["plugin picky"]
+    assert found["state"] == "wrong"
+    assert "CLINIC_DISPATCH_PICKY_URL is 'x': write y." in found["text"]
+    assert "correct this setting" in found["advice"]
+    assert {"email", "sms"} <= set(clinic.dispatch.channels)
+    page = clinic.app.test_client().get("/dispatch/settings").text
+    assert "CLINIC_DISPATCH_PICKY_URL is &#39;x&#39;" in page
 
 
-def test_two_plugins_with_one_channel_stop_the_start_until_one_is_blocked(
+def test_of_two_plugins_with_one_channel_the_shipped_one_holds_until_one_is_blocked(
     tmp_path: Path, shelf: Shelf
 ) -> None:
     shelf.put("double", DOUBLE)
-    with pytest.raises(ConfigurationError) as caught:
-        make_clinic(tmp_path)
-    assert "two plugins bring the channel 'email'" in caught.value.message
-    assert "double, email" in caught.value.message
+    clinic = make_clinic(tmp_path)
+    assert str(clinic.dispatch.channels["email"].label) == "E-mail"
+    found = _plugins(clinic)
+    assert "two plugins bring the channel 'email'" in found["plugin double"]["text"]
+    assert found["plugin email"]["state"] == "ok"
     for blocked, left in (("double", "E-mail"), ("email", "Another e-mail")):
         clinic = make_clinic(tmp_path, config={"CLINIC_DISPATCH_BLOCKED_PLUGINS": blocked})
         assert str(clinic.dispatch.channels["email"].label) == left
