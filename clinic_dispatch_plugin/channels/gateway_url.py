@@ -80,6 +80,10 @@ class GatewayUrl:
                 raise self.wrong(f"{name} stands there twice; write it once.")
             self._options[name] = value
 
+    def given(self, name: str) -> bool:
+        """Whether an option stands there."""
+        return name in self._options
+
     def wrong(self, advice: str) -> ConfigurationError:
         """The error to raise."""
         if self._example:

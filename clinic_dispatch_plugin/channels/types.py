@@ -145,8 +145,10 @@ class Account:
     settings: Any = field(default=None, repr=False)
     #: Messages a second over all workers; None: no limit of ours.
     rate: float | None = None
-    #: Connections one worker holds open.
+    #: Connections one sender may hold open.
     connections: int = 1
+    #: Connections over all workers, where the clinic said so; None: each holds its usual number.
+    connection_limit: int | None = None
     #: What may be spent through it in a day and in a month of the clinic's, in the account's currency; None: no cap.
     cap_day: Decimal | None = None
     cap_month: Decimal | None = None

@@ -173,7 +173,7 @@ class Claims:
 
     def _ahead(self, connection: Connection) -> Ahead | None:
         """What else is due on an account that may send; None: nothing that goes before this or beside it."""
-        work = due_here(connection, self._run.dispatch)
+        work = due_here(connection, self._run.dispatch, self._run.run_id)
         here = self._mailing_id, self._account_id
         others = [each.priority for each in work if each.where != here]
         if not others or max(others) < self._priority:

@@ -7,11 +7,13 @@ import os
 import socket
 import time
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from clinic_dispatch_plugin.accounts import service as accounts
+from clinic_dispatch_plugin.accounts import shares
 from clinic_dispatch_plugin.channels.channel import Sender
 from clinic_dispatch_plugin.channels.errors import AccountError, ConnectionFailed
 from clinic_dispatch_plugin.channels.types import Account
@@ -23,6 +25,7 @@ from clinic_dispatch_plugin.engine.leftovers import decide_cancelled
 from clinic_dispatch_plugin.engine.prepare import Text, load_text, unsubscribe_url
 from clinic_dispatch_plugin.engine.recovery import awaits_recovery
 from clinic_dispatch_plugin.engine.remembered import Remembered, remember
+from clinic_dispatch_plugin.engine.presence import SILENT_SECONDS
 from clinic_dispatch_plugin.engine.run import RunState
 from clinic_dispatch_plugin.engine.stream import Stream, account_trouble, channel_failed
 from clinic_dispatch_plugin.engine.turns import Turn, next_turn
@@ -99,6 +102,7 @@ def _start(dispatch: Dispatch, connection: Connection) -> int:
 def _end(run: RunState) -> None:
     def work(connection: Connection) -> bool:
         store.end_run(connection, run.run_id)
+        shares.give_back(connection, run.run_id)
         messages.give_back(connection, run_id=run.run_id)
         # Empty but where a commit's answer was lost and the mailing stopped at the same moment.
         settle(run.dispatch, connection, run.run_id, run.journal.content())
@@ -126,7 +130,11 @@ class _Turns:
             while run.may_send and time.monotonic() < run.deadline:
                 with run.dispatch.database.begin() as connection:
                     turn = next_turn(
-                        connection, run.dispatch, served=self._served, without=self._broken
+                        connection,
+                        run.dispatch,
+                        served=self._served,
+                        without=self._broken,
+                        run_id=run.run_id,
                     )
                 if turn is None:
                     break
@@ -171,8 +179,11 @@ class _Turns:
         if found is not None and found[0] == turn.account:
             return found[1]
         dispatch = self._run.dispatch
+        account = self._with_share(turn)
+        if account is None:
+            return None
         try:
-            opened = dispatch.channels[turn.account.channel].open(turn.account)
+            opened = dispatch.channels[turn.account.channel].open(account)
             sender = stack.enter_context(opened)
         except (AccountError, ConnectionFailed) as error:
             account_trouble(dispatch, turn.account_id, error)
@@ -183,6 +194,26 @@ class _Turns:
             return None
         self._senders[turn.account_id] = turn.account, sender
         return sender
+
+    def _with_share(self, turn: Turn) -> Account | None:
+        """The account with the connections that fall to this run; None: others hold them all."""
+        run, limit = self._run, turn.account.connection_limit
+        if limit is None:
+            return turn.account
+
+        def work(connection: Connection) -> int:
+            live = store.live_run_ids(connection)
+            hands = sum(
+                row["concurrency"] for row in store.workers(connection, within=SILENT_SECONDS)
+            )
+            return shares.take(
+                connection, turn.account_id, run.run_id, limit=limit, live=live, hands=hands
+            )
+
+        many = run.dispatch.database.run(work)
+        return (
+            replace(turn.account, connections=min(many, turn.account.connections)) if many else None
+        )
 
     def _text(self, turn: Turn) -> Text | None:
         """The mailing's text for this channel, read once; None: it cannot be used, and the others go on."""

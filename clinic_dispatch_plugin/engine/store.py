@@ -142,6 +142,12 @@ def live_runs(connection: Connection) -> int:
     return int(connection.execute(query).scalar_one())
 
 
+def live_run_ids(connection: Connection) -> list[int]:
+    """The runs that are at work."""
+    query = select(Run.id).where(Run.state == "live", Run.live_until > db_now())
+    return [int(run_id) for run_id in connection.scalars(query)]
+
+
 def silent_runs(
     connection: Connection, run_ids: Iterable[int], *, within: float
 ) -> dict[int, datetime]:

@@ -9,9 +9,11 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from clinic_dispatch_plugin.accounts import service as accounts
+from clinic_dispatch_plugin.accounts import shares
 from clinic_dispatch_plugin.accounts.rules import AccountState
 from clinic_dispatch_plugin.channels.types import Account
 from clinic_dispatch_plugin.database.connection import now
+from clinic_dispatch_plugin.engine import store
 from clinic_dispatch_plugin.messages import store as messages
 from clinic_dispatch_plugin.registry import Dispatch
 
@@ -48,14 +50,16 @@ def next_turn(
     *,
     served: Sequence[tuple[int, int]] = (),
     without: Collection[int] = (),
+    run_id: int = 0,
 ) -> Turn | None:
     """What to send next; None: nothing is due on an account that is configured here and may send.
 
     :param served: the mailings this run has served and through which accounts, the last one last: a mailing on
         several channels has a turn on each.
     :param without: mailings that are left out.
+    :param run_id: the run that asks, which may go on with the connections it holds.
     """
-    ready, probing = _usable(connection, dispatch)
+    ready, probing = _usable(connection, dispatch, run_id)
     work = [each for each in _due(connection, ready) if each.mailing_id not in without]
     if not work:
         return None
@@ -70,9 +74,9 @@ def next_turn(
     )
 
 
-def due_here(connection: Connection, dispatch: Dispatch) -> list[Due]:
-    """What is due on accounts that are configured here and may send."""
-    return _due(connection, _usable(connection, dispatch)[0])
+def due_here(connection: Connection, dispatch: Dispatch, run_id: int) -> list[Due]:
+    """What is due on accounts that are configured here and may send, by this run."""
+    return _due(connection, _usable(connection, dispatch, run_id)[0])
 
 
 def _due(connection: Connection, usable: Collection[int]) -> list[Due]:
@@ -83,13 +87,15 @@ def _due(connection: Connection, usable: Collection[int]) -> list[Due]:
     ]
 
 
-def _usable(connection: Connection, dispatch: Dispatch) -> tuple[dict[int, Account], set[int]]:
+def _usable(
+    connection: Connection, dispatch: Dispatch, run_id: int
+) -> tuple[dict[int, Account], set[int]]:
     """The accounts configured here that may send or be checked, and which of them are to be checked."""
     usable: dict[int, Account] = {}
     probing: set[int] = set()
     for row in accounts.accounts(connection):
         account = dispatch.account_called(row["channel"], row["key"])
-        if account is None:
+        if account is None or _is_full(connection, account, row["id"], run_id):
             continue
         if row["state"] == AccountState.READY.value:
             usable[row["id"]] = account
@@ -97,6 +103,14 @@ def _usable(connection: Connection, dispatch: Dispatch) -> tuple[dict[int, Accou
             usable[row["id"]] = account
             probing.add(row["id"])
     return usable, probing
+
+
+def _is_full(connection: Connection, account: Account, row_id: int, run_id: int) -> bool:
+    """Whether other runs hold all connections the clinic allows."""
+    if account.connection_limit is None:
+        return False
+    live = store.live_run_ids(connection)
+    return shares.held(connection, row_id, live=live, without=run_id) >= account.connection_limit
 
 
 def _is_free(connection: Connection, taken_until: datetime | None) -> bool:

@@ -95,6 +95,7 @@ def account_of(
         settings=settings,
         rate=settings.rate,
         connections=settings.connections,
+        connection_limit=settings.connection_limit,
         purposes=purposes,
     )
 

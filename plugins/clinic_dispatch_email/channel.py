@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import ClassVar
 
 from clinic_dispatch_email.accounts import FORMS, account_of
@@ -59,7 +60,10 @@ class EmailChannel(Channel):
     @contextmanager
     def open(self, account: Account) -> Iterator[Sender]:
         """A sender that connects when it first has something to send."""
-        sender = EmailSender(account.settings)
+        settings: EmailSettings = account.settings
+        if account.connections < settings.connections:
+            settings = replace(settings, connections=account.connections)
+        sender = EmailSender(settings)
         try:
             yield sender
         finally:

@@ -49,8 +49,10 @@ class EmailSettings:
     ca_file: str | None = None
     #: Messages a second over all workers; None: no limit.
     rate: float | None = None
-    #: Connections one worker holds at most.
+    #: Connections one sender holds at most.
     connections: int = 10
+    #: Connections over all workers; None: nobody said.
+    connection_limit: int | None = None
     #: Messages after which a connection is ended in good order; 0: never.
     per_connection: int = 0
     connect_timeout: float = 10.0
@@ -112,6 +114,7 @@ def read_settings(
             "the password would travel unprotected; write smtp+starttls:// or smtps:// instead of"
             " smtp://, which is for a relay on this machine.",
         )
+    options = _options(url, parts.query)
     return EmailSettings(
         host=host,
         port=_port(url, parts),
@@ -122,7 +125,8 @@ def read_settings(
         from_name=from_name,
         from_address=from_address,
         allowed=None if allowed is None else tuple(allowed),
-        **_options(url, parts.query),
+        connection_limit=options.get("connections"),
+        **options,
     )
 
 

@@ -91,11 +91,18 @@ def _account(key: str, url: GatewayUrl, channel: str, gateway: Gateway) -> Accou
         settings=GatewayAccount(gateway=gateway, of_gateway=settings),
         rate=settings.rate,
         connections=settings.connections,
+        connection_limit=_connection_limit(url),
         purposes=purposes,
         cap_day=cap_day,
         cap_month=cap_month,
         part_price=price,
     )
+
+
+def _connection_limit(url: GatewayUrl) -> int | None:
+    """What the clinic allows over all workers; an exchange has calls instead of connections."""
+    given = [name for name in ("connections", "calls") if url.given(name)]
+    return url.whole(given[0], 1, lowest=1, highest=500) if given else None
 
 
 def _price(url: GatewayUrl, settings: GatewaySettings) -> Money | None:

@@ -27,7 +27,7 @@ class GatewaySettings:
     label: str
     #: Messages a second over all workers; None: no limit of ours.
     rate: float | None = None
-    #: Connections one worker holds at most.
+    #: Connections one sender holds at most.
     connections: int = 4
 
 

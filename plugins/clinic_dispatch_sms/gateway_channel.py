@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import ClassVar
 
 from clinic_dispatch_plugin.api import (
@@ -53,9 +54,12 @@ class GatewayChannel(Channel):
         return _settings(account).gateway.capabilities
 
     def open(self, account: Account) -> AbstractContextManager[Sender]:
-        """The sender of the account's gateway."""
+        """The sender of the account's gateway, with no more connections than the account has."""
         settings = _settings(account)
-        return settings.gateway.open(settings.of_gateway)
+        of_gateway = settings.of_gateway
+        if account.connections < of_gateway.connections:
+            of_gateway = replace(of_gateway, connections=account.connections)
+        return settings.gateway.open(of_gateway)
 
     def tells_money(self, account: Account) -> TellsMoney:
         """What the account's gateway says."""

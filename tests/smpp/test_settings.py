@@ -52,7 +52,7 @@ def submits(text: str, options: str = "", **changed: Any) -> list[Submit]:
         ("smpp://a:b@h/?sender=Kl%C3%ADnik", "ASCII"),
         ("smpp://sixteen-letters0:b@h/?sender=K", "system_id has at most 15"),
         ("smpp://a:b@h/?sender=K&window=0", "window is '0'"),
-        ("smpp://a:b@h/?sender=K&connections=2", "from 1 to 1"),
+        ("smpp://a:b@h/?sender=K&connections=101", "from 1 to 100"),
         ("smpp://a:b@h/?sender=K&long=pigeon", "udh, udh16, sar, payload"),
         ("smpp://a:b@h/?sender=K&key_tlv=0x0204", "0x1400 to 0x3FFF"),
         ("smpp://a:b@h/?sender=K&key_tlv=none", "0x1400 to 0x3FFF"),

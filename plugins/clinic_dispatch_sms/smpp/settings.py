@@ -98,7 +98,8 @@ def read_settings(url: GatewayUrl) -> SmppSettings:
         tls=tls,
         ca_file=url.ca_file(),
         window=url.whole("window", 10, lowest=1, highest=1_000),
-        connections=url.whole("connections", 1, lowest=1, highest=1),
+        # Each sender has one; the option says how many there may be over all workers.
+        connections=min(1, url.whole("connections", 1, lowest=1, highest=100)),
         rate=url.rate(),
         connect_timeout=url.seconds("connect_timeout", 10.0),
         timeout=url.seconds("timeout", 60.0),
