@@ -36,12 +36,20 @@ class Way:
 
 def way(dispatch: Dispatch, connection: Connection, channel: str, purpose: str = "") -> Way | None:
     """The first account of a channel that takes a purpose and works, else its first choice; None: it has none."""
-    several = dispatch.accounts(channel, purpose)
-    if not several:
+    chosen = chosen_account(dispatch, connection, channel, purpose)
+    if chosen is None:
         return None
-    known = {row["key"]: row for row in store.accounts(connection) if row["channel"] == channel}
-    chosen = next((each for each in several if _worth_waiting(known.get(each.key))), several[0])
     return Way(account=chosen, row_id=store.account_id(connection, channel, chosen.key))
+
+
+def chosen_account(
+    dispatch: Dispatch, connection: Connection, channel: str, purpose: str = ""
+) -> Account | None:
+    """The same account, without writing its row."""
+    several = dispatch.accounts(channel, purpose)
+    known = {row["key"]: row for row in store.accounts(connection) if row["channel"] == channel}
+    worth = (each for each in several if _worth_waiting(known.get(each.key)))
+    return next(worth, several[0] if several else None)
 
 
 def left(connection: Connection) -> list[RowMapping]:
@@ -70,6 +78,18 @@ def _worth_waiting(row: RowMapping | None) -> bool:
 def account(connection: Connection, row_id: int) -> RowMapping | None:
     """One account as all workers see it."""
     return store.account(connection, row_id)
+
+
+def row_of(connection: Connection, wanted: Account) -> RowMapping | None:
+    """The row of a configured account; None: nothing went through it yet."""
+    return next(
+        (
+            row
+            for row in store.accounts(connection)
+            if (row["channel"], row["key"]) == (wanted.channel, wanted.key)
+        ),
+        None,
+    )
 
 
 def accounts(connection: Connection) -> Sequence[RowMapping]:

@@ -149,7 +149,7 @@ def send(
     )
     try:
         source = _source(dispatch, to, audience, filters)
-        if dry_run or may_lack_money(dispatch, [channel, *further]):
+        if dry_run or may_lack_money(dispatch, [channel, *further], purpose):
             found = rehearse(
                 dispatch,
                 purpose=purpose,

@@ -13,10 +13,10 @@ from clinic_dispatch_plugin.mailings.costing import Costs, costs_money
 from clinic_dispatch_plugin.registry import Dispatch
 
 
-def may_lack_money(dispatch: Dispatch, channels: Iterable[str]) -> bool:
+def may_lack_money(dispatch: Dispatch, channels: Iterable[str], purpose: str) -> bool:
     """Whether it can be known beforehand that an account does not hold enough."""
     for key in channels:
-        account = costs_money(dispatch, key)
+        account = costs_money(dispatch, key, purpose)
         if account is None:
             continue
         tells = dispatch.channels[key].tells_money(account)

@@ -133,7 +133,12 @@ def _check_page(draft: Draft, error: MailingProblem | None = None) -> ResponseRe
                 recipients=found.by_channel.get(key, 0) if draft.further else found.will_get,
             )
         ],
-        costs=costs(dispatch, found.kinds, draft.purpose),
+        costs=costs(
+            dispatch,
+            found.kinds,
+            draft.purpose,
+            begins={key: found.by_channel.get(key, 0) for key in draft.order},
+        ),
         must_type=found.will_get > TYPED_ABOVE,
         shown=preview_of(draft, int_arg("n", 0, most=trial.MOST_SHOWN)),
         errors=forms.faults(error) if error else {},

@@ -229,7 +229,7 @@ def _measure(
         ],
         overruled=overruled(not_after=row["not_after"], at=at),
     )
-    priced = {key for key in texts if costs_money(dispatch, key) is not None}
+    priced = {key for key in texts if costs_money(dispatch, key, row["purpose"]) is not None}
     for batch in chunks(candidates_of(dispatch, row, bad_rows=found.bad_rows), PLAN_BATCH):
         with dispatch.database.begin() as connection:
             verdicts = judge.judge(connection, batch)

@@ -88,10 +88,22 @@ class Costs:
 
     lines: Sequence[CostLine] = ()
     purses: Sequence[Purse] = ()
+    #: What it costs besides if all messages go on to all their next channels; None: nobody knows.
+    further: Sequence[Money] | None = ()
+
+    @property
+    def at_most(self) -> Sequence[Money]:
+        """The sum in each currency if everything goes on to its next channels; empty: nothing can, or nobody knows."""
+        if not self.further or self.unknown:
+            return ()
+        found = {each.currency: each.amount for each in self.totals}
+        for each in self.further:
+            found[each.currency] = found.get(each.currency, Decimal(0)) + each.amount
+        return [Money(amount=amount, currency=unit) for unit, amount in sorted(found.items())]
 
     def __bool__(self) -> bool:
         """Whether there is anything to say."""
-        return bool(self.purses)
+        return bool(self.purses or self.further)
 
     @property
     def totals(self) -> Sequence[Money]:
@@ -109,9 +121,10 @@ class Costs:
         return next((each for each in self.purses if each.short is not None), None)
 
 
-def costs_money(dispatch: Dispatch, channel: str) -> Account | None:
-    """The channel's account where something can be said about money; None: nothing."""
-    account = dispatch.account(channel)
+def costs_money(dispatch: Dispatch, channel: str, purpose: str = "") -> Account | None:
+    """The account messages of this purpose will go through, where something can be said about money; None: nothing."""
+    with dispatch.database.begin() as connection:
+        account = accounts.chosen_account(dispatch, connection, channel, purpose)
     if account is None:
         return None
     tells = dispatch.channels[channel].tells_money(account)
@@ -133,20 +146,67 @@ def count_kind(
     kind.count += 1
 
 
-def costs(dispatch: Dispatch, kinds: Kinds, purpose: str) -> Costs:
-    """Ask the gateways; nobody waits longer than :data:`purse.PATIENCE` for prices and balances together."""
-    used = {key: account for key in _channels(kinds) if (account := costs_money(dispatch, key))}
-    if not used:
+def costs(
+    dispatch: Dispatch, kinds: Kinds, purpose: str, *, begins: Mapping[str, int] | None = None
+) -> Costs:
+    """Ask the gateways; nobody waits longer than :data:`purse.PATIENCE` for prices and balances together.
+
+    :param begins: how many messages begin with each channel, in the order in which they go on.
+    """
+    order = begins or {}
+    known = {
+        key: account
+        for key in dict.fromkeys([*_channels(kinds), *order])
+        if (account := costs_money(dispatch, key, purpose))
+    }
+    used = {key: known[key] for key in _channels(kinds) if key in known}
+    if not used and not known:
         return Costs()
     balances = purse.balances(dispatch, list(used.values()), patience=purse.PATIENCE / 2)
     lines = _lines(dispatch, kinds, used)
     return Costs(
         lines=lines,
+        further=_further(dispatch, known, lines, order),
         purses=[
             _purse(dispatch, account, balance, [line for line in lines if line.channel == key])
             for (key, account), balance in zip(used.items(), balances, strict=True)
         ],
     )
+
+
+def _further(
+    dispatch: Dispatch,
+    known: Mapping[str, Account],
+    lines: Sequence[CostLine],
+    begins: Mapping[str, int],
+) -> list[Money] | None:
+    """What it costs besides if every message goes on to every next channel; None: nobody knows."""
+    found: dict[str, Decimal] = {}
+    before = 0
+    for channel, count in begins.items():
+        if before and channel in known:
+            each = _dearest(dispatch, known[channel], lines)
+            if each is None:
+                return None
+            found[each.currency] = found.get(each.currency, Decimal(0)) + before * each.amount
+        before += count
+    return [Money(amount=amount, currency=unit) for unit, amount in sorted(found.items())]
+
+
+def _dearest(dispatch: Dispatch, account: Account, lines: Sequence[CostLine]) -> Money | None:
+    """What a message costs there at most: of those that begin there, else by what a part cost last."""
+    said = [
+        each.each for each in lines if each.channel == account.channel and each.each is not None
+    ]
+    if said:
+        return max(said, key=lambda money: money.amount)
+    with dispatch.database.begin() as connection:
+        row = accounts.row_of(connection, account)
+        part = account.part_price
+        if part is None and row is not None:
+            part = spending.part_price(connection, account, row["id"])
+    parts = max((line.parts for line in lines), default=1)
+    return None if part is None else Money(amount=part.amount * parts, currency=part.currency)
 
 
 def _channels(kinds: Kinds) -> list[str]:

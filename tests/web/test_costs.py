@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 from flask.testing import FlaskClient
 
-from clinic_dispatch_plugin.api import Accepted, Money, OutgoingMessage, SendResult
+from clinic_dispatch_plugin.api import Accepted, Content, Money, OutgoingMessage, SendResult
 from clinic_dispatch_plugin.engine.pump import pump
 from clinic_dispatch_plugin.host.types import Audience, Recipient
+from clinic_dispatch_plugin.mailings.costing import Kind, costs
 from clinic_dispatch_plugin.mailings.sending import send
 from clinic_dispatch_plugin.testing import FakeChannel, FakePlugin
 from tests.cli.conftest import typing_in
@@ -103,6 +104,25 @@ def test_the_review_says_the_cost_by_network_and_the_balance(client: FlaskClient
     assert "Paid DE 1 1 ≈ 0,075 € ≈ 0,075 €" in words
     assert "Guthaben 100,00 €" in words
     assert "reicht nicht" not in words
+
+
+def test_the_account_of_the_purpose_is_asked_and_what_goes_on_is_reckoned_at_most(
+    clinic: Clinic, client: FlaskClient, paid: Paid
+) -> None:
+    kinds = {
+        ("paid", "DE", 2): Kind(count=3, address="d@x.example", content=Content(text="Hallo")),
+    }
+    paid.options = {"purposes": frozenset({"results"})}
+    begins = {"fake": 10, "paid": 3}
+    assert not costs(clinic.dispatch, kinds, "promotion", begins=begins)
+    found = costs(clinic.dispatch, kinds, "results", begins=begins)
+    assert found.totals == [eur("0.225")]
+    # Ten begin with a channel that costs nothing, and may all go on.
+    assert found.further == [eur("0.75")]
+    assert found.at_most == [eur("0.975")]
+    paid.price_each = None
+    clinic.dispatch.cache.pop("purse")
+    assert costs(clinic.dispatch, kinds, "results", begins=begins).at_most == ()
 
 
 def test_too_little_money_holds_the_whole_mailing_with_one_sentence(
