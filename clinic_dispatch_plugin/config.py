@@ -85,6 +85,10 @@ class Settings:
     private_gateways: tuple[str, ...] = ()
     #: When nothing goes out, by purpose and channel.
     quiet_hours: QuietHours = DEFAULT
+    #: How our own workers write their logs: ``plain`` or ``json``.
+    log: str = "plain"
+    #: What a Prometheus elsewhere has to know; empty: only one on this machine reads the figures.
+    metrics_token: str = field(default="", repr=False)
     #: The mailbox bounce mails come to; None: none is read.
     bounces_url: str | None = field(default=None, repr=False)
 
@@ -128,6 +132,8 @@ def load_settings(config: Mapping[str, Any], *, instance_path: str) -> Settings:
         retry_scale=read("RETRY_SCALE", values.factor, defaults.retry_scale),
         private_gateways=read("PRIVATE_GATEWAYS", values.places, ()),
         quiet_hours=read("QUIET_HOURS", values.quiet_hours, DEFAULT),
+        log=read("LOG", values.log_kind, defaults.log),
+        metrics_token=read("METRICS_TOKEN", values.metrics_token, ""),
         bounces_url=read("BOUNCES_URL", values.bounces_url, None),
     )
 

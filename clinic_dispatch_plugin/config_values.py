@@ -21,7 +21,7 @@ _AUTHORITY_END = re.compile("[/?#]")
 #: A host with a port or without; an address in brackets may be cut off.
 _PLACE = re.compile(r"(?:\[[0-9A-Fa-f:.%]*\]?(?::[0-9]+)?|[^:\[\]]+:[0-9]+|[^:\[\]]*)")
 _SECRET_OPTION = re.compile(
-    r"(?:pass|pwd|secret|token|key|cred|auth|callback[^&]*(?:/|%2f)[\w-]{43})", re.IGNORECASE
+    r"(?i)pass|pwd|secret|token|key|cred|auth|callback[^&]*(?:/|%2f)[\w-]{43}"
 )
 PURPOSES = ("service", "reminder", "results", "promotion", "greeting")
 #: Purposes that may go to whom nobody asked.
@@ -296,6 +296,20 @@ def secret_keys(name: str, value: Any) -> tuple[str, ...]:
     if not keys or any(len(key) < 32 for key in keys):
         raise ConfigurationError(name, value, advice, secret=True)
     return keys
+
+
+def log_kind(name: str, value: Any) -> str:
+    """How logs are written."""
+    if value in ("plain", "json"):
+        return str(value)
+    raise ConfigurationError(name, value, "write plain or json.")
+
+
+def metrics_token(name: str, value: Any) -> str:
+    """A word nobody guesses."""
+    if re.fullmatch("[!-~]{16,}", str(value)):
+        return str(value)
+    raise ConfigurationError(name, value, "give 16 ASCII characters or more.", secret=True)
 
 
 def url_prefix(name: str, value: Any) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 
 import click
@@ -10,6 +9,7 @@ from flask.cli import AppGroup
 
 from clinic_dispatch_plugin.cli.base import fail, guarded, ready
 from clinic_dispatch_plugin.engine.worker import WorkerProblem, run_worker
+from clinic_dispatch_plugin.queue.logs import set_up
 
 
 def register(group: AppGroup) -> None:
@@ -30,11 +30,7 @@ def register(group: AppGroup) -> None:
 def worker(burst: bool, concurrency: int) -> None:
     """Send what is due until SIGTERM or Ctrl-C; the first finishes what is open, the second ends at once."""
     dispatch = ready()
-    logging.basicConfig(
-        level=logging.WARNING,
-        stream=sys.stderr,
-        format="%(asctime)s %(levelname)s %(name)s %(message)s",
-    )
+    set_up(dispatch.settings.log)
     if not burst:
         place = "the embedded server" if dispatch.doorbell.embedded else "Redis"
         click.echo(f"worker: queue at {place}, {concurrency} at once; Ctrl-C ends it", err=True)

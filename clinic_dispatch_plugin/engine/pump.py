@@ -31,6 +31,7 @@ from clinic_dispatch_plugin.engine.stream import Stream, account_trouble, channe
 from clinic_dispatch_plugin.engine.turns import Turn, next_turn
 from clinic_dispatch_plugin.messages import store as messages
 from clinic_dispatch_plugin.queue.context import places
+from clinic_dispatch_plugin.queue.logs import about
 from clinic_dispatch_plugin.registry import Dispatch
 
 log = logging.getLogger(__name__)
@@ -62,6 +63,7 @@ def pump(dispatch: Dispatch) -> int:
     except OSError:
         dispatch.database.run(lambda connection: store.end_run(connection, run_id))
         raise
+    about(run=run_id)
     lease = Lease(dispatch, run_id)
     lease.start()
     run = RunState(
@@ -85,6 +87,7 @@ def pump(dispatch: Dispatch) -> int:
         raise
     finally:
         lease.stop()
+        about(run=0, mailing=0, account=0)
         journal.close(keep=not ended)  # one that stays is a dead run's, and the tender reads it
     return handled
 
@@ -138,6 +141,7 @@ class _Turns:
                     )
                 if turn is None:
                     break
+                about(mailing=turn.mailing_id, account=turn.account_id)
                 if turn.probing:
                     handled += self._probe(turn, stack)
                 else:

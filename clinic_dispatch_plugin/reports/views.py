@@ -9,7 +9,14 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from clinic_dispatch_plugin.host.types import Action
 from clinic_dispatch_plugin.registry import current_dispatch
-from clinic_dispatch_plugin.reports import callback_views, checking_views, service, showing, wording
+from clinic_dispatch_plugin.reports import (
+    callback_views,
+    checking_views,
+    metrics_views,
+    service,
+    showing,
+    wording,
+)
 from clinic_dispatch_plugin.reports.rules import MOST_BYTES
 from clinic_dispatch_plugin.reports.untied import untied
 from clinic_dispatch_plugin.web.auth import MIB, acting, requires
@@ -32,6 +39,7 @@ def register(blueprint: Blueprint) -> None:
     """Add the pages of bounce mails to the blueprint, and what gateways call."""
     callback_views.register(blueprint)
     checking_views.register(blueprint)
+    metrics_views.register(blueprint)
     add = blueprint.add_url_rule
     add("/bounces", "bounces", show_list)
     add("/bounces", "add_bounces", add_bounces, methods=["POST"])

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import ast
 import inspect
+import json
+import logging
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 from clinic_dispatch_plugin.host.adapter import HostAdapter
+from clinic_dispatch_plugin.queue.logs import JsonLines, about
 from tests.guards.test_repository import ROOT, SHIPPED_PYTHON
 
 #: Files whose errors cannot hold a patient's data, each with its reason.
@@ -94,3 +98,25 @@ def test_a_question_without_a_door_would_be_found() -> None:
 
 def test_what_is_allowed_is_there() -> None:
     assert [name for name in (*HARMLESS, *PASSED_ON) if not (ROOT / Path(name)).exists()] == []
+
+
+CANARY = "Frau Kanarienvogel +49 151 0000000"
+
+
+def test_json_lines_hold_ids_and_never_an_errors_words() -> None:
+    about(run=7, mailing=3)
+    try:
+        raise ValueError(CANARY)
+    except ValueError:
+        record = logging.LogRecord("x", logging.ERROR, "f", 1, "%s failed", ("it",), sys.exc_info())
+    record.message_id, record.attempt_id = 11, "12"
+    try:
+        line = JsonLines().format(record)
+    finally:
+        about(run=0, mailing=0)
+    said = json.loads(line)
+    assert CANARY not in line and "\n" not in line
+    assert said["error"].startswith("ValueError at test_logs.py")
+    assert (said["run"], said["mailing"], said["message"]) == (7, 3, 11)
+    assert "attempt" not in said  # no number
+    assert "run" not in json.loads(JsonLines().format(record))

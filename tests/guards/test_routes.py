@@ -19,6 +19,7 @@ from tests.clinic.full import FullClinic, make_full_clinic
 PUBLIC = {
     "unsubscribe": "a patient has no sign-in; the link itself is the key",
     "callback": "a gateway has no sign-in; each call proves itself, or is refused",
+    "metrics": "figures without anybody's data, for this machine or whoever has the token",
     "secret_callback": "the same, where the address itself holds the proof",
 }
 #: What programs call: no page, and a GET there does change something.
