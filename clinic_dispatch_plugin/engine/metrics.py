@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from sqlalchemy import RowMapping
+
 from clinic_dispatch_plugin.accounts.rules import AccountState
 from clinic_dispatch_plugin.engine.presence import Presence, look
 from clinic_dispatch_plugin.registry import Dispatch
@@ -23,7 +25,7 @@ def _metrics(found: Presence) -> Iterable[tuple[str, str, list[_Sample]]]:
     def one(value: float) -> list[_Sample]:
         return [({}, value)]
 
-    def of(row: Mapping[str, object]) -> dict[str, str]:
+    def of(row: RowMapping) -> dict[str, str]:
         return {"channel": str(row["channel"]), "account": str(row["key"])}
 
     yield "up", "Whether the database answers.", one(1)

@@ -23,9 +23,9 @@ from clinic_dispatch_plugin.engine.journal import Journal, boot_id
 from clinic_dispatch_plugin.engine.lease import Lease
 from clinic_dispatch_plugin.engine.leftovers import decide_cancelled
 from clinic_dispatch_plugin.engine.prepare import Text, load_text, unsubscribe_url
+from clinic_dispatch_plugin.engine.presence import SILENT_SECONDS
 from clinic_dispatch_plugin.engine.recovery import awaits_recovery
 from clinic_dispatch_plugin.engine.remembered import Remembered, remember
-from clinic_dispatch_plugin.engine.presence import SILENT_SECONDS
 from clinic_dispatch_plugin.engine.run import RunState
 from clinic_dispatch_plugin.engine.stream import Stream, account_trouble, channel_failed
 from clinic_dispatch_plugin.engine.turns import Turn, next_turn
