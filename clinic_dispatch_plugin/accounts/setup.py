@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
 from sqlalchemy import Connection, RowMapping
 
@@ -12,6 +11,7 @@ from clinic_dispatch_plugin.accounts import callbacks, service, setup_store
 from clinic_dispatch_plugin.accounts.book import Book, Unusable
 from clinic_dispatch_plugin.accounts.secrets import KeyLost, seal, seal_anew, unseal
 from clinic_dispatch_plugin.channels.forms import url_of, values_in
+from clinic_dispatch_plugin.database.connection import now
 from clinic_dispatch_plugin.registry import Dispatch
 
 #: The book's place among the caches of an application.
@@ -82,7 +82,9 @@ def add(dispatch: Dispatch, connection: Connection, channel: str, key: str, want
     row_id = service.account_id(connection, channel, key)
     if setup_of(connection, row_id) is not None:
         raise LookupError(key)
-    setup_store.add(connection, row_id, channel=channel, values=_values(dispatch, wanted, since={}))
+    setup_store.add(
+        connection, row_id, channel=channel, values=_values(dispatch, connection, wanted, since={})
+    )
     service.begin(connection, row_id)
     return row_id
 
@@ -92,7 +94,7 @@ def change(dispatch: Dispatch, connection: Connection, row: RowMapping, wanted: 
 
     :raises NoKey: nothing can be kept secret.
     """
-    values = _values(dispatch, wanted, since=row["secrets_at"] or {})
+    values = _values(dispatch, connection, wanted, since=row["secrets_at"] or {})
     if not setup_store.change(connection, row["account_id"], was=row["url"], values=values):
         return False
     service.check_if_held(connection, row["account_id"])
@@ -110,7 +112,7 @@ def tell_callback(dispatch: Dispatch, connection: Connection, row_id: int, addre
         dispatch.account_at(row["channel"], url, key=row["key"])
     except Exception:  # too long for its gateway, say: there it is entered by hand
         return False
-    at = datetime.now(UTC).isoformat(timespec="seconds")
+    at = _seconds_now(connection)
     sealed = {
         "url": seal(dispatch.settings.secret_keys, url),
         "secrets_at": {**(row["secrets_at"] or {}), CALLBACK: at},
@@ -182,8 +184,10 @@ def rotate(dispatch: Dispatch) -> Resealed:
     return dispatch.database.run(work)
 
 
-def _values(dispatch: Dispatch, wanted: Wanted, *, since: Mapping[str, str]) -> dict[str, object]:
-    at = datetime.now(UTC).isoformat(timespec="seconds")
+def _values(
+    dispatch: Dispatch, connection: Connection, wanted: Wanted, *, since: Mapping[str, str]
+) -> dict[str, object]:
+    at = _seconds_now(connection)
     kept = {name: since.get(name, at) for name in wanted.secrets}
     return {
         "scheme": wanted.url.partition("://")[0][:32],
@@ -192,3 +196,7 @@ def _values(dispatch: Dispatch, wanted: Wanted, *, since: Mapping[str, str]) -> 
         "secrets_at": {**kept, **dict.fromkeys(wanted.typed & wanted.secrets, at)},
         "changed_by": wanted.by[:255],
     }
+
+
+def _seconds_now(connection: Connection) -> str:
+    return now(connection).isoformat(timespec="seconds")
