@@ -120,7 +120,11 @@ class Desk:
             connection.execute(
                 update(Attempt)
                 .where(Attempt.message_id == message_id)
-                .values(opened_at=at, closed_at=at, provider_id=provider_id)
+                .values(
+                    opened_at=at,
+                    closed_at=None if attempt == "open" else at,
+                    provider_id=provider_id,
+                )
             )
         return message_id
 

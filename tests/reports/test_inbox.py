@@ -11,6 +11,7 @@ from sqlalchemy import insert, update
 
 from clinic_dispatch_plugin.accounts import service as accounts
 from clinic_dispatch_plugin.channels.types import DeliveryReport
+from clinic_dispatch_plugin.database.base import db_now
 from clinic_dispatch_plugin.error_reference.answers import explained
 from clinic_dispatch_plugin.host.types import Confirmed
 from clinic_dispatch_plugin.messages.rules import new_key
@@ -120,7 +121,9 @@ def test_a_report_that_comes_while_its_message_is_handed_over_waits(desk: Desk) 
     assert hear(desk, report) == 0
     with desk.dispatch.database.begin() as connection:
         connection.execute(
-            update(Attempt).where(Attempt.message_id == message_id).values(state="accepted")
+            update(Attempt)
+            .where(Attempt.message_id == message_id)
+            .values(state="accepted", closed_at=db_now())
         )
     desk.hurry()
     assert inbox.process(desk.dispatch) == 1

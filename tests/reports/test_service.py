@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
+from clinic_dispatch_plugin.database.base import db_now
 from clinic_dispatch_plugin.error_reference.answers import explained
 from clinic_dispatch_plugin.host.types import Actor
 from clinic_dispatch_plugin.messages.again import resend
@@ -183,8 +184,10 @@ def test_a_mail_that_comes_while_the_message_is_being_handed_over_waits(post: Po
     assert post.message(message_id)["state"] == "sending"
     assert look_again(post.dispatch) == 0
     with post.dispatch.database.begin() as connection:
-        connection.execute(update(Attempt).values(state="accepted"))
-        connection.exec_driver_sql("UPDATE dispatch_message SET state = 'sent'")
+        connection.execute(update(Attempt).values(state="accepted", closed_at=db_now()))
+        connection.exec_driver_sql(
+            "UPDATE dispatch_message SET state = 'sent', run_id = NULL, final_at = created_at"
+        )
     assert look_again(post.dispatch) == 1
     assert post.bounces()[0]["state"] == "tied"
     assert post.message(message_id)["state"] == "undelivered"
