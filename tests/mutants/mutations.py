@@ -204,8 +204,8 @@ MUTATIONS = (
         promise="G8",
         harm="windows open after somebody paused or cancelled",
         file=f"{ENGINE}/windows.py",
-        old="        runs = prepared is not None and messages.runs_still(connection, self._text.mailing_id)\n",
-        new="        runs = prepared is not None\n",
+        old="            runs, self._text.not_after = messages.runs_still(connection, self._text.mailing_id)\n",
+        new="            runs = True\n",
         tests=(f"{LOOK}::test_after_pause_or_cancel_is_confirmed_no_window_opens",),
     ),
     Mutation(
@@ -260,8 +260,8 @@ MUTATIONS = (
         promise="G11",
         harm="a gateway is told that its report was kept, and it was not",
         file="clinic_dispatch_plugin/reports/callback_views.py",
-        old="        response = _said(503)\n",
-        new="        response = _said(200)\n",
+        old="        return _said(503, later=_LATER)\n",
+        new="        return _said(200, later=_LATER)\n",
         tests=(
             "tests/reports/test_callbacks.py::test_without_the_database_the_gateway_is_asked_to_come_again",
         ),
@@ -314,8 +314,8 @@ MUTATIONS = (
         promise="states",
         harm="a person may send again what was sent",
         file=f"{MESSAGES}/rules.py",
-        old="    (_S.SENT, _S.QUEUED): frozenset({Mover.REPORT}),\n",
-        new="    (_S.SENT, _S.QUEUED): frozenset({Mover.REPORT, Mover.PERSON}),\n",
+        old="    (_S.SENT, _S.QUEUED): frozenset({Mover.REPORT, Mover.TENDER}),\n",
+        new="    (_S.SENT, _S.QUEUED): frozenset({Mover.REPORT, Mover.TENDER, Mover.PERSON}),\n",
         tests=(STATES,),
     ),
     Mutation(
