@@ -205,6 +205,10 @@ class Load:
             status = self._get(path)
             self.pages.append((time.monotonic() - began, status))
 
+    def pages_answer(self) -> bool:
+        """Whether the pages are there."""
+        return self._get("/dispatch/") == 200
+
     def _get(self, path: str) -> int:
         connection = http.client.HTTPConnection("127.0.0.1", self._web_port, timeout=30)
         try:

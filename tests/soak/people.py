@@ -50,7 +50,7 @@ SMSC: Mapping[HttpPlan, float] = {
     HttpPlan(trouble=Trouble.CUT, taken=False): 0.001,
     HttpPlan(reports=Reports.TWICE): 0.040,
     HttpPlan(reports=Reports.REVERSED): 0.040,
-    HttpPlan(reports=Reports.EARLY): 0.040,
+    HttpPlan(reports=Reports.EARLY): 0.001,
     HttpPlan(reports=Reports.CONTRADICTING): 0.020,
     HttpPlan(reports=Reports.NEVER): 0.010,
 }
@@ -120,7 +120,8 @@ def brings_doubt(channel: str, number: int) -> bool:
     if channel == "sms":
         return smpp_plan(number).way in _DOUBTFUL_WAYS
     plan = smsc_plan(number)
-    return plan.trouble is not None or not plan.taken
+    # An early report is made before the answer, which waits for the pages with it.
+    return plan.trouble is not None or not plan.taken or plan.reports is Reports.EARLY
 
 
 class ByPerson:

@@ -18,6 +18,7 @@ from flask import Flask
 from sqlalchemy import func, select
 
 from clinic_dispatch_plugin.database.migrate import upgrade
+from clinic_dispatch_plugin.engine.store import workers
 from clinic_dispatch_plugin.error_reference.packs import install_packs
 from clinic_dispatch_plugin.messages.mailing_tables import Mailing
 from clinic_dispatch_plugin.messages.tables import Message
@@ -157,10 +158,10 @@ def _settings(
         "DATABASE_URL": database.url,
         "REDIS_URL": redis_url,
         "DATA_DIR": str(folder / "data"),
-        "EMAIL_URL": f"smtp://127.0.0.1:{ports['email']}?connections=3&timeout=5&data_timeout=8",
+        "EMAIL_URL": f"smtp://127.0.0.1:{ports['email']}?connections=3&timeout=20&data_timeout=30",
         "EMAIL_FROM": "Klinik <post@klinik.example>",
-        "SMS_URL": f"smpp://clinic:secret@127.0.0.1:{ports['sms']}/?sender=Clinic&timeout=5&rate=300",
-        "VIBER_URL": "smsc://clinic:secret@smsc.example/?sender=Clinic&timeout=4&connections=2&list=20"
+        "SMS_URL": f"smpp://clinic:secret@127.0.0.1:{ports['sms']}/?sender=Clinic&timeout=20&rate=300",
+        "VIBER_URL": "smsc://clinic:secret@smsc.example/?sender=Clinic&timeout=20&connections=2&list=20"
         f"&callback_key={gateways.CALLBACK_KEY}&base_url=http%3A%2F%2F127.0.0.1:{ports['viber']}",
         "LEASE_SECONDS": str(LEASE),
         "QUARANTINE_SECONDS": str(QUARANTINE),
@@ -207,7 +208,7 @@ def _environment(values: dict[str, str]) -> Iterator[None]:
 
 def _play(stage: _Stage, say: Say) -> bool:
     order, load = stage.order, stage.load
-    stage.crew.tend()
+    _open_the_doors(stage)
     load.start()
     calm = _stretch(stage, order.calm, faults=False) if order.calm else 0.0
     say(f"without faults: {calm:.0f} messages a second" if calm else "no stretch without faults")
@@ -224,6 +225,19 @@ def _play(stage: _Stage, say: Say) -> bool:
     said = _Say(stage, say)
     said.everything(verdict, calm=calm, broken=broken, settled=settled, took=took, late=late)
     return verdict.good and settled and not late and said.clean
+
+
+def _open_the_doors(stage: _Stage) -> None:
+    """Begin when pages answer and every worker has shown itself."""
+    deadline = time.monotonic() + SETTLE
+    while time.monotonic() < deadline:
+        stage.crew.tend()
+        with stage.dispatch.database.begin() as connection:
+            seen = len(workers(connection, within=60.0))
+        if seen >= stage.order.workers and stage.load.pages_answer():
+            return
+        time.sleep(0.2)
+    raise SystemExit("The clinic did not open its doors.")
 
 
 def _stretch(stage: _Stage, seconds: float, *, faults: bool) -> float:
@@ -345,7 +359,7 @@ class _Say:
         connections = self._stage.database.open_connections()
         journals = [str(each.name) for each in self._stage.folder.glob("*/spool/*.j")]
         self._say(f"open connections {connections}, journals left {len(journals)} {journals[:5]}")
-        words = unexplained(self._stage.folder, self._stage.log.lines)
+        words = unexplained(self._stage.folder)
         self._say(f"kinds of log lines nobody explains: {len(words)}")
         for line, number in words.most_common(15):
             self._say(f"  {number:6} {line}")

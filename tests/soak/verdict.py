@@ -141,6 +141,7 @@ def _told(facts: _Facts, message_id: int, words: str) -> str:
     row = facts.messages[message_id]
     attempts = ", ".join(
         f"{a.channel} {a.id} {a.state}{'/' + a.report if a.report else ''}"
+        f" {a.opened_at:%H:%M:%S}-{a.closed_at or a.opened_at:%H:%M:%S} {a.answer_text[:60]!r}"
         for a in facts.attempts.get(message_id, ())
     )
     return f"message {message_id} (mailing {row.mailing_id}, {row.state}; {attempts}): {words}"
