@@ -15,7 +15,7 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1_000_000))
     parser.add_argument("--database", choices=DATABASES, default="postgresql")
-    parser.add_argument("--workers", type=int, default=3)
+    parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--calm", type=float, default=20.0, help="seconds without faults first")
     words = parser.parse_args()
     order = Order(

@@ -12,13 +12,15 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from flask import Flask
 from sqlalchemy import func, select
 
+from clinic_dispatch_plugin.accounts.tables import AccountRow
 from clinic_dispatch_plugin.database.migrate import upgrade
-from clinic_dispatch_plugin.engine.store import workers
+from clinic_dispatch_plugin.engine.store import live_runs, workers
 from clinic_dispatch_plugin.error_reference.packs import install_packs
 from clinic_dispatch_plugin.messages.mailing_tables import Mailing
 from clinic_dispatch_plugin.messages.tables import Message
@@ -50,13 +52,13 @@ class Order:
     seconds: float
     seed: int
     kind: str = "postgresql"
-    workers: int = 3
+    workers: int = 2
     #: Seconds without faults before, to compare the speed.
     calm: float = 0.0
     #: People that are written to at most; 0: as many as can be.
     most: int = 0
     #: Single messages a second.
-    singles: float = 4.0
+    singles: float = 1.5
 
 
 @dataclass(slots=True, kw_only=True)
@@ -169,6 +171,8 @@ def _settings(
         "SECRET_KEYS": "soak-secret-key-soak-secret-key-soak",
         "BASE_URL": "http://127.0.0.1",
         "LOCALE": "de",
+        # It runs at any hour.
+        "QUIET_HOURS": "none",
     }
     return {f"CLINIC_DISPATCH_{name}": value for name, value in settings.items()}
 
@@ -183,7 +187,7 @@ def _posts(order: Order, folder: Path, web_port: int) -> list[Post]:
     workers = [
         Post(
             name=f"worker{number}",
-            words=("dispatch", "worker"),
+            words=("dispatch", "worker", "--concurrency", "1" if order.kind == "sqlite" else "2"),
             environment={
                 **os.environ,
                 "CLINIC_DISPATCH_DATA_DIR": str(folder / f"worker{number}"),
@@ -269,7 +273,9 @@ def _settle(stage: _Stage) -> bool:
         stage.crew.tend()
         stage.breaker.unblock()
         stage.crew.sample()
-        if _left(stage):
+        left = _left(stage)
+        _note(stage, left)
+        if left:
             calm_since = None
         elif calm_since is None:
             calm_since = time.monotonic()
@@ -277,6 +283,23 @@ def _settle(stage: _Stage) -> bool:
             return True
         time.sleep(1.0)
     return False
+
+
+def _note(stage: _Stage, left: int) -> None:
+    """Write down how it stands, for whoever wonders why it does not settle."""
+    with stage.dispatch.database.begin() as connection:
+        running = live_runs(connection)
+        accounts = connection.execute(
+            select(AccountRow.channel, AccountRow.state, AccountRow.failures, AccountRow.rests)
+        )
+        stands = [f"{each.channel} {each.state} {each.failures}/{each.rests}" for each in accounts]
+        mailings = select(Mailing.id, Mailing.state).where(
+            Mailing.state.not_in(["finished", "cancelled"])
+        )
+        unfinished = [f"{row.id} {row.state}" for row in connection.execute(mailings)][:8]
+    now = datetime.now(UTC)
+    with (stage.folder / "settling.log").open("a") as file:
+        file.write(f"{now:%H:%M:%S} left {left}, {running} runs, {stands}, {unfinished}\n")
 
 
 def _left(stage: _Stage) -> int:
