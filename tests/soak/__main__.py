@@ -17,6 +17,7 @@ def main() -> int:
     parser.add_argument("--database", choices=DATABASES, default="postgresql")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--calm", type=float, default=20.0, help="seconds without faults first")
+    parser.add_argument("--pace", type=float, default=1.0, help="2: half as many faults")
     words = parser.parse_args()
     order = Order(
         seconds=words.minutes * 60,
@@ -24,6 +25,7 @@ def main() -> int:
         kind=words.database,
         workers=1 if words.database == "sqlite" else words.workers,
         calm=words.calm,
+        pace=words.pace,
     )
     return 0 if run(order, say=print) else 1
 

@@ -12,7 +12,7 @@ _OF_SERVERS = re.compile(
     r"OperationalError|InterfaceError|AdminShutdown|ConnectionError|TimeoutError|DBAPIError"
     r"|OutOfMemory|InternalError|ConnectionReset|BrokenPipe|ConnectionRefused"
     # RQ looks for a job that a Redis without memory has forgotten.
-    r"|InvalidJobOperation|NoSuchJobError"
+    r"|InvalidJobOperation|NoSuchJobError|ExecAbortError"
     r"|the callback .* cannot be kept|a callback for .* cannot be kept"
 )
 #: A logger's line that tells of an error; RQ's own are told once more by the exception below them.

@@ -57,6 +57,8 @@ class Order:
     calm: float = 0.0
     #: People that are written to at most; 0: as many as can be.
     most: int = 0
+    #: What the pauses between two faults, 0.2 to 0.6 s, are multiplied by.
+    pace: float = 1.0
     #: Single messages a second.
     singles: float = 1.5
 
@@ -256,7 +258,7 @@ def _stretch(stage: _Stage, seconds: float, *, faults: bool) -> float:
         stage.breaker.mend()
         if now >= next_fault:
             stage.breaker.one()
-            next_fault = now + pace.uniform(0.2, 0.6)
+            next_fault = now + stage.order.pace * pace.uniform(0.2, 0.6)
         if now >= next_look:
             stage.crew.sample()
             next_look = now + 5.0
