@@ -116,7 +116,8 @@ def smsc_plan(number: int) -> HttpPlan:
 def brings_doubt(channel: str, number: int) -> bool:
     """Whether the gateway leaves a message to this person without an answer."""
     if channel == "email":
-        return mail_fate(number) == "lost"
+        # A short mail is gone in one piece, before the relay could cut it off.
+        return mail_fate(number) in ("lost", "lost_before_dot")
     if channel == "sms":
         return smpp_plan(number).way in _DOUBTFUL_WAYS
     plan = smsc_plan(number)
