@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from clinic_dispatch_plugin import config_values as values
 from clinic_dispatch_plugin.config_values import ENCODE, PURPOSES, ConfigurationError, shown_url
 from clinic_dispatch_plugin.quiet_hours import DEFAULT, QuietHours
+from clinic_dispatch_plugin.retention import Retention, retention
 
 __all__ = [
     "ENCODE",
@@ -85,6 +86,8 @@ class Settings:
     private_gateways: tuple[str, ...] = ()
     #: When nothing goes out, by purpose and channel.
     quiet_hours: QuietHours = DEFAULT
+    #: How long what messages say and to whom they went is kept.
+    retention_days: Retention = field(default_factory=Retention)
     #: The mailbox bounce mails come to; None: none is read.
     bounces_url: str | None = field(default=None, repr=False)
 
@@ -128,6 +131,7 @@ def load_settings(config: Mapping[str, Any], *, instance_path: str) -> Settings:
         retry_scale=read("RETRY_SCALE", values.factor, defaults.retry_scale),
         private_gateways=read("PRIVATE_GATEWAYS", values.places, ()),
         quiet_hours=read("QUIET_HOURS", values.quiet_hours, DEFAULT),
+        retention_days=read("RETENTION_DAYS", retention, defaults.retention_days),
         bounces_url=read("BOUNCES_URL", values.bounces_url, None),
     )
 
