@@ -26,7 +26,7 @@ from tests.engine.dispatching import Desk
 
 pytestmark = pytest.mark.slow
 
-MANY = 600
+MANY = 300
 MACHINES = 4
 
 
