@@ -5,15 +5,14 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import Connection, select, update
 
 from clinic_dispatch_plugin.config import ConfigurationError, load_settings
 from clinic_dispatch_plugin.database.base import db_now
-from clinic_dispatch_plugin.engine.tender import Rounds
 from clinic_dispatch_plugin.host.types import Actor, Recipient
 from clinic_dispatch_plugin.mailings import ending, patients
 from clinic_dispatch_plugin.messages.again import resend
@@ -24,6 +23,7 @@ from clinic_dispatch_plugin.messages.progress_store import counts
 from clinic_dispatch_plugin.messages.selection import Chosen
 from clinic_dispatch_plugin.messages.service import Refusal
 from clinic_dispatch_plugin.messages.tables import Attempt, Audit, Message
+from clinic_dispatch_plugin.reports import forgetting
 from clinic_dispatch_plugin.retention import Retention
 from clinic_dispatch_plugin.testing import refuse
 from tests.engine.dispatching import Desk, open_desk
@@ -160,12 +160,13 @@ def test_one_portion_is_one_short_transaction(desk: Desk, monkeypatch: pytest.Mo
     monkeypatch.setattr(ending, "BATCH", 2)
     mailing = over(desk, 5, days=200)
     portions: list[int] = []
-    forget = ending.forgetting.forget_messages
-    monkeypatch.setattr(
-        ending.forgetting,
-        "forget_messages",
-        lambda connection, ids: (portions.append(len(ids)), forget(connection, ids)),
-    )
+    forget = forgetting.forget_messages
+
+    def note(connection: Connection, ids: Sequence[int]) -> None:
+        portions.append(len(ids))
+        forget(connection, ids)
+
+    monkeypatch.setattr(forgetting, "forget_messages", note)
     assert ending.strip_due(desk.dispatch, seconds=30) == 5
     assert portions == [2, 2, 1]
     assert desk.state_of_mailing(mailing)["stripped_at"] is not None
@@ -173,7 +174,6 @@ def test_one_portion_is_one_short_transaction(desk: Desk, monkeypatch: pytest.Mo
 
 def test_the_tender_s_rounds_do_it(desk: Desk) -> None:
     assert ending.EVERY_SECONDS in [seconds for seconds, _ in desk.dispatch.rounds]
-    assert Rounds(desk.dispatch)
     over(desk, days=200)
     assert ending.go_round(desk.dispatch) == 3
     assert ending.go_round(desk.dispatch) == 0
