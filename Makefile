@@ -12,7 +12,7 @@ SELDOM := /(infobip_api_client|twilio|phonenumbers|pip|setuptools|pygments|test|
 MADE := build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench mutants screenshots clean
+.PHONY: help demo test check format bench soak mutants screenshots clean
 
 help: ## list what can be done here
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /|/' | while IFS='|' read -r name words; do printf '  make %-12s %s\n' "$$name" "$$words"; done
@@ -38,6 +38,9 @@ bench: $(VENV)/.installed-test ## run the benchmarks one after the other and pri
 
 mutants: $(VENV)/.installed-test ## break each promise of the engine in a copy and see that tests notice (ARGS=G5)
 	@$(BIN)/python -m tests.mutants.run $(ARGS)
+
+soak: $(VENV)/.installed-test ## break everything for a while and compare with the gateways' ledgers (MINUTES=10 SEED=1 DATABASE=mariadb)
+	@$(BIN)/python -m tests.soak --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED)) $(if $(DATABASE),--database $(DATABASE)) $(ARGS)
 
 screenshots: $(VENV)/.installed-test ## let the tests take the pictures of the README again
 	@CLINIC_DISPATCH_SCREENSHOTS=1 $(BIN)/python -m pytest -m screenshots $(ARGS)

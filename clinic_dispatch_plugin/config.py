@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from clinic_dispatch_plugin import config_values as values
 from clinic_dispatch_plugin.config_values import ENCODE, PURPOSES, ConfigurationError, shown_url
 from clinic_dispatch_plugin.quiet_hours import DEFAULT, QuietHours
+from clinic_dispatch_plugin.retention import Retention, retention
 
 __all__ = [
     "ENCODE",
@@ -89,6 +90,8 @@ class Settings:
     log: str = "plain"
     #: What a Prometheus elsewhere has to know; empty: only one on this machine reads the figures.
     metrics_token: str = field(default="", repr=False)
+    #: How long what messages say and to whom they went is kept.
+    retention_days: Retention = field(default_factory=Retention)
     #: The mailbox bounce mails come to; None: none is read.
     bounces_url: str | None = field(default=None, repr=False)
 
@@ -134,6 +137,7 @@ def load_settings(config: Mapping[str, Any], *, instance_path: str) -> Settings:
         quiet_hours=read("QUIET_HOURS", values.quiet_hours, DEFAULT),
         log=read("LOG", values.log_kind, defaults.log),
         metrics_token=read("METRICS_TOKEN", values.metrics_token, ""),
+        retention_days=read("RETENTION_DAYS", retention, defaults.retention_days),
         bounces_url=read("BOUNCES_URL", values.bounces_url, None),
     )
 

@@ -22,6 +22,7 @@ from clinic_dispatch_plugin.engine.quarantine import awaited_until, forget_runs
 from clinic_dispatch_plugin.error_reference import again
 from clinic_dispatch_plugin.error_reference.shipped import CorePacks
 from clinic_dispatch_plugin.host.adapter import HostAdapter
+from clinic_dispatch_plugin.mailings import ending
 from clinic_dispatch_plugin.mailings.sending import send
 from clinic_dispatch_plugin.mailings.uploads import remove_old_uploads
 from clinic_dispatch_plugin.pages import make_blueprint
@@ -101,6 +102,7 @@ class ClinicDispatch:
         dispatch.rounds.append((again.EVERY_SECONDS, partial(again.go_on_a_while, dispatch)))
         dispatch.rounds.append((BOUNCES_SECONDS, partial(fetch_quietly, dispatch)))
         dispatch.rounds.append((BOUNCES_SECONDS, partial(look_again, dispatch)))
+        dispatch.rounds.append((ending.EVERY_SECONDS, partial(ending.go_round, dispatch)))
         app.extensions[EXTENSION] = dispatch
         app.register_blueprint(make_blueprint(), url_prefix=settings.url_prefix)
         app.cli.add_command(cli.dispatch)

@@ -13,6 +13,7 @@ from clinic_dispatch_plugin.cli import (
     health,
     listing,
     mailings,
+    patient,
     recover,
     reference,
     secrets,
@@ -36,5 +37,6 @@ blocks.register(dispatch)
 delivery.register(dispatch)
 recover.register(dispatch)
 secrets.register(dispatch)
+patient.register(dispatch)
 
 __all__ = ["dispatch"]

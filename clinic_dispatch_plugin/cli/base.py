@@ -67,10 +67,10 @@ def ready() -> Dispatch:
         fail(unusable(error))
     if revision is None:
         fail(f"The database has no tables of ours yet: run `{typed('db upgrade')}` first.")
-    if revision != migrate.head():
+    if not migrate.fits(revision):
         fail(
             f"The database is at revision {revision}, this version needs {migrate.head()}: "
-            f"run `{typed('db upgrade')}` first."
+            f"run `{typed('db upgrade')}` first, or, where the database is the newer one, install the newer program."
         )
     return found
 

@@ -40,6 +40,7 @@ _WHY: Mapping[Refusal, str] = {
     Refusal.UNSUBSCRIBED: "the recipient unsubscribed: who knows better says so on the message's page",
     Refusal.NO_ROUTE: "no account is configured for their channel",
     Refusal.NO_ADDRESS: "they have no usable address: correct it on the patient's card or the mailing's page",
+    Refusal.STRIPPED: "their addresses and words were removed after their retention",
     Refusal.AWAITED: "the worker that had them may still report what became of them",
     Refusal.MOVED_ON: "they are in another state by now",
 }

@@ -90,6 +90,16 @@ def head() -> str:
     return found
 
 
+def fits(revision: str) -> bool:
+    """Whether this version can work on tables of this revision: its own, or a later one that only added to them.
+
+    A revision's first two digits say what it fits: ``0012`` adds what may be left empty, and programs made for any
+    earlier ``00`` go on beside it. ``0101`` takes something away, which whoever knows only ``00`` must not meet.
+    """
+    needed = head()
+    return revision == needed or (revision[:2] == needed[:2] and revision > needed)
+
+
 def differences(database: Database) -> list[Any]:
     """What the tables lack or have too much, compared with the classes; empty when they are equal."""
     from alembic.autogenerate import compare_metadata

@@ -69,7 +69,11 @@ def _mend_mailings(dispatch: Dispatch) -> None:
     dispatch.database.run(lambda connection: go_on_with_room(dispatch, connection))
     with dispatch.database.begin() as connection:
         running = messages.mailings_at_work(connection)
+        # Whoever has something due has ended nothing yet.
+        busy = {mailing_id for mailing_id, *_ in messages.due_work(connection)}
     for mailing_id in running:
+        if mailing_id in busy:
+            continue
         mark_progress(dispatch, mailing_id)
 
 

@@ -53,7 +53,7 @@ def send_once_more(
         texts = _texts(dispatch, connection, row["channel"], first) if row and first else {}
     if row is None or first is None or not texts or not _sees(dispatch, actor, row, first):
         raise NotYours(message_id)
-    if row["state"] not in _ARRIVED:
+    if row["state"] not in _ARRIVED or row["stripped_at"] is not None:
         raise NotSent(message_id)
     values = _values(first, row, actor, name=name, once=once)
     candidate = _as_now(dispatch, row, first["purpose"], order=list(texts))

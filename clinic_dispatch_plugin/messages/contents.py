@@ -63,7 +63,9 @@ def look_at_contents(
 
 
 def render(dispatch: Dispatch, connection: Connection, row: Mapping[Any, Any]) -> Contents:
-    """The words of one message's row."""
+    """The words of one message's row; none any more where they were removed after their time."""
+    if row["stripped_at"] is not None:
+        return Contents(subject="", text="", html="")
     texts = texts_of(connection, row["mailing_id"], row["channel"])
     values = {name: str(value) for name, value in (row["data"] or {}).items()}
     locale = row["locale"] or dispatch.settings.locale

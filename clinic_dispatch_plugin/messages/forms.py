@@ -77,6 +77,11 @@ REFUSED: Mapping[Refusal, Callable[[int], str]] = {
     Refusal.NO_ADDRESS: lambda n: n_(
         "{n} needs a right address first.", "{n} need a right address first.", n
     ),
+    Refusal.STRIPPED: lambda n: n_(
+        "{n} can no longer be sent: its contents were removed after their time.",
+        "{n} can no longer be sent: their contents were removed after their time.",
+        n,
+    ),
     Refusal.AWAITED: lambda n: n_(
         "{n} cannot be decided yet: the program that was sending it may still report what became of it.",
         "{n} cannot be decided yet: the program that was sending them may still report what became of them.",

@@ -111,6 +111,8 @@ class Line:
     report: str = ""
     #: The channels it left behind, each with what explains that.
     passed: Sequence[tuple[str, Explained | None]] = ()
+    #: When its address and words were removed.
+    stripped_at: datetime | None = None
     #: Why a waiting message does not go out now: ``mailing``, ``account``; empty: nothing holds it.
     held_by: str = ""
 
@@ -139,7 +141,7 @@ class Line:
     def can_be_resent(self) -> bool:
         """Whether a person may send it again from here."""
         failed = self.state in (MessageState.UNDELIVERED, MessageState.SKIPPED)
-        return failed and self.mailing_state != "cancelled"
+        return failed and self.mailing_state != "cancelled" and self.stripped_at is None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -332,7 +334,7 @@ def _line(
 ) -> Line:
     names = (
         "id mailing_id channel ref name address state due_at attempts account_id "
-        "created_at sent_at final_at"
+        "created_at sent_at final_at stripped_at"
     )
     values: dict[str, Any] = {name: row[name] for name in names.split()}
     return Line(

@@ -47,6 +47,7 @@ _SHOWN = (
     Message.answer_id,
     Message.created_at,
     Message.sent_at,
+    Message.stripped_at,
     Message.final_at,
     Message.route,
 )

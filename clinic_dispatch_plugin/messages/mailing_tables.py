@@ -51,6 +51,8 @@ class Mailing(Base):
             f"state IN ({', '.join(repr(state.value) for state in MailingState)})", name="state"
         ),
         Index("ix_dispatch_mailing_state", "state", "id"),
+        # Those whose contents are still kept, by their end.
+        Index("ix_dispatch_mailing_kept", "stripped_at", "finished_at"),
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
@@ -88,3 +90,5 @@ class Mailing(Base):
     #: When every message had been tried or decided once.
     first_pass_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    #: When its texts and everything personal of its messages were removed.
+    stripped_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

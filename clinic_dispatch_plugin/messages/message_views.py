@@ -74,7 +74,7 @@ def _page(detail: Detail, contents: Contents | None) -> Response:
         if answer and answer.draft
         else "",
         once_more_url=showing.link("send_once_more", message_id=line.id)
-        if line.state in (MessageState.SENT, MessageState.DELIVERED)
+        if line.state in (MessageState.SENT, MessageState.DELIVERED) and not line.stripped_at
         else "",
         asked_until=showing.can_be_asked_until(message_id=line.id),
         once=new_key(),

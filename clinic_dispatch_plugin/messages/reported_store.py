@@ -78,6 +78,11 @@ def attempts_by_id(connection: Connection, ids: Iterable[int]) -> Sequence[RowMa
     return connection.execute(query).mappings().all()
 
 
+def attempt_ids_of(connection: Connection, message_ids: Sequence[int]) -> list[int]:
+    """The attempts of these messages."""
+    return list(connection.scalars(select(Attempt.id).where(Attempt.message_id.in_(message_ids))))
+
+
 def attempts_by_provider_id(
     connection: Connection, account_id: int, ids: Iterable[str]
 ) -> Sequence[RowMapping]:

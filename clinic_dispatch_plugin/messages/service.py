@@ -62,6 +62,8 @@ class Refusal(StrEnum):
     NO_ROUTE = "no_route"
     #: It has no address: give it one.
     NO_ADDRESS = "no_address"
+    #: Its address and words were removed.
+    STRIPPED = "stripped"
     #: The worker that had it is not proved dead, and may still say what became of it.
     AWAITED = "awaited"
     #: It is in another state by now, or no such message is there for this person.
@@ -132,6 +134,8 @@ def _refusal(
 ) -> Refusal | None:
     """Why a message is not queued again; ``fresh``: what changes in it with that."""
     mended = fresh.address is not None
+    if row["stripped_at"] is not None:
+        return Refusal.STRIPPED
     if row["mailing_state"] not in ALIVE:
         return Refusal.CANCELLED
     if answer is not None and answer.is_ours("superseded"):

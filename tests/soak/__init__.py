@@ -1,0 +1,1 @@
+"""The long run: a clinic at work while everything around it breaks, and what the gateways' ledgers say of it."""
