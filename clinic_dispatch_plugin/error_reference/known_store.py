@@ -29,12 +29,13 @@ _ALL = select(
     Entry.pattern,
     Entry.unless,
     Entry.position,
-    cast(Entry.shipped, Text).label("shipped_text"),
+    cast(Entry.shipped, Text).label("shipped"),
     Entry.own,
     Entry.same_as,
     Entry.withdrawn,
     Entry.retired_at,
 )
+_NAMES = tuple(_ALL.selected_columns.keys())
 
 
 def known_entries(connection: Connection) -> list[KnownEntry]:
@@ -42,7 +43,8 @@ def known_entries(connection: Connection) -> list[KnownEntry]:
 
     Also those of one that is out of use by now: what a person called the same stays described.
     """
-    by_id = {row["id"]: row for row in map(_with_shipped, connection.execute(_ALL).mappings())}
+    rows = [dict(zip(_NAMES, row, strict=True)) for row in connection.execute(_ALL).all()]
+    by_id = {row["id"]: {**row, "shipped": _read(row["shipped"])} for row in rows}
     return [
         known(row, shared(row, by_id.get))
         for row in by_id.values()
@@ -82,10 +84,6 @@ def known(row: Row, same: Row | None = None) -> KnownEntry:
         same_as=row["same_as"],
         apart=apart,
     )
-
-
-def _with_shipped(row: RowMapping) -> dict[str, Any]:
-    return {**row, "shipped": _read(row["shipped_text"])}
 
 
 @functools.lru_cache(_KEPT)
