@@ -27,6 +27,7 @@ NO_PAGES = {
     "export_reference": "a file",
     "mailing_counts": "for a script",
     "mailing_progress_json": "for a script",
+    "work_json": "for a script",
     "message_html": "the mail itself, in a frame",
     "mailing_preview": "the mail itself, in a frame",
 }
