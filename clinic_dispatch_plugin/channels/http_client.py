@@ -62,9 +62,7 @@ class HttpClient(Generic[T]):
 
     def start(self, request: HttpRequest, token: T) -> None:
         """Begin a request; :meth:`finished` tells its outcome together with the token."""
-        loop, session = self._opened()
-        # What the network brought meanwhile is read first: an ended connection is not used again.
-        loop.run_until_complete(asyncio.sleep(0))
+        loop, session = self._caught_up()
         self._tasks[loop.create_task(self._ask(session, request))] = token
 
     def finished(self, timeout: float) -> list[tuple[T, HttpReply | HttpFailure]]:
@@ -83,7 +81,7 @@ class HttpClient(Generic[T]):
 
         :raises HttpFailure: there is none that can be used.
         """
-        loop, session = self._opened()
+        loop, session = self._caught_up()
         outcome = loop.run_until_complete(self._ask(session, request))
         if isinstance(outcome, HttpFailure):
             raise outcome
@@ -109,6 +107,12 @@ class HttpClient(Generic[T]):
             loop.run_until_complete(asyncio.sleep(0))
         finally:
             loop.close()
+
+    def _caught_up(self) -> tuple[asyncio.AbstractEventLoop, aiohttp.ClientSession]:
+        """What the network brought meanwhile is read first: an ended connection is not used again."""
+        loop, session = self._opened()
+        loop.run_until_complete(asyncio.sleep(0))
+        return loop, session
 
     def _opened(self) -> tuple[asyncio.AbstractEventLoop, aiohttp.ClientSession]:
         if self._loop is None or self._session is None:

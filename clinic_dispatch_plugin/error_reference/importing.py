@@ -10,7 +10,13 @@ from typing import Any, BinaryIO
 from sqlalchemy import Connection, RowMapping
 
 from clinic_dispatch_plugin.database.base import db_now
-from clinic_dispatch_plugin.error_reference import carried_lines, exchange_store, sheet, store
+from clinic_dispatch_plugin.error_reference import (
+    carried_lines,
+    exchange_store,
+    known_store,
+    sheet,
+    store,
+)
 from clinic_dispatch_plugin.error_reference.again import explain_again
 from clinic_dispatch_plugin.error_reference.bytes_read import lines, look_at
 from clinic_dispatch_plugin.error_reference.carrying import (
@@ -77,7 +83,7 @@ def _standing(row: RowMapping, same: RowMapping | None) -> Standing:
         same_as=row["same_as"],
         retired=row["retired_at"] is not None,
         position=row["position"],
-        entry=store.known(row, same),
+        entry=known_store.known(row, same),
     )
 
 

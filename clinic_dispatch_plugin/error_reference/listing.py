@@ -11,7 +11,7 @@ from markupsafe import Markup
 from sqlalchemy import Connection, RowMapping
 
 from clinic_dispatch_plugin.channels.reference import GROUPS, LANGUAGES
-from clinic_dispatch_plugin.error_reference import reading, reading_store, store
+from clinic_dispatch_plugin.error_reference import known_store, reading, reading_store, store
 from clinic_dispatch_plugin.error_reference.occurring import Occurred, counts, occurrences
 from clinic_dispatch_plugin.error_reference.rules import KnownEntry, Reference
 from clinic_dispatch_plugin.error_reference.service import reference
@@ -292,7 +292,7 @@ MAIN_TEXTS = ("short", "what_happened", "what_helps")
 def _retired(connection: Connection) -> list[_Line]:
     """Entries out of use: they explain nothing, and are kept."""
     entries = [
-        store.known(row, store.entry(connection, row["same_as"]) if row["same_as"] else None)
+        known_store.known(row, store.entry(connection, row["same_as"]) if row["same_as"] else None)
         for row in reading_store.out_of_use(connection)
     ]
     return [_line(entry) for entry in sorted(entries, key=_place)]

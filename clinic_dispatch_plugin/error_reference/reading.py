@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping
 
 from clinic_dispatch_plugin.channels.types import Answer
-from clinic_dispatch_plugin.error_reference import reading_store, store
+from clinic_dispatch_plugin.error_reference import known_store, reading_store, store
 from clinic_dispatch_plugin.error_reference.counting import Touched, count_messages
 from clinic_dispatch_plugin.error_reference.likeness import Likely, similar
 from clinic_dispatch_plugin.error_reference.rules import (
@@ -156,13 +156,13 @@ def detail(dispatch: Dispatch, entry_id: int) -> Detail | None:
         row = store.entry(connection, entry_id)
         if row is None:
             return None
-        same = store.shared(row, lambda number: store.entry(connection, number))
+        same = known_store.shared(row, lambda number: store.entry(connection, number))
         answers = reading_store.answers_of(connection, entry_id)
         ids = [answer["id"] for answer in answers]
         counted = count_messages(dispatch, connection, ids) if ids else {}
         has_counter = "count_by_answer" in dispatch.cache
     return Detail(
-        entry=store.known(row, same),
+        entry=known_store.known(row, same),
         shipped=row["shipped"] or {},
         conflicts=conflicts(row["shipped"], row["own"], row["base"]),
         conflict_fields=fields_of(row),
@@ -170,7 +170,7 @@ def detail(dispatch: Dispatch, entry_id: int) -> Detail | None:
         updated_by=row["updated_by"],
         withdrawn=row["withdrawn"],
         retired=row["retired_at"] is not None,
-        same_as=store.known(same) if same is not None else None,
+        same_as=known_store.known(same) if same is not None else None,
         messages=sum((counted or {}).values()) if has_counter else None,
         samples=[answer["sample"] for answer in answers if answer["sample"]][:3],
         answers=_answers(answers, counted),

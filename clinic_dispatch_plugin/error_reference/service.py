@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from clinic_dispatch_plugin.channels.types import Answer
-from clinic_dispatch_plugin.error_reference import store
+from clinic_dispatch_plugin.error_reference import known_store, store
 from clinic_dispatch_plugin.error_reference.normalising import anonymous, answer_digest
 from clinic_dispatch_plugin.error_reference.rules import (
     Explanation,
@@ -95,7 +95,7 @@ def _warm(dispatch: Dispatch, connection: Connection, *, fresh_seconds: float) -
 
 def read(connection: Connection, revision: int = 0) -> Reference:
     """Read without keeping: inside a change, which may yet be rolled back."""
-    return Reference(store.known_entries(connection), revision=revision)
+    return Reference(known_store.known_entries(connection), revision=revision)
 
 
 def explain(dispatch: Dispatch, answer: Answer) -> Explanation:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, RowMapping, case, delete, func, insert, or_, select, update
 
 from clinic_dispatch_plugin.database.base import db_now
 from clinic_dispatch_plugin.error_reference.rules import (
-    APART,
     Explanation,
-    KnownEntry,
-    merge,
     pattern_digest,
 )
 from clinic_dispatch_plugin.error_reference.tables import (
@@ -27,8 +24,6 @@ STATE_ID = 1
 AGAIN_ID = 2
 #: The row that remembers which changed policies are still being applied.
 ORDERS_ID = 3
-#: What an entry says of its own answer's origin, whatever entry's words it shares.
-_WHOSE = ("provider", "source", "symbol")
 
 
 def revision(connection: Connection) -> int:
@@ -102,53 +97,6 @@ def entry(connection: Connection, entry_id: int) -> RowMapping | None:
     """One entry's row."""
     query = select(Entry.__table__).where(Entry.id == entry_id)
     return connection.execute(query).mappings().first()
-
-
-def known_entries(connection: Connection) -> list[KnownEntry]:
-    """All entries in use as they hold now; one that is "the same as" another has that one's words and policy.
-
-    Also those of one that is out of use by now: what a person called the same stays described.
-    """
-    by_id = {row["id"]: row for row in entries(connection, all_of_them=True)}
-    return [
-        known(row, shared(row, by_id.get))
-        for row in by_id.values()
-        if not row["withdrawn"] and row["retired_at"] is None
-    ]
-
-
-def shared(row: RowMapping, find: Callable[[int], RowMapping | None]) -> RowMapping | None:
-    """The row whose words another shares in the end: one that was merged leads on to the next."""
-    seen, other = {row["id"]}, find(row["same_as"] or 0)
-    while other is not None and other["same_as"] and other["id"] not in seen:
-        seen.add(other["id"])
-        other = find(other["same_as"])
-    return other
-
-
-def known(row: RowMapping, same: RowMapping | None = None) -> KnownEntry:
-    """A row as the entry that holds now, with the words of ``same`` under what the clinic wrote into it."""
-    content, own = merge(row["shipped"], row["own"]), frozenset(row["own"] or ())
-    if same is not None:
-        whose = {name: content[name] for name in _WHOSE if name in content}
-        content = {**merge(same["shipped"], same["own"]), **whose, **(row["own"] or {})}
-        own |= frozenset(same["own"] or ())
-    apart = frozenset(str((row["own"] or {}).get(APART, "")).split())
-    content.pop(APART, None)
-    return KnownEntry(
-        id=row["id"],
-        origin=row["origin"],
-        system=row["system"],
-        code=row["code"],
-        pattern=row["pattern"],
-        unless=row["unless"],
-        position=row["position"],
-        content=content,
-        changed=row["origin"] == "clinic" or bool(row["own"]) or bool(row["same_as"]),
-        own=own - {APART},
-        same_as=row["same_as"],
-        apart=apart,
-    )
 
 
 def add_entry(connection: Connection, values: Mapping[str, Any]) -> int:

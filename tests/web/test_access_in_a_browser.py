@@ -20,12 +20,14 @@ from tests.guards.test_routes import addresses, gets
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 #: Answers that are no pages of ours, each with what it is.
 NO_PAGES = {
+    "callback": "for a gateway, which reads no page",
     "messages_csv": "a file",
     "bad_rows_csv": "a file",
     "support_report": "a file",
     "export_reference": "a file",
     "mailing_counts": "for a script",
     "mailing_progress_json": "for a script",
+    "work_json": "for a script",
     "message_html": "the mail itself, in a frame",
     "mailing_preview": "the mail itself, in a frame",
 }
