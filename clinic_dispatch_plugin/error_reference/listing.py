@@ -110,9 +110,12 @@ class _Line:
     entry: KnownEntry
     words: str
     missing: frozenset[str]
+    #: Asked for every line at every look at the list.
+    group: str
+    changed: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Index:
     """One revision of the reference, ready for the list."""
 
@@ -122,6 +125,8 @@ class Index:
     changed: int
     #: Rows as they were rendered, by what is seen of them.
     rows: dict[tuple[Any, ...], Markup] = field(default_factory=dict)
+    #: All lines in order, and what they were put in order by.
+    ordered: tuple[Mapping[int, Occurred], list[_Line]] | None = None
 
 
 def overview(dispatch: Dispatch, wanted: Wanted, *, all_drafts: bool = False) -> Overview:
@@ -158,7 +163,10 @@ def _found(
     lines = _retired(connection) if wanted.whose == "retired" else index.lines
     if wanted.filtered:
         lines = [line for line in lines if _fits(line, wanted, occurred)]
-    return _in_order(lines, index, occurred)
+        return _in_order(lines, index, occurred)
+    if index.ordered is None or index.ordered[0] is not occurred:
+        index.ordered = occurred, _in_order(lines, index, occurred)
+    return index.ordered[1]
 
 
 def notable(dispatch: Dispatch, *, seen_only: bool) -> dict[str, list[Listed]]:
@@ -191,7 +199,7 @@ def _in_order(
         entry = line.entry
         if entry.id in occurred:
             frequent.append(line)
-        elif entry.changed:
+        elif line.changed:
             changed.append(line)
         else:
             (near if entry.system in here else others).append(line)
@@ -202,7 +210,7 @@ def _in_order(
 def _by_group(lines: Sequence[_Line]) -> dict[str, list[_Line]]:
     found: dict[str, list[_Line]] = {group: [] for group in GROUPS}
     for line in lines:
-        found.setdefault(line.entry.group, []).append(line)
+        found.setdefault(line.group, []).append(line)
     return found
 
 
@@ -276,7 +284,7 @@ def _line(entry: KnownEntry) -> _Line:
         for code in LANGUAGES
         if not all(entry.content.get(f"{name}.{code}") for name in MAIN_TEXTS)
     )
-    return _Line(entry, words_of(entry), frozenset(lacking))
+    return _Line(entry, words_of(entry), frozenset(lacking), entry.group, entry.changed)
 
 
 def words_of(entry: KnownEntry) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -43,6 +43,10 @@ class _Counted:
     mark: tuple[Any, ...]
     #: By the process's monotonic clock.
     at: float
+    #: Every answer that has an entry, with the entry.
+    explained: Sequence[tuple[int, int]]
+    #: Messages by answer, ever and lately.
+    counted: Mapping[int, tuple[int, int]]
     found: Mapping[int, Occurred]
 
 
@@ -63,10 +67,18 @@ def occurrences(dispatch: Dispatch, connection: Connection) -> Mapping[int, Occu
         store.left_over(connection),
     )
     kept = dispatch.cache.get(_CACHE)
-    if isinstance(kept, _Counted) and kept.mark == mark and _is_fresh(kept):
+    if not isinstance(kept, _Counted) or kept.mark != mark:
+        kept = None
+    if kept is not None and _is_fresh(kept):
         return kept.found
-    found = _added_up(count(connection, LATELY_DAYS), reading_store.explained(connection))
-    dispatch.cache[_CACHE] = _Counted(mark=mark, at=time.monotonic(), found=found)
+    counted = count(connection, LATELY_DAYS)
+    explained = kept.explained if kept else reading_store.explained(connection)
+    # Where no message came the very same is given again: what was put in order by it stays so.
+    same = kept is not None and kept.counted == counted
+    found = kept.found if kept and same else _added_up(counted, explained)
+    dispatch.cache[_CACHE] = _Counted(
+        mark=mark, at=time.monotonic(), explained=explained, counted=counted, found=found
+    )
     return found
 
 
