@@ -100,6 +100,8 @@ class Overview:
     pages: int
     #: False: nobody counts how often an entry occurred.
     counted: bool
+    #: Only what the reader may see is, of the last days.
+    partly: bool
     index: Index
 
 
@@ -129,12 +131,21 @@ class Index:
     ordered: tuple[Mapping[int, Occurred], list[_Line]] | None = None
 
 
-def overview(dispatch: Dispatch, wanted: Wanted, *, all_drafts: bool = False) -> Overview:
-    """The list: entries by heading, the most frequent first, and the drafts."""
+def overview(
+    dispatch: Dispatch,
+    wanted: Wanted,
+    *,
+    all_drafts: bool = False,
+    seen: Mapping[int, int] | None = None,
+) -> Overview:
+    """The list: entries by heading, the most frequent first, and the drafts.
+
+    :param seen: where the host hides patients, what :func:`seen_by` found.
+    """
     with dispatch.database.begin() as connection:
         known = reference(dispatch, connection)
         index = _index(dispatch, known)
-        occurred = occurrences(dispatch, connection)
+        occurred = occurrences(dispatch, connection, seen)
         found = _found(connection, index, wanted, occurred)
         sections = [
             _section(connection, group, lines, wanted, occurred)
@@ -153,6 +164,7 @@ def overview(dispatch: Dispatch, wanted: Wanted, *, all_drafts: bool = False) ->
             found=len(found),
             pages=-(-len(found) // PAGE) if wanted.heading else 1,
             counted=counts(dispatch),
+            partly=seen is not None,
             index=index,
         )
 
@@ -214,10 +226,16 @@ def _by_group(lines: Sequence[_Line]) -> dict[str, list[_Line]]:
     return found
 
 
-def listed(dispatch: Dispatch, entry: KnownEntry, *, retired: bool = False) -> Listed:
+def listed(
+    dispatch: Dispatch,
+    entry: KnownEntry,
+    *,
+    retired: bool = False,
+    seen: Mapping[int, int] | None = None,
+) -> Listed:
     """One entry as the list shows it."""
     with dispatch.database.begin() as connection:
-        occurred = occurrences(dispatch, connection)
+        occurred = occurrences(dispatch, connection, seen)
         return _listed(connection, [entry], occurred, retired=retired)[0]
 
 
@@ -233,8 +251,8 @@ def _listed(
     found = []
     for entry in entries:
         said = occurred.get(entry.id)
-        if entry.id in last:
-            said = Occurred(last_seen_at=last[entry.id])
+        if said is not None and entry.id in last:
+            said = said._replace(last_seen_at=last[entry.id])
         found.append(Listed(entry=entry, occurred=said, retired=retired))
     return found
 
