@@ -18,6 +18,7 @@ from clinic_dispatch_plugin.messages import views as message_views
 from clinic_dispatch_plugin.messages.answers_store import mailings_of_answer
 from clinic_dispatch_plugin.messages.failures import failures_by_answer
 from clinic_dispatch_plugin.messages.lists_store import count_by_answer
+from clinic_dispatch_plugin.messages.occurrences import seen_lately
 from clinic_dispatch_plugin.messages.occurrences_store import count_occurrences
 from clinic_dispatch_plugin.registry import EXTENSION, Dispatch
 from clinic_dispatch_plugin.reports import views as report_views
@@ -45,7 +46,7 @@ def make_blueprint() -> Blueprint:
 def _lend_counters(state: BlueprintSetupState) -> None:
     """Let pages say whether a worker is there, and the reference what failed and how often each entry occurred.
 
-    The latter not where the host hides single patients: a count would tell of messages the reader may not see.
+    Where the host hides single patients only what a person may see is counted: a count would tell of the others.
     """
     dispatch: Dispatch = state.app.extensions[EXTENSION]
     dispatch.cache["heard_of_message"] = of_message
@@ -61,3 +62,5 @@ def _lend_counters(state: BlueprintSetupState) -> None:
     if open_to_all:
         dispatch.cache["count_by_answer"] = count_by_answer
         dispatch.cache["count_occurrences"] = count_occurrences
+    else:
+        dispatch.cache["seen_lately"] = partial(seen_lately, dispatch)

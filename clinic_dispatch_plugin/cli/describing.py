@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields
+from functools import partial
 from typing import Any
 
 import click
@@ -20,6 +21,7 @@ from clinic_dispatch_plugin.cli.base import (
     typed,
 )
 from clinic_dispatch_plugin.cli.reference import entries, entry_json, find_entry, reference
+from clinic_dispatch_plugin.cli.waiting import changed, yes_option
 from clinic_dispatch_plugin.error_reference import editing
 from clinic_dispatch_plugin.error_reference.checking import ReferenceProblem
 from clinic_dispatch_plugin.error_reference.policy import SWITCHES, Policy, PolicyAction
@@ -50,6 +52,7 @@ def register(group: AppGroup) -> None:
 @click.option("--group", type=click.Choice(GROUPS), default=None)
 @click.option("--who", type=click.Choice(WHO), default=None)
 @click.option("--permanence", type=click.Choice(list(PERMANENCES)), default=None)
+@yes_option
 @json_option
 @guarded
 def add(
@@ -58,21 +61,24 @@ def add(
     pattern: str,
     unless: str,
     lang: str | None,
+    yes: bool,
     as_json: bool,
     **given: str | None,
 ) -> None:
     """Add an entry of the clinic's own; it describes the draft of this answer, and explains all earlier messages."""
     dispatch = ready()
+    deed = partial(
+        editing.add_entry,
+        dispatch,
+        system=system,
+        code=code,
+        pattern=pattern,
+        unless=unless,
+        content=_content(given, lang or dispatch.settings.locale),
+        by=SYSTEM.name,
+    )
     try:
-        entry = editing.add_entry(
-            dispatch,
-            system=system,
-            code=code,
-            pattern=pattern,
-            unless=unless,
-            content=_content(given, lang or dispatch.settings.locale),
-            by=SYSTEM.name,
-        )
+        entry = changed(dispatch, deed, yes=yes)
     except ReferenceProblem as error:
         hint = ""
         if error.field == "code" and len(code) <= _LONGEST_CODE and code.strip():
@@ -115,6 +121,7 @@ def _option(field: str) -> str:
     is_flag=True,
     help="Back to the shipped text; an entry of the clinic's own is removed.",
 )
+@yes_option
 @json_option
 @guarded
 def set_entry(
@@ -124,6 +131,7 @@ def set_entry(
     lang: str | None,
     policies: tuple[str, ...],
     restore: bool,
+    yes: bool,
     as_json: bool,
     **given: str | None,
 ) -> None:
@@ -134,19 +142,23 @@ def set_entry(
     if restore:
         if content:
             fail("--restore takes back what the clinic wrote; give it alone.")
-        _restore(dispatch, entry, lang or dispatch.settings.locale, as_json)
+        _restore(dispatch, entry, lang or dispatch.settings.locale, as_json, yes=yes)
         return
     if not content:
         fail("Say what to change, such as --short TEXT or --policy tries=3; or --restore.")
+    deed = partial(editing.change_entry, dispatch, entry.id, content=content, by=SYSTEM.name)
     try:
-        changed = editing.change_entry(dispatch, entry.id, content=content, by=SYSTEM.name)
+        made = changed(dispatch, deed, yes=yes)
     except ReferenceProblem as error:
         fail(f"{_option(error.field)}: {error}")
-    _say(changed, lang or dispatch.settings.locale, as_json)
+    _say(made, lang or dispatch.settings.locale, as_json)
 
 
-def _restore(dispatch: Dispatch, entry: KnownEntry, language: str, as_json: bool) -> None:
-    kept = editing.restore_entry(dispatch, entry.id, by=SYSTEM.name)
+def _restore(
+    dispatch: Dispatch, entry: KnownEntry, language: str, as_json: bool, *, yes: bool
+) -> None:
+    deed = partial(editing.restore_entry, dispatch, entry.id, by=SYSTEM.name)
+    kept = changed(dispatch, deed, yes=yes)
     if as_json:
         found = {known.id: known for known in entries(dispatch)}.get(entry.id)
         print_json(entry_json(found, language) if found else {"id": entry.id, "removed": True})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import sys
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -22,10 +23,12 @@ from clinic_dispatch_plugin.cli.base import (
     typed,
 )
 from clinic_dispatch_plugin.cli.reference import reference
+from clinic_dispatch_plugin.cli.waiting import changed, yes_option
 from clinic_dispatch_plugin.error_reference import importing
 from clinic_dispatch_plugin.error_reference.bytes_read import MOST_BYTES, FileFault, too_large
 from clinic_dispatch_plugin.error_reference.carrying import Deed, Plan, Verb
 from clinic_dispatch_plugin.error_reference.packs import install_packs
+from clinic_dispatch_plugin.registry import Dispatch
 
 #: Fields of one entry that are shown.
 _SHOWN = 3
@@ -76,9 +79,10 @@ def export(file: Path, as_csv: bool, everything: bool, lang: str | None) -> None
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--dry-run", is_flag=True, help="Only say what the file would do.")
 @click.option("--skip-refused", is_flag=True, help="Import the others where a row is refused.")
+@yes_option
 @json_option
 @guarded
-def import_entries(file: Path, dry_run: bool, skip_refused: bool, as_json: bool) -> None:
+def import_entries(file: Path, dry_run: bool, skip_refused: bool, yes: bool, as_json: bool) -> None:
     """Read what `export` wrote (- is standard input): entries are added or changed, never removed."""
     dispatch = ready()
     with ExitStack() as stack:
@@ -90,7 +94,8 @@ def import_entries(file: Path, dry_run: bool, skip_refused: bool, as_json: bool)
                 return
             if plan.refused and not skip_refused:
                 fail("Nothing was imported; --skip-refused imports the other rows.")
-            importing.apply(dispatch, stream, by=SYSTEM.name, shown=plan.digest)
+            deed = partial(_applied, dispatch, stream, plan.digest)
+            changed(dispatch, deed, yes=yes)
         except FileFault as fault:
             fail(f"{file}: {fault} Nothing was imported.")
         except importing.Overtaken:
@@ -100,6 +105,11 @@ def import_entries(file: Path, dry_run: bool, skip_refused: bool, as_json: bool)
         click.echo(
             f"take it back with: {typed(f'reference undo-import {newest.number}')}", err=True
         )
+
+
+def _applied(dispatch: Dispatch, stream: BinaryIO, shown: str) -> Plan:
+    stream.seek(0)
+    return importing.apply(dispatch, stream, by=SYSTEM.name, shown=shown)
 
 
 def _opened(file: Path, stack: ExitStack) -> BinaryIO:
@@ -157,8 +167,9 @@ def _refused(plan: Plan) -> dict[str, object]:
 
 @click.command("undo-import")
 @click.argument("number", required=False)
+@yes_option
 @guarded
-def undo_import(number: str | None) -> None:
+def undo_import(number: str | None, yes: bool) -> None:
     """Take a whole import back; without its number, list the latest ones."""
     dispatch = ready()
     if number is None:
@@ -168,7 +179,8 @@ def undo_import(number: str | None) -> None:
             click.echo(f"{each.number}  {at}  {each.by}  {each.entries} entries{back}")
         return
     try:
-        done = importing.take_back(dispatch, number, by=SYSTEM.name)
+        deed = partial(importing.take_back, dispatch, number, by=SYSTEM.name)
+        done = changed(dispatch, deed, yes=yes)
     except LookupError:
         fail(f"There was no import {number}; see: {typed('reference undo-import')}")
     click.echo(f"{done.entries} entries taken back")

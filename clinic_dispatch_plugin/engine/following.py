@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+import uuid
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -17,13 +18,14 @@ from clinic_dispatch_plugin.engine.rules import EXPIRED, Revised, Waiting, revis
 from clinic_dispatch_plugin.error_reference import orders
 from clinic_dispatch_plugin.error_reference.following import (
     Consequences,
+    Ordered,
     PolicyChange,
     Standing,
 )
 from clinic_dispatch_plugin.error_reference.service import note_answer
 from clinic_dispatch_plugin.host.types import Actor
 from clinic_dispatch_plugin.messages import blocks_store, moves_store, service, waiting_store
-from clinic_dispatch_plugin.messages.access import Sight
+from clinic_dispatch_plugin.messages.access import CommandLine, Sight
 from clinic_dispatch_plugin.messages.detail import account_label
 from clinic_dispatch_plugin.messages.rules import MessageState, address_digest, masked
 from clinic_dispatch_plugin.messages.selection import BATCH
@@ -61,20 +63,27 @@ class Following:
             _count(done, fate, known)
         return done
 
-    def follow(self, actor: Actor, changes: Sequence[PolicyChange]) -> Consequences:
-        """Do it; what a worker took meanwhile meets the new policy there. Very many are left to :meth:`go_on`."""
+    def order(self, actor: Actor, changes: Sequence[PolicyChange]) -> Ordered:
+        """The order to apply these changes to the waiting messages the actor may see."""
+        total = len(self._visible(actor, changes))
+        return _Order(self, actor, changes, total=total)
+
+    def carry_out(self, actor: Actor, changes: Sequence[PolicyChange], mark: str) -> Consequences:
+        """Do what was ordered; what is sent meanwhile meets the new policy there, very many are left to workers."""
         done = Consequences()
         ids = [row["id"] for row in self._visible(actor, changes)]
-        if len(ids) > AT_ONCE:
-            self._dispatch.database.run(
-                lambda connection: orders.give(connection, actor, changes, total=len(ids))
-            )
-            return Consequences(left=len(ids))
         with self._dispatch.database.begin() as connection:
             known = _accounts(self._dispatch, connection)
-        for fate in self._dispatch.database.run(
-            lambda connection: self._follow(connection, actor, ids, changes)
-        ):
+
+        def work(connection: Connection) -> list[Fate] | None:
+            if not orders.take(connection, mark):
+                return None
+            return self._follow(connection, actor, ids, changes) if ids else []
+
+        fates = self._dispatch.database.run(work) if len(ids) <= AT_ONCE else None
+        if fates is None:  # too many for a page, or a worker has begun
+            return Consequences(left=len(ids))
+        for fate in fates:
             _count(done, fate, known)
         if done.moved:
             self._dispatch.doorbell.ring()
@@ -90,7 +99,8 @@ class Following:
             rows = waiting_store.waiting_after(
                 connection, answers, after=order.after, until=order.at, limit=BATCH
             )
-        seen = Sight(self._dispatch, order.actor).of(rows, lambda row: str(row["ref"]))
+        actor = CommandLine(name=order.actor.name) if order.everything else order.actor
+        seen = Sight(self._dispatch, actor).of(rows, lambda row: str(row["ref"]))
 
         def work(connection: Connection) -> None:
             if not orders.is_still(connection, order):
@@ -222,6 +232,34 @@ class Following:
                     details={"account": account_id},
                 )
         service.audit(connection, actor, "policy_stopped", [row for row, _ in held])
+
+
+class _Order:
+    """An order of one person or command, and the mark it is found by."""
+
+    def __init__(
+        self, following: Following, actor: Actor, changes: Sequence[PolicyChange], *, total: int
+    ) -> None:
+        self._following = following
+        self._actor = actor
+        self._changes = changes
+        self._total = total
+        self._mark = uuid.uuid4().hex
+
+    def give(self, connection: Connection) -> None:
+        """Leave it to the workers, in the transaction of the change itself."""
+        orders.give(
+            connection,
+            self._actor,
+            self._changes,
+            total=self._total,
+            mark=self._mark,
+            everything=isinstance(self._actor, CommandLine),
+        )
+
+    def carry_out(self) -> Consequences:
+        """Take it back from the workers and do it, unless it is too much for a page."""
+        return self._following.carry_out(self._actor, self._changes, self._mark)
 
 
 def _moves(row: Row, made: Revised) -> bool:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 
@@ -27,6 +28,10 @@ _LONGEST = 60.0
 
 #: Whether a change is only tried, to see what would follow from it.
 _REHEARSAL: ContextVar[bool] = ContextVar("rehearsal", default=False)
+
+
+#: What is written down in the transaction of the next change.
+_TOGETHER: ContextVar[Callable[[Connection], None] | None] = ContextVar("together", default=None)
 
 
 class Rehearsed(Exception):
@@ -66,7 +71,19 @@ def explain_again(
     _look_up(connection, now, rows[:AT_ONCE])
     if len(rows) > AT_ONCE:
         _leave_all(connection, systems)
+    if (more := _TOGETHER.get()) is not None:
+        more(connection)
     return now
+
+
+@contextmanager
+def together(more: Callable[[Connection], None]) -> Iterator[None]:
+    """What is written down along with a change that ends with :func:`explain_again`: both are there, or neither is."""
+    token = _TOGETHER.set(more)
+    try:
+        yield
+    finally:
+        _TOGETHER.reset(token)
 
 
 def rehearse(deed: Callable[[], object]) -> Reference | None:

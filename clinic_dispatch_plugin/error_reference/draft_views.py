@@ -207,12 +207,11 @@ def _saved(
     if page is not None:
         return page
     try:
-        entry = deed()
+        entry, done = following_views.done(deed, changes)
     except ReferenceProblem as problem:
         form.errors[problem.field] = _(problem.message, **problem.fields)
         return None
     forget_badge()
-    done = following_views.follow(changes)
     return redirect(url("reference_entry", entry_id=entry.id, said="saved", **done), 303)
 
 
@@ -255,13 +254,12 @@ def same_as(answer_id: int) -> AnyResponse:
     if page is not None:
         return page
     try:
-        entry = deed()
+        entry, done = following_views.done(deed, changes)
     except LookupError:
         abort(404, _("This entry does not exist any more. Perhaps somebody removed it."))
     except ReferenceProblem as problem:
         abort(409, _(problem.message, **problem.fields))
     forget_badge()
-    done = following_views.follow(changes)
     return redirect(url("reference_entry", entry_id=entry.id, said="same", **done), 303)
 
 

@@ -23,8 +23,10 @@ from clinic_dispatch_plugin.error_reference.form_pages import FOLDER, cannot_be_
 from clinic_dispatch_plugin.error_reference.forms import text_names, values_of
 from clinic_dispatch_plugin.error_reference.likeness import plain_words
 from clinic_dispatch_plugin.error_reference.list_address import suffix, wanted_in_address
+from clinic_dispatch_plugin.error_reference.occurring import seen_by
 from clinic_dispatch_plugin.error_reference.rules import TEXT_FIELDS
 from clinic_dispatch_plugin.registry import current_dispatch
+from clinic_dispatch_plugin.web.auth import acting
 from clinic_dispatch_plugin.web.i18n import N_, _
 from clinic_dispatch_plugin.web.layout import render_page, render_part, said, url
 
@@ -84,7 +86,10 @@ def entry_page(
     }
     if asks_for("entry"):
         row = listing.listed(
-            current_dispatch(), found.entry, retired=found.retired or found.withdrawn
+            current_dispatch(),
+            found.entry,
+            retired=found.retired or found.withdrawn,
+            seen=seen_by(current_dispatch(), acting()),
         )
         return part_response(
             f"{FOLDER}/entry_part.html",

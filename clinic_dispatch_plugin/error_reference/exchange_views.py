@@ -211,14 +211,13 @@ def apply() -> AnyResponse:
     if page is not None:
         return page
     try:
-        plan = _applied(key)
+        plan, _followed = following_views.done(partial(_applied, key), changes)
     except LookupError:
         return _page({"file": _(_GONE)}, 404)
     except importing.Overtaken as error:
         return _plan_page(error.plan, key, status=409, overtaken=True)
     kept_files.remove(dispatch, key)
     forget_badge()
-    following_views.follow(changes)
     return redirect(url("reference_files", said="imported", n=len(plan.deeds)), 303)
 
 
@@ -247,9 +246,8 @@ def undo() -> AnyResponse:
     if page is not None:
         return page
     try:
-        done = deed()
+        done, _followed = following_views.done(deed, changes)
     except LookupError:
         abort(404, _("There was no such import."))
     forget_badge()
-    following_views.follow(changes)
     return redirect(url("reference_files", said="undone", n=done.entries, left=done.left), 303)

@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import Connection, RowMapping
 
 from clinic_dispatch_plugin.channels.types import Answer
 from clinic_dispatch_plugin.error_reference import store
-from clinic_dispatch_plugin.error_reference.again import rehearse
+from clinic_dispatch_plugin.error_reference.again import rehearse, together
 from clinic_dispatch_plugin.error_reference.checking import ReferenceProblem
 from clinic_dispatch_plugin.error_reference.policy import Policy, PolicyAction
 from clinic_dispatch_plugin.error_reference.rules import KnownEntry, Reference
 from clinic_dispatch_plugin.error_reference.service import reference
 from clinic_dispatch_plugin.host.types import Actor
 from clinic_dispatch_plugin.registry import Dispatch
+
+T = TypeVar("T")
 
 #: The name under which the engine lends its :class:`Follower`.
 LENT = "follower"
@@ -80,6 +82,16 @@ class Standing:
         return bool(self.mailings or self.accounts or self.blocks)
 
 
+class Ordered(Protocol):
+    """An order to apply changed policies to what waits: given together with the change, carried out after it."""
+
+    def give(self, connection: Connection) -> None:
+        """Write it down in the change's own transaction: whatever happens after it, a worker carries it out."""
+
+    def carry_out(self) -> Consequences:
+        """Do it at once; what is more than a page can wait for stays with the workers."""
+
+
 class Follower(Protocol):
     """What the reference asks of those who hold messages, and stand above it."""
 
@@ -89,11 +101,11 @@ class Follower(Protocol):
     def foresee(self, actor: Actor, changes: Sequence[PolicyChange]) -> Consequences:
         """What these changes would do to the waiting messages the actor may see."""
 
-    def follow(self, actor: Actor, changes: Sequence[PolicyChange]) -> Consequences:
-        """Do it and write it down; what is more than a page can wait for is left to :meth:`go_on`."""
+    def order(self, actor: Actor, changes: Sequence[PolicyChange]) -> Ordered:
+        """The order to apply these changes to the waiting messages the actor may see."""
 
     def go_on(self) -> bool:
-        """The next portion of what was left; False: nothing is."""
+        """The next portion of what was ordered; False: nothing is."""
 
     def standing(self, answers: Mapping[int, Answer]) -> Standing:
         """What stands still because of these answers."""
@@ -103,6 +115,22 @@ def follower(dispatch: Dispatch) -> Follower | None:
     """The one who carries changes out; None: nobody lent one."""
     found: Follower | None = dispatch.cache.get(LENT)
     return found
+
+
+def carry_out(
+    dispatch: Dispatch, actor: Actor, changes: Sequence[PolicyChange], deed: Callable[[], T]
+) -> tuple[T, Consequences]:
+    """Change the reference and order in the same transaction that what waits follows; then apply it.
+
+    :param deed: makes the change; what it raises is raised, and nothing is ordered.
+    """
+    lent = follower(dispatch)
+    if lent is None or not changes:
+        return deed(), Consequences()
+    order = lent.order(actor, changes)
+    with together(order.give):
+        made = deed()
+    return made, order.carry_out()
 
 
 def with_content(known: Reference, entry_id: int, changed: Mapping[str, Any]) -> Reference:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from flask import Response, request
 
@@ -17,6 +18,8 @@ from clinic_dispatch_plugin.web.auth import acting, allowed
 from clinic_dispatch_plugin.web.i18n import _, n_
 from clinic_dispatch_plugin.web.layout import render_page, url
 from clinic_dispatch_plugin.web.params import number_in
+
+T = TypeVar("T")
 
 #: What the buttons of the question say.
 APPLY, LEAVE, BACK = "apply", "leave", "back"
@@ -37,7 +40,7 @@ def here(endpoint: str, entry_id: int) -> str:
 def asked(
     deed: Callable[[], object], *, entry: KnownEntry | None, action: str, leave: str = ""
 ) -> tuple[Response | None, list[PolicyChange]]:
-    """What a change would make of messages that wait: the page that asks, and what :func:`follow` is given after it.
+    """What a change would make of messages that wait: the page that asks, and what :func:`done` is given after it.
 
     :param deed: makes the change; here it is only tried.
     """
@@ -85,12 +88,14 @@ def _pairs(changes: Sequence[PolicyChange]) -> list[tuple[str, str]]:
     return list(dict.fromkeys(pairs))
 
 
-def follow(changes: Sequence[PolicyChange]) -> dict[str, str]:
-    """Carry the saved change out where a person ordered it; returns what the next page says about it."""
-    lent = following.follower(current_dispatch())
-    if lent is None or request.form.get("follow") != APPLY or not allowed(Action.SEND):
-        return {}
-    done = lent.follow(acting(), changes)
+def done(deed: Callable[[], T], changes: Sequence[PolicyChange]) -> tuple[T, dict[str, str]]:
+    """Make the change, and apply it to what waits where a person ordered that; with what the next page says about it.
+
+    What the deed raises is raised.
+    """
+    if request.form.get("follow") != APPLY or not allowed(Action.SEND):
+        return deed(), {}
+    made, done = following.carry_out(current_dispatch(), acting(), changes, deed)
     said = {
         "gone": done.given_up,
         "moved": done.moved,
@@ -98,7 +103,7 @@ def follow(changes: Sequence[PolicyChange]) -> dict[str, str]:
         "blocked": len(done.blocked),
         "left": done.left,
     }
-    return {name: str(number) for name, number in said.items() if number}
+    return made, {name: str(number) for name, number in said.items() if number}
 
 
 def sentences(foreseen: Consequences) -> list[str]:

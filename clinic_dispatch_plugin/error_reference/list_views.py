@@ -19,10 +19,11 @@ from clinic_dispatch_plugin.error_reference.form_pages import FOLDER
 from clinic_dispatch_plugin.error_reference.forms import values_of
 from clinic_dispatch_plugin.error_reference.list_address import suffix, wanted_in_address
 from clinic_dispatch_plugin.error_reference.list_rows import row_maker
+from clinic_dispatch_plugin.error_reference.occurring import seen_by
 from clinic_dispatch_plugin.host.types import Action
 from clinic_dispatch_plugin.registry import current_dispatch
 from clinic_dispatch_plugin.web import words
-from clinic_dispatch_plugin.web.auth import requires
+from clinic_dispatch_plugin.web.auth import acting, requires
 from clinic_dispatch_plugin.web.i18n import N_, NAMES, _
 from clinic_dispatch_plugin.web.layout import render_page, said, url
 from clinic_dispatch_plugin.web.params import choice_arg, id_arg
@@ -53,7 +54,8 @@ def show_list() -> Response:
     wanted = wanted_in_address()
     all_drafts = choice_arg("drafts", ("all",)) == "all"
     chosen = id_arg("entry")
-    found = listing.overview(dispatch, wanted, all_drafts=all_drafts)
+    seen = seen_by(dispatch, acting())
+    found = listing.overview(dispatch, wanted, all_drafts=all_drafts, seen=seen)
     context: dict[str, Any] = {
         "found": found,
         "wanted": wanted,

@@ -100,6 +100,8 @@ class Overview:
     pages: int
     #: False: nobody counts how often an entry occurred.
     counted: bool
+    #: Only what the reader may see is, of the last days.
+    partly: bool
     index: Index
 
 
@@ -110,9 +112,12 @@ class _Line:
     entry: KnownEntry
     words: str
     missing: frozenset[str]
+    #: Asked for every line at every look at the list.
+    group: str
+    changed: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Index:
     """One revision of the reference, ready for the list."""
 
@@ -122,14 +127,25 @@ class Index:
     changed: int
     #: Rows as they were rendered, by what is seen of them.
     rows: dict[tuple[Any, ...], Markup] = field(default_factory=dict)
+    #: All lines in order, and what they were put in order by.
+    ordered: tuple[Mapping[int, Occurred], list[_Line]] | None = None
 
 
-def overview(dispatch: Dispatch, wanted: Wanted, *, all_drafts: bool = False) -> Overview:
-    """The list: entries by heading, the most frequent first, and the drafts."""
+def overview(
+    dispatch: Dispatch,
+    wanted: Wanted,
+    *,
+    all_drafts: bool = False,
+    seen: Mapping[int, int] | None = None,
+) -> Overview:
+    """The list: entries by heading, the most frequent first, and the drafts.
+
+    :param seen: where the host hides patients, what :func:`seen_by` found.
+    """
     with dispatch.database.begin() as connection:
         known = reference(dispatch, connection)
         index = _index(dispatch, known)
-        occurred = occurrences(dispatch, connection)
+        occurred = occurrences(dispatch, connection, seen)
         found = _found(connection, index, wanted, occurred)
         sections = [
             _section(connection, group, lines, wanted, occurred)
@@ -148,6 +164,7 @@ def overview(dispatch: Dispatch, wanted: Wanted, *, all_drafts: bool = False) ->
             found=len(found),
             pages=-(-len(found) // PAGE) if wanted.heading else 1,
             counted=counts(dispatch),
+            partly=seen is not None,
             index=index,
         )
 
@@ -158,7 +175,10 @@ def _found(
     lines = _retired(connection) if wanted.whose == "retired" else index.lines
     if wanted.filtered:
         lines = [line for line in lines if _fits(line, wanted, occurred)]
-    return _in_order(lines, index, occurred)
+        return _in_order(lines, index, occurred)
+    if index.ordered is None or index.ordered[0] is not occurred:
+        index.ordered = occurred, _in_order(lines, index, occurred)
+    return index.ordered[1]
 
 
 def notable(dispatch: Dispatch, *, seen_only: bool) -> dict[str, list[Listed]]:
@@ -191,7 +211,7 @@ def _in_order(
         entry = line.entry
         if entry.id in occurred:
             frequent.append(line)
-        elif entry.changed:
+        elif line.changed:
             changed.append(line)
         else:
             (near if entry.system in here else others).append(line)
@@ -202,14 +222,20 @@ def _in_order(
 def _by_group(lines: Sequence[_Line]) -> dict[str, list[_Line]]:
     found: dict[str, list[_Line]] = {group: [] for group in GROUPS}
     for line in lines:
-        found.setdefault(line.entry.group, []).append(line)
+        found.setdefault(line.group, []).append(line)
     return found
 
 
-def listed(dispatch: Dispatch, entry: KnownEntry, *, retired: bool = False) -> Listed:
+def listed(
+    dispatch: Dispatch,
+    entry: KnownEntry,
+    *,
+    retired: bool = False,
+    seen: Mapping[int, int] | None = None,
+) -> Listed:
     """One entry as the list shows it."""
     with dispatch.database.begin() as connection:
-        occurred = occurrences(dispatch, connection)
+        occurred = occurrences(dispatch, connection, seen)
         return _listed(connection, [entry], occurred, retired=retired)[0]
 
 
@@ -225,8 +251,8 @@ def _listed(
     found = []
     for entry in entries:
         said = occurred.get(entry.id)
-        if entry.id in last:
-            said = Occurred(last_seen_at=last[entry.id])
+        if said is not None and entry.id in last:
+            said = said._replace(last_seen_at=last[entry.id])
         found.append(Listed(entry=entry, occurred=said, retired=retired))
     return found
 
@@ -276,7 +302,7 @@ def _line(entry: KnownEntry) -> _Line:
         for code in LANGUAGES
         if not all(entry.content.get(f"{name}.{code}") for name in MAIN_TEXTS)
     )
-    return _Line(entry, words_of(entry), frozenset(lacking))
+    return _Line(entry, words_of(entry), frozenset(lacking), entry.group, entry.changed)
 
 
 def words_of(entry: KnownEntry) -> str:

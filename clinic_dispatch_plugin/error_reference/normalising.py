@@ -41,7 +41,10 @@ _NAMED_ID = re.compile(
 _BRACKETED_ID = re.compile(
     r"([\[(])(?=[^\])\s]*\d)(?=[^\])\s]*[a-z])(?=[^\])\s]*[A-Z])[\w.+/=-]{8,}([\])])"
 )
-_IDENTIFIER = re.compile(r"\b(?=[a-zA-Z-]*\d)(?=[\d-]*[A-Za-z])[a-zA-Z0-9-]{8,}\b(?![.]\w)")
+#: A reply code joined to the word after it is none: ``550-SPF-check``.
+_IDENTIFIER = re.compile(
+    r"\b(?![2345]\d\d-[A-Za-z-]+\b)(?=[a-zA-Z-]*\d)(?=[\d-]*[A-Za-z])[a-zA-Z0-9-]{8,}\b(?![.]\w)"
+)
 _HOST = re.compile(
     r"\b(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+"
     r"(?:com|net|org|info|biz|edu|gov|mil|int|name|pro|online|health|clinic|email|cloud|app|dev|[a-z]{2})\b(?!\.\w)",

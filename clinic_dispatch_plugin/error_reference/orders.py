@@ -27,6 +27,10 @@ class Order:
     at: datetime
     actor: Actor
     changes: Sequence[PolicyChange]
+    #: By which the one who gave it finds it again.
+    mark: str = ""
+    #: Given by a command, from which nothing is hidden.
+    everything: bool = False
     #: The last message that was looked at.
     after: int = 0
     done: int = 0
@@ -34,12 +38,33 @@ class Order:
 
 
 def give(
-    connection: Connection, actor: Actor, changes: Sequence[PolicyChange], *, total: int
+    connection: Connection,
+    actor: Actor,
+    changes: Sequence[PolicyChange],
+    *,
+    total: int,
+    mark: str = "",
+    everything: bool = False,
 ) -> None:
     """Leave an order to the workers, behind those that were given before."""
     waiting = _rows(store.orders_alone(connection))
-    order = Order(at=database_now(connection), actor=actor, changes=changes, total=total)
+    order = Order(
+        at=database_now(connection),
+        actor=actor,
+        changes=changes,
+        mark=mark,
+        everything=everything,
+        total=total,
+    )
     store.leave_orders(connection, [*waiting, _stored(order)])
+
+
+def take(connection: Connection, mark: str) -> bool:
+    """Take an order back from the workers to carry it out here; False: one of them has begun with it."""
+    waiting = _rows(store.orders_alone(connection))
+    rest = [row for row in waiting if row.get("mark") != mark or row["after"]]
+    store.leave_orders(connection, rest)
+    return len(rest) < len(waiting)
 
 
 def first(connection: Connection) -> Order | None:
@@ -86,6 +111,8 @@ def _stored(order: Order) -> dict[str, Any]:
         "at": order.at.isoformat(),
         "ref": order.actor.ref,
         "name": order.actor.name,
+        "mark": order.mark,
+        "everything": order.everything,
         "after": order.after,
         "done": order.done,
         "total": order.total,
@@ -106,6 +133,8 @@ def _read(row: Mapping[str, Any]) -> Order:
         at=datetime.fromisoformat(row["at"]),
         actor=Actor(ref=row["ref"], name=row["name"]),
         changes=[_change(each) for each in row["changes"]],
+        mark=row.get("mark", ""),
+        everything=row.get("everything", False),
         after=row["after"],
         done=row["done"],
         total=row["total"],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -20,7 +19,6 @@ from clinic_dispatch_plugin.error_reference import (
 )
 from clinic_dispatch_plugin.error_reference.checking import ReferenceProblem
 from clinic_dispatch_plugin.error_reference.entry_page import back_to, detail_of, entry_page
-from clinic_dispatch_plugin.error_reference.following import PolicyChange
 from clinic_dispatch_plugin.error_reference.foresight import sharing
 from clinic_dispatch_plugin.error_reference.form_pages import FOLDER, who_acts
 from clinic_dispatch_plugin.error_reference.forms import pattern_field, values_of
@@ -76,13 +74,14 @@ def save_pattern(entry_id: int) -> AnyResponse:
         if asked is not None:
             return asked
         try:
-            deed()
+            _made, done = following_views.done(deed, changes)
         except ReferenceProblem as problem:
             form.errors[problem.field] = _(problem.message, **problem.fields)
         except LookupError:
             abort(404)
         else:
-            return _done(entry_id, "saved", changes)
+            forget_badge()
+            return redirect(back_to(entry_id, "saved", **done), 303)
     return entry_page(found, values=stored, errors=form.errors, status=422, typed_pattern=typed)
 
 
@@ -125,10 +124,11 @@ def merge_entries(entry_id: int) -> AnyResponse:
     if page is not None:
         return page
     try:
-        deed()
+        _made, done = following_views.done(deed, changes)
     except LookupError:
         abort(409, _("These two are one entry already."))
-    return _done(entry_id, "merged", changes)
+    forget_badge()
+    return redirect(back_to(entry_id, "merged", **done), 303)
 
 
 @requires(Action.EDIT_REFERENCE)
@@ -146,21 +146,15 @@ def take_answer_out(entry_id: int, answer_id: int) -> AnyResponse:
     if page is not None:
         return page
     try:
-        deed()
+        _made, done = following_views.done(deed, changes)
     except LookupError:
         abort(404, _("This answer does not belong to the entry any more."))
     except ReferenceProblem as problem:
         abort(409, _(problem.message, **problem.fields))
-    if draft_reading.draft(current_dispatch(), answer_id) is not None:
-        forget_badge()
-        following_views.follow(changes)
-        return redirect(url("describe_draft", answer_id=answer_id, said="out"), 303)
-    return _done(entry_id, "out", changes)
-
-
-def _done(entry_id: int, what: str, changes: Sequence[PolicyChange]) -> AnyResponse:
     forget_badge()
-    return redirect(back_to(entry_id, what, **following_views.follow(changes)), 303)
+    if draft_reading.draft(current_dispatch(), answer_id) is not None:
+        return redirect(url("describe_draft", answer_id=answer_id, said="out"), 303)
+    return redirect(back_to(entry_id, "out", **done), 303)
 
 
 def _usable(entry_id: int) -> reading.Detail:

@@ -76,11 +76,10 @@ def settle_conflict(entry_id: int) -> AnyResponse:
     if page is not None:
         return page
     try:
-        deed()
+        _made, followed = following_views.done(deed, changes)
     except (ReferenceProblem, LookupError):
         abort(409)
     forget_badge()
-    followed = following_views.follow(changes)
     done = "taken" if take else "kept"
     if back:
         return redirect(url("reference_updates", said=done, entry=entry_id), 303)

@@ -98,15 +98,21 @@ def save_entry(entry_id: int) -> AnyResponse:
         action = following_views.here("save_entry", entry_id)
         if asked := following_views.question(found.entry, changes, action=action):
             return asked
+        deed = partial(
+            editing.change_entry,
+            current_dispatch(),
+            entry_id,
+            content=form.content,
+            by=who_acts(),
+        )
         try:
-            editing.change_entry(current_dispatch(), entry_id, content=form.content, by=who_acts())
+            _entry, done = following_views.done(deed, changes)
         except ReferenceProblem as problem:
             form.errors[problem.field] = _(problem.message, **problem.fields)
         except LookupError:
             abort(404)
         else:
             forget_badge()
-            done = following_views.follow(changes)
             return redirect(back_to(entry_id, "saved", **done), 303)
     return entry_page(found, values=form.values, errors=form.errors, status=422)
 
@@ -131,11 +137,10 @@ def restore_entry(entry_id: int) -> AnyResponse:
     if page is not None:
         return page
     try:
-        stays = deed()
+        stays, done = following_views.done(deed, changes)
     except LookupError:
         abort(404)
     forget_badge()
-    done = following_views.follow(changes)
     return redirect(back_to(entry_id, "restored" if stays else "removed", **done), 303)
 
 
@@ -153,13 +158,12 @@ def undo_change(change_id: int) -> AnyResponse:
     if page is not None:
         return page
     try:
-        entry_id = deed()
+        entry_id, done = following_views.done(deed, changes)
     except LookupError:
         abort(404)
     except ReferenceProblem as problem:
         abort(409, _(problem.message, **problem.fields))
     forget_badge()
-    done = following_views.follow(changes)
     return redirect(back_to(entry_id, "undone", **done), 303)
 
 

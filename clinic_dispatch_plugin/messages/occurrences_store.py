@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, case, func, select
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, case, func, select
 
 from clinic_dispatch_plugin.database.base import db_now
 from clinic_dispatch_plugin.messages.tables import Message
@@ -18,6 +21,16 @@ def count_occurrences(connection: Connection, days: int) -> dict[int, tuple[int,
     query = query.where(Message.answer_id.is_not(None)).group_by(Message.answer_id)
     # MariaDB adds whole numbers up to a decimal one.
     return {answer_id: (n, int(late)) for answer_id, n, late in connection.execute(query).all()}
+
+
+def latest_with_answers(
+    connection: Connection, days: int, most: int
+) -> Sequence[Row[*tuple[Any, ...]]]:
+    """The answers and patients of the latest messages of the last so many days that an answer explains."""
+    query = select(Message.answer_id, Message.ref).where(
+        Message.id >= first_of_last(connection, days), Message.answer_id.is_not(None)
+    )
+    return connection.execute(query.order_by(Message.id.desc()).limit(most)).all()
 
 
 def first_of_last(connection: Connection, days: int) -> int:

@@ -10,7 +10,7 @@ import pytest
 
 from tests.cli.conftest import Typed, typing_in
 from tests.clinic.host import make_clinic
-from tests.clinic.mailbag import STRANGE, UNKNOWN_USER, Mailbag
+from tests.clinic.mailbag import MAILBOX_FULL, STRANGE, UNKNOWN_USER, Mailbag
 
 EXPLAINED = {
     "entry",
@@ -280,3 +280,23 @@ def test_the_list_can_be_narrowed_to_one_system(typed: Typed, mailbag: Mailbag) 
         "no_address", "malformed_address", "blocked", "not_agreed", "duplicate", "empty_placeholder",
         "expired", "cancelled", "connection_lost", "authentication", "no_route", "harmful",
     }  # fmt: skip
+
+
+def test_a_command_counts_what_waits_and_applies_a_policy_to_it_when_told(
+    typed: Typed, mailbag: Mailbag
+) -> None:
+    mailing = mailbag.mailing()
+    for _ in range(2):
+        mailbag.message(mailing, "queued", answer=MAILBOX_FULL, attempt="refused", due_in=3_600)
+    system, code = MAILBOX_FULL.system, MAILBOX_FULL.code
+    explained = typed("reference", "explain", system, code, MAILBOX_FULL.text, "--json").stdout
+    entry = json.loads(explained)["entry"]
+    words = ("reference", "set", entry["system"], entry["code"])
+    alone = typed(*words, "--policy", "action=fail")
+    assert "2 messages wait because of it (2 would be given up)" in alone.stderr
+    assert "--yes" in alone.stderr and "waiting" not in alone.stdout
+    assert typed(*words, "--restore").exit_code == 0
+    told = typed(*words, "--policy", "action=fail", "--yes")
+    assert told.exit_code == 0
+    assert "2 waiting messages given up" in told.stderr
+    assert "wait because" not in typed(*words, "--restore").stderr, "nothing waits any more"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from clinic_dispatch_plugin.api import Answer
 from clinic_dispatch_plugin.database.base import db_now
 from clinic_dispatch_plugin.engine import following as engine_following
 from clinic_dispatch_plugin.error_reference import editing, following, orders, service
+from clinic_dispatch_plugin.error_reference.checking import ReferenceProblem
 from clinic_dispatch_plugin.error_reference.following import Consequences, Follower, PolicyChange
 from clinic_dispatch_plugin.host.types import Actor
 from clinic_dispatch_plugin.messages import store
@@ -50,8 +52,14 @@ def change(desk: Desk, content: Mapping[str, Any]) -> tuple[Consequences, Conseq
     """What is foreseen and what was done, as the page does it."""
     found = changes(desk, content)
     foreseen = follower(desk).foresee(KERN, found)
-    editing.change_entry(desk.dispatch, entry_id(desk), content=content, by=KERN.name)
-    return foreseen, follower(desk).follow(KERN, found)
+    return foreseen, carry_out(desk, found, content)
+
+
+def carry_out(desk: Desk, found: list[PolicyChange], content: Mapping[str, Any]) -> Consequences:
+    deed = partial(
+        editing.change_entry, desk.dispatch, entry_id(desk), content=content, by=KERN.name
+    )
+    return following.carry_out(desk.dispatch, KERN, found, deed)[1]
 
 
 def waiting(desk: Desk, people: int = 3, code: str = "greylisted") -> int:
@@ -137,7 +145,7 @@ def test_more_tries_alone_change_nothing_for_what_waits(desk: Desk) -> None:
     assert len(found) == 1
     foreseen = follower(desk).foresee(KERN, found)
     assert foreseen.kept == 1 and not foreseen.act
-    follower(desk).follow(KERN, found)
+    carry_out(desk, found, {"policy.tries": 20})
     assert desk.message("p0@example.org")["due_at"] == due and deeds(desk) == []
 
 
@@ -153,7 +161,7 @@ def test_what_a_worker_took_meanwhile_is_left_to_it(desk: Desk) -> None:
     waiting(desk, 2)
     found = changes(desk, {"policy.action": "fail"})
     desk.change(Message, Message.address == "p0@example.org", state="leased", run_id=1)
-    done = follower(desk).follow(KERN, found)
+    done = carry_out(desk, found, {"policy.action": "fail"})
     assert done.given_up == 1
     assert desk.message("p0@example.org")["state"] == "leased"
     desk.change(Message, Message.address == "p0@example.org", state="queued", run_id=None)
@@ -190,7 +198,7 @@ def test_entries_that_share_its_words_follow(desk: Desk) -> None:
     waiting(desk, 1, code="odd")
     found = changes(desk, {"policy.action": "fail"})
     assert [each.answer.code for each in found] == ["odd"] and twin.same_as == entry_id(desk)
-    assert follower(desk).follow(KERN, found).given_up == 1
+    assert carry_out(desk, found, {"policy.action": "fail"}).given_up == 1
 
 
 def many_wait(desk: Desk, number: int) -> None:
@@ -251,6 +259,53 @@ def test_very_many_are_left_to_workers_and_a_crash_in_the_middle_repeats_nothing
     assert orders.progress(desk.dispatch) is None
     assert deeds(desk) == ["policy_given_up"] * 5
     assert desk.count(Block) == 5
+
+
+@on_one_database
+def test_a_crash_right_after_saving_leaves_the_order_to_a_worker(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many_wait(desk, 3)
+
+    def die(*_: object) -> None:
+        raise SystemExit("the machine went down")
+
+    with monkeypatch.context() as broken, pytest.raises(SystemExit):
+        broken.setattr(orders, "take", die)
+        change(desk, {"policy.action": "fail"})
+    assert desk.states() == {"queued": 3}
+    going = orders.progress(desk.dispatch)
+    assert going is not None and going.total == 3
+    while follower(desk).go_on():
+        pass
+    assert desk.states() == {"undelivered": 3}
+
+
+@on_one_database
+def test_what_is_refused_to_the_reference_is_ordered_of_nobody(desk: Desk) -> None:
+    many_wait(desk, 1)
+    found = changes(desk, {"policy.action": "fail"})
+    with pytest.raises(ReferenceProblem):
+        carry_out(desk, found, {"policy.tries": "many"})
+    assert orders.progress(desk.dispatch) is None
+
+
+@on_one_database
+def test_an_order_a_worker_has_begun_is_left_to_it(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_following, "BATCH", 1)
+    many_wait(desk, 3)
+    take = orders.take
+
+    def begun(connection: Connection, mark: str) -> bool:
+        orders.went_on(connection, after=1, more=1)
+        return take(connection, mark)
+
+    monkeypatch.setattr(orders, "take", begun)
+    _, done = change(desk, {"policy.action": "fail"})
+    assert (done.left, done.given_up) == (3, 0)
+    assert orders.progress(desk.dispatch) is not None
 
 
 @on_one_database

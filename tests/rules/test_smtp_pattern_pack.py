@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections import Counter
+from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -86,15 +86,18 @@ def _first_match(answer: str) -> ReferenceEntry | None:
 
 
 def test_the_pack_has_every_pattern_and_each_code_once() -> None:
-    assert len(ENTRIES) == 128
+    assert len(ENTRIES) == 131
     assert max(Counter(entry.code for entry in ENTRIES).values()) == 1
 
 
-def test_a_code_is_the_category_and_its_running_number() -> None:
-    seen: Counter[str] = Counter()
+def test_a_code_is_the_category_and_a_number_that_stays() -> None:
+    """What comes to stand between two others gets the next number: codes are what the clinic's words hang on."""
+    numbers = defaultdict(set)
     for entry in ENTRIES:
-        seen[entry.category] += 1
-        assert entry.code == f"~{entry.category}-{seen[entry.category]}"
+        category, _, number = entry.code.removeprefix("~").rpartition("-")
+        assert category == entry.category, entry.code
+        numbers[category].add(int(number))
+    assert [name for name, found in numbers.items() if found != {*range(1, len(found) + 1)}] == []
 
 
 def test_no_pattern_can_match_the_empty_answer() -> None:
