@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, ClassVar
 
 from sqlalchemy import JSON, BigInteger, DateTime, Dialect, Integer, MetaData, Numeric, Text
 from sqlalchemy.dialects import mysql
@@ -12,6 +12,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.expression import ColumnElement
+from sqlalchemy.sql.visitors import InternalTraversal
 from sqlalchemy.types import TypeDecorator
 
 #: Every table of ours begins so; migrations of host and plugin tell each other's tables apart by it.
@@ -98,7 +99,8 @@ class db_now(ColumnElement[datetime]):
     """The database's own UTC clock, moved by ``seconds``: no two machines' clocks are ever compared."""
 
     type = UtcDateTime()
-    inherit_cache = False
+    # Without it every statement with a clock in it would be compiled anew each time.
+    _traverse_internals: ClassVar[Any] = [("seconds", InternalTraversal.dp_plain_obj)]
 
     def __init__(self, seconds: float = 0.0) -> None:
         self.seconds = float(seconds)

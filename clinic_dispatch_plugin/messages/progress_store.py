@@ -10,12 +10,14 @@ from sqlalchemy import (
     Connection,
     RowMapping,
     and_,
+    column,
     exists,
     func,
     literal,
     null,
     or_,
     select,
+    table,
     update,
 )
 
@@ -26,37 +28,37 @@ from clinic_dispatch_plugin.messages.routes import legs_of
 from clinic_dispatch_plugin.messages.rules import MessageState
 from clinic_dispatch_plugin.messages.tables import Message
 
+#: What a message's account points to; its rows are another concern's.
+_ACCOUNT = table("dispatch_account", column("id"))
 #: Runs that died holding a message before it is given up.
 HARMFUL_RUNS = 4
 
 
 def due_work(connection: Connection) -> list[tuple[int, int, int]]:
-    """Which mailing has due messages on which account: ``(mailing_id, account_id, priority)``, urgent ones first."""
-    due = exists().where(
-        Message.mailing_id == Mailing.id,
-        Message.state == MessageState.QUEUED.value,
-        Message.account_id.is_not(None),
-        Message.due_at <= db_now(),
+    """Which mailing has due messages on which account: ``(mailing_id, account_id, priority)``, urgent ones first.
+
+    Each pair is one look at the first due row, however many wait behind it.
+    """
+    due = (
+        select(Message.id)
+        .where(
+            Message.mailing_id == Mailing.id,
+            Message.account_id == _ACCOUNT.c.id,
+            Message.state == MessageState.QUEUED.value,
+            Message.due_at <= db_now(),
+        )
+        .order_by(Message.due_at)
+        .limit(1)
+        .correlate(Mailing, _ACCOUNT)
+        .scalar_subquery()
     )
     query = (
-        select(Mailing.id, Mailing.priority)
-        .where(Mailing.state == MailingState.RUNNING.value, due)
-        .order_by(Mailing.priority.desc(), Mailing.id)
+        select(Mailing.id, _ACCOUNT.c.id, Mailing.priority)
+        .join_from(Mailing, _ACCOUNT, literal(True))
+        .where(Mailing.state == MailingState.RUNNING.value, due.is_not(None))
+        .order_by(Mailing.priority.desc(), Mailing.id, _ACCOUNT.c.id)
     )
-    work = []
-    for mailing_id, priority in connection.execute(query).all():
-        accounts = connection.scalars(
-            select(Message.account_id)
-            .where(
-                Message.mailing_id == mailing_id,
-                Message.state == MessageState.QUEUED.value,
-                Message.account_id.is_not(None),
-                Message.due_at <= db_now(),
-            )
-            .group_by(Message.account_id)
-        )
-        work += [(mailing_id, found, priority) for found in accounts if found is not None]
-    return work
+    return [(row[0], row[1], row[2]) for row in connection.execute(query)]
 
 
 def first_pass_ended(connection: Connection, mailing_id: int) -> bool:

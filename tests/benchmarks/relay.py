@@ -35,7 +35,7 @@ class Session(asyncio.Protocol):
 
     after_text = 0.0
     round_trip = 0.0
-    seen: set[bytes] = set()  # noqa: RUF012 - all sessions share it
+    seen: set[bytes] = set()
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()

@@ -90,9 +90,7 @@ class PostgreSQL:
 
 
 @contextlib.contextmanager
-def running(
-    found: Found, *, settings: Sequence[str] = FAST_AND_UNSAFE
-) -> Iterator[PostgreSQL]:
+def running(found: Found, *, settings: Sequence[str] = FAST_AND_UNSAFE) -> Iterator[PostgreSQL]:
     """Start a new cluster and stop it afterwards.
 
     :param settings: of the server; a benchmark names its own, so that commits cost what they cost.
