@@ -1,4 +1,4 @@
-"""Many rows as the parameters of one statement, for PostgreSQL: a column is an array, and ``unnest`` sets them side by side."""
+"""Many rows as the parameters of one statement, for PostgreSQL: ``unnest`` sets arrays side by side as columns."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, RowMapping
 from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
 
 from clinic_dispatch_plugin.accounts import service as accounts
@@ -218,9 +218,10 @@ class Windows:
         if prepared is not None:
             # Somebody may have changed the last moment since the text was read.
             runs, self._text.not_after = messages.runs_still(connection, self._text.mailing_id)
+        account = accounts.account(connection, self._account_id)
         known = [self._known(result) for result in results if result.attempt_id in self._facts]
         judged = judge(self._dispatch, connection, known, now=now)
-        done = _Committed(recorded=judged.means, stop=self._consequences(connection, judged, now))
+        done = _Committed(recorded=judged.means, stop=self._consequences(connection, judged, account, now))
         write(self._dispatch, connection, judged)
         fail_point("record.before_commit")
         if prepared is None:
@@ -254,9 +255,14 @@ class Windows:
             else None,
         )
 
-    def _consequences(self, connection: Connection, judged: Judged, now: datetime) -> bool:
-        """What the results mean for account and mailing; True: one of them stopped now."""
-        stopped = self._tell_account(connection, judged.means)
+    def _consequences(
+        self, connection: Connection, judged: Judged, account: RowMapping | None, now: datetime
+    ) -> bool:
+        """What the results mean for account and mailing; True: one of them stopped now.
+
+        :param account: its row, read in this transaction.
+        """
+        stopped = self._tell_account(connection, judged.means, account)
         if stopped and (answer_ids := judged.spare(now)):
             give_tries_back(connection, self._account_id, answer_ids)
         if any(cause.category == THROTTLED for cause in judged.means.causes):
@@ -269,8 +275,10 @@ class Windows:
             account_id=self._account_id,
         )
 
-    def _tell_account(self, connection: Connection, recorded: Recorded) -> bool:
-        if recorded.cleared:
+    def _tell_account(
+        self, connection: Connection, recorded: Recorded, account: RowMapping | None
+    ) -> bool:
+        if recorded.cleared and accounts.is_suspected(account):
             accounts.accepted(connection, self._account_id)
         if recorded.stops_account is not None:
             accounts.stop(self._dispatch, connection, self._account_id, recorded.stops_account)

@@ -15,9 +15,23 @@ INTO = "CLINIC_DISPATCH_BENCH_INTO"
 FULL = "CLINIC_DISPATCH_BENCH_FULL"
 
 
+#: What sizes are multiplied by, for a try on a busy machine; such figures prove nothing.
+SCALE = "CLINIC_DISPATCH_BENCH_SCALE"
+
+
 def full() -> bool:
     """Whether the full sizes are wanted."""
     return os.environ.get(FULL) == "1"
+
+
+def sized(usual: int, of_goal: int | None = None) -> int:
+    """How many messages to measure with.
+
+    :param of_goal: how many with the full sizes; four times as many unless said.
+    """
+    if full():
+        return of_goal or usual * 4
+    return max(20, round(usual * float(os.environ.get(SCALE, "1"))))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
