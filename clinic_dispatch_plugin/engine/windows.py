@@ -221,7 +221,9 @@ class Windows:
         account = accounts.account(connection, self._account_id)
         known = [self._known(result) for result in results if result.attempt_id in self._facts]
         judged = judge(self._dispatch, connection, known, now=now)
-        done = _Committed(recorded=judged.means, stop=self._consequences(connection, judged, account, now))
+        done = _Committed(
+            recorded=judged.means, stop=self._consequences(connection, judged, account, now)
+        )
         write(self._dispatch, connection, judged)
         fail_point("record.before_commit")
         if prepared is None:

@@ -1,8 +1,8 @@
 """A relay for benchmarks: takes any mail, as slowly and as unwillingly as its options say; a process of its own.
 
 ``python relay.py PORT --after-text 0.05`` waits after each message's text, ``--round-trip 0.02`` answers everything
-that much later, as a far network does. Recipients called ``refuse-<n>.…`` get the n-th refusal, those called ``grey.…`` are
-told to come back, the first time.
+that much later, as a far network does. Recipients called ``refuse-<n>.…`` get the n-th refusal; those called
+``grey.…`` are told to come back, the first time.
 """
 
 from __future__ import annotations
