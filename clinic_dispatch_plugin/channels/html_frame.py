@@ -23,7 +23,8 @@ class Frames:
 
     def __init__(self, template: Template) -> None:
         """Clean nothing yet."""
-        self._template = template
+        #: The text as it was read.
+        self.template: Final = template
         self._mark: Final = f"x{secrets.token_hex(8)}x"
         self._marks: Final = re.compile(f"{self._mark}[0-9]+x")
         #: By the text with marks in the places of values: the cleaned pieces around them; None: not this way.
@@ -40,7 +41,7 @@ class Frames:
             found.append(value)
             return f"{self._mark}{len(found) - 1}x"
 
-        shape = self._template.render(values, locale=locale, escape=mark)
+        shape = self.template.render(values, locale=locale, escape=mark)
         pieces = self._pieces(shape, len(found))
         if pieces is None or not all(map(_stays_text, found)):
             return self._in_full(values, locale)
@@ -50,7 +51,7 @@ class Frames:
         return "".join(parts)
 
     def _in_full(self, values: Mapping[str, str], locale: str) -> str:
-        return clean_html(self._template.render(values, locale=locale, escape=nh3.clean_text))
+        return clean_html(self.template.render(values, locale=locale, escape=nh3.clean_text))
 
     def _pieces(self, shape: str, many: int) -> tuple[str, ...] | None:
         if shape not in self._shapes:

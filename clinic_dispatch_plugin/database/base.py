@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any, ClassVar
+from typing import Any
 
 from sqlalchemy import JSON, BigInteger, DateTime, Dialect, Integer, MetaData, Numeric, Text
 from sqlalchemy.dialects import mysql
@@ -100,7 +100,7 @@ class db_now(ColumnElement[datetime]):
 
     type = UtcDateTime()
     # Without it every statement with a clock in it would be compiled anew each time.
-    _traverse_internals: ClassVar[Any] = [("seconds", InternalTraversal.dp_plain_obj)]
+    _traverse_internals = [("seconds", InternalTraversal.dp_plain_obj)]  # noqa: RUF012 - as its base has it
 
     def __init__(self, seconds: float = 0.0) -> None:
         self.seconds = float(seconds)
