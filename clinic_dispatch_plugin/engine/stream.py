@@ -160,7 +160,7 @@ class Stream:
         prepared = None
         answered = len(self._results)
         if self._windows.wanted(answered):
-            prepared = self._windows.prepare_next(answered, meanwhile=self._record_ready)
+            prepared = self._windows.prepare_next(meanwhile=self._record_ready, answered=answered)
         results = self._drain_results()
         if results or prepared:
             self._windows.commit(results, prepared)

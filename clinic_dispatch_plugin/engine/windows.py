@@ -97,11 +97,13 @@ class Windows:
         """How many attempts the next commit may open."""
         return (1 if self._probing else WINDOW) - len(self._facts) + answered
 
-    def prepare_next(self, answered: int, meanwhile: Callable[[], object]) -> Prepared | None:
+    def prepare_next(
+        self, *, meanwhile: Callable[[], object], answered: int = 0
+    ) -> Prepared | None:
         """The next window's messages with their texts, the host asked afresh; None: there is none now.
 
-        :param answered: results that the next commit records, or one before it.
         :param meanwhile: called again and again while the host is asked.
+        :param answered: results that the next commit records, or one before it.
         """
         if self.over:
             return None
