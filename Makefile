@@ -33,8 +33,8 @@ format: $(VENV)/.installed-test ## lay the code out and mend what can be mended 
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-bench: $(VENV)/.installed-test ## run the benchmarks one after the other and print their ratios
-	@set -e; for script in tests/benchmarks/bench_*.py; do echo "$$script ..."; $(BIN)/python "$$script" $(ARGS); done
+bench: $(VENV)/.installed-test ## run the benchmarks, print their ratios and write tests/benchmarks/RESULTS.md (ARGS=--full)
+	@$(BIN)/python tests/benchmarks/run.py $(ARGS)
 
 mutants: $(VENV)/.installed-test ## break each promise of the engine in a copy and see that tests notice (ARGS=G5)
 	@$(BIN)/python -m tests.mutants.run $(ARGS)

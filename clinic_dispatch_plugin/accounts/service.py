@@ -114,6 +114,14 @@ def free_probe(connection: Connection, row_id: int) -> None:
     store.free_probe(connection, row_id)
 
 
+def is_suspected(row: RowMapping | None) -> bool:
+    """Whether an acceptance would change an account: something is counted against it, or it is being checked."""
+    if row is None:
+        return False
+    counted = row["refusals"] or row["failures"] or row["rests"]
+    return bool(counted) or row["state"] == AccountState.PROBING.value
+
+
 def accepted(connection: Connection, row_id: int) -> None:
     """A message was taken, or refused for its own sake while the account was checked: whatever was wrong is over."""
     store.clear_suspicion(connection, row_id)

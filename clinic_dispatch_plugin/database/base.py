@@ -12,6 +12,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.expression import ColumnElement
+from sqlalchemy.sql.visitors import InternalTraversal
 from sqlalchemy.types import TypeDecorator
 
 #: Every table of ours begins so; migrations of host and plugin tell each other's tables apart by it.
@@ -98,7 +99,8 @@ class db_now(ColumnElement[datetime]):
     """The database's own UTC clock, moved by ``seconds``: no two machines' clocks are ever compared."""
 
     type = UtcDateTime()
-    inherit_cache = False
+    # Without it every statement with a clock in it would be compiled anew each time.
+    _traverse_internals = [("seconds", InternalTraversal.dp_plain_obj)]  # noqa: RUF012 - as its base has it
 
     def __init__(self, seconds: float = 0.0) -> None:
         self.seconds = float(seconds)

@@ -15,7 +15,7 @@ from typing import Any, Protocol, TypeVar
 
 from flask import Flask
 from sqlalchemy import Connection, Engine, create_engine, event, select
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError, DisconnectionError, OperationalError
 from sqlalchemy.pool import NullPool, QueuePool
 
 from clinic_dispatch_plugin.database.base import db_now
@@ -31,6 +31,9 @@ SQLITE_BUSY_SECONDS = 15
 #: Seconds after which a server ends a transaction of ours in which nothing happens: its process is frozen or cut off,
 #: and others wait for its rows. Ours last milliseconds, and wait for nobody but the database.
 IDLE_SECONDS = 30
+#: Seconds of idleness after which a connection is asked whether it still lives before it is used.
+RESTED_SECONDS = 0.1
+_USED_AT = "dispatch_used_at"
 
 
 class HostDatabase(Protocol):
@@ -64,9 +67,8 @@ class Database:
 
     def _make(self) -> Engine:
         if self._url is not None or self._host is None:
-            engine = create_engine(
-                self._url or "sqlite://", pool_pre_ping=True, hide_parameters=True
-            )
+            engine = create_engine(self._url or "sqlite://", hide_parameters=True)
+            _ask_after_a_rest(engine)
             own = True
             if engine.dialect.name == "sqlite":
                 _make_private(engine.url.database)
@@ -88,6 +90,21 @@ class Database:
             self.before()
         with self.engine.begin() as connection:
             yield connection
+
+    @contextmanager
+    def look(self) -> Iterator[Connection]:
+        """A connection for questions that need no transaction around them: each is answered as things are then.
+
+        On PostgreSQL that saves two of three round trips.
+        """
+        if self.engine.dialect.name != "postgresql":
+            with self.begin() as connection:
+                yield connection
+            return
+        if self.before is not None:
+            self.before()
+        with self.engine.connect() as connection:
+            yield connection.execution_options(isolation_level="AUTOCOMMIT")
 
     def run(self, work: Callable[[Connection], T]) -> T:
         """``work`` in one transaction, the whole of it again (5 times, with jitter) when the database says so."""
@@ -118,6 +135,26 @@ def _apart(engine: Engine) -> Engine:
     if not isinstance(engine.pool, (QueuePool, NullPool)):
         return engine  # a database in memory is its one connection
     return Engine(engine.pool.recreate(), engine.dialect, engine.url, hide_parameters=True)
+
+
+def _ask_after_a_rest(engine: Engine) -> None:
+    """A connection that was idle is asked whether it lives; one that worked just now need not be."""
+
+    def came_back(_: Any, record: Any) -> None:
+        record.info[_USED_AT] = time.monotonic()
+
+    def goes_out(connection: Any, record: Any, _: Any) -> None:
+        if time.monotonic() - record.info.get(_USED_AT, 0.0) < RESTED_SECONDS:
+            return
+        try:
+            lives = engine.dialect.do_ping(connection)
+        except engine.dialect.loaded_dbapi.Error as error:
+            raise DisconnectionError from error
+        if not lives:
+            raise DisconnectionError
+
+    event.listen(engine, "checkin", came_back)
+    event.listen(engine, "checkout", goes_out)
 
 
 def _make_private(file: str | None) -> None:

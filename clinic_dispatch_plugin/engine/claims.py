@@ -83,7 +83,7 @@ class Claims:
         if not self._claims or now < self._look_at:
             return False
         self._look_at = now + LOOK_SECONDS
-        with self._run.dispatch.database.begin() as connection:
+        with self._run.dispatch.database.look() as connection:
             ahead = self._ahead(connection)
         long = now - self._began > TURN_SECONDS
         return ahead is Ahead.URGENT or (ahead is Ahead.EQUAL and long)

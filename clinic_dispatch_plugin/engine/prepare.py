@@ -8,10 +8,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeAlias
 
-import nh3
 from sqlalchemy import Connection, RowMapping
 
-from clinic_dispatch_plugin.channels.html import clean_html
+from clinic_dispatch_plugin.channels.html_frame import Frames
 from clinic_dispatch_plugin.channels.text import EmptyPlaceholder, Template, parse
 from clinic_dispatch_plugin.channels.types import Answer, Content, OutgoingMessage, Purpose
 from clinic_dispatch_plugin.database.connection import now as database_now
@@ -45,7 +44,7 @@ class Text:
     not_after: datetime | None
     subject: Template
     body: Template
-    html: Template | None
+    html: Frames | None
     #: Its addresses are those of the patients' cards, not of a file.
     follows_cards: bool = False
     #: All channels of the mailing, in order.
@@ -59,14 +58,11 @@ class Text:
         :raises EmptyPlaceholder: a value the text needs is missing.
         """
         values = {name: str(value) for name, value in data.items()}
-        html = ""
-        if self.html is not None:
-            # Cleaned once more when finished: pieces that are harmless apart may not be so together.
-            html = clean_html(self.html.render(values, locale=locale, escape=nh3.clean_text))
         return Content(
             subject=self.subject.render(values, locale=locale, one_line=True),
             text=self.body.render(values, locale=locale),
-            html=html,
+            # Cleaned once more when finished: pieces that are harmless apart may not be so together.
+            html=self.html.render(values, locale) if self.html is not None else "",
         )
 
 
@@ -110,7 +106,7 @@ def load_text(connection: Connection, mailing_id: int, channel: str) -> Text:
         not_after=row["not_after"],
         subject=parse(row["subject"]),
         body=parse(row["body"]),
-        html=parse(row["html"]) if row["html"] else None,
+        html=Frames(parse(row["html"])) if row["html"] else None,
         follows_cards=row["source"] != "file",
         any_hour=any_hour(row["purpose"], row["selection"]),
     )
@@ -131,10 +127,11 @@ def prepare(
     :raises HostUnavailable: the adapter raised, or did not answer in time.
     """
     refs = sorted({row["ref"] for row in rows if row["ref"]})
-    known = _known(dispatch, rows, text, ask_host(dispatch, refs, meanwhile=meanwhile))
+    hours = hours_of(dispatch, text.purpose, text.channel, any_hour=text.any_hour)
+    cards = ask_host(dispatch, refs, meanwhile=meanwhile)
+    known = _known(dispatch, rows, text, cards, hours=hours)
     done = Prepared(moved=known.moved)
     going_on = _going_on(dispatch, text, known)
-    hours = hours_of(dispatch, text.purpose, text.channel, any_hour=text.any_hour)
     for row in known.rows:
         if row["id"] in going_on:
             done.onward.append((row, *going_on[row["id"]]))
@@ -168,7 +165,8 @@ def prepare(
 class _Known:
     """Everything a window has to know before its texts are made."""
 
-    at: datetime
+    #: The database's time, where quiet hours ask for it.
+    at: datetime | None
     cards: Mapping[str, Recipient]
     #: The messages with the addresses they go to now.
     rows: Sequence[Row]
@@ -181,9 +179,14 @@ class _Known:
 
 
 def _known(
-    dispatch: Dispatch, rows: Sequence[RowMapping], text: Text, cards: Mapping[str, Recipient]
+    dispatch: Dispatch,
+    rows: Sequence[RowMapping],
+    text: Text,
+    cards: Mapping[str, Recipient],
+    *,
+    hours: Sequence[Hours],
 ) -> _Known:
-    with dispatch.database.begin() as connection:
+    with dispatch.database.look() as connection:
         now: list[dict[str, Any]] = [{**row} for row in rows]
         new: Mapping[int, tuple[str, str]] = {}
         if text.follows_cards:
@@ -193,7 +196,7 @@ def _known(
                 row["address"] = new.get(row["id"], (row["address"], ""))[0]
         digests = [address_digest(text.channel, row["address"]) for row in now]
         blocked = messages.blocked(connection, text.channel, digests, text.purpose)
-        at = database_now(connection)
+        at = database_now(connection) if hours else None
     return _Known(
         at=at,
         cards=cards,
@@ -225,7 +228,7 @@ def _quiet_until(
     dispatch: Dispatch, row: Row, text: Text, known: _Known, hours: Sequence[Hours]
 ) -> datetime | None:
     """When the quiet hours of this recipient are over; None: it is not quiet."""
-    if not hours:
+    if not hours or known.at is None:
         return None
     card = known.cards.get(row["ref"]) if row["ref"] else None
     zone = zone_named(card.timezone if card else "", dispatch.settings.timezone)

@@ -131,7 +131,7 @@ class _Turns:
         run, handled = self._run, 0
         with ExitStack() as stack:
             while run.may_send and time.monotonic() < run.deadline:
-                with run.dispatch.database.begin() as connection:
+                with run.dispatch.database.look() as connection:
                     turn = next_turn(
                         connection,
                         run.dispatch,

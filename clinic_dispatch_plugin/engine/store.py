@@ -9,6 +9,7 @@ from sqlalchemy import Connection, RowMapping, delete, func, insert, select, upd
 from sqlalchemy.exc import IntegrityError
 
 from clinic_dispatch_plugin.database.base import db_now
+from clinic_dispatch_plugin.database.connection import now
 from clinic_dispatch_plugin.engine.tables import Lock, Run, Worker
 
 #: Seconds for which an account goes at half its rate after its gateway said that we are too fast.
@@ -80,6 +81,20 @@ def renew(connection: Connection, run_id: int, lease: float) -> bool:
         .values(live_until=db_now(lease))
     )
     return bool(done.rowcount)
+
+
+def renew_and_tell(connection: Connection, run_id: int, lease: float) -> tuple[bool, datetime]:
+    """The same, with the database's time, in one statement where the database can."""
+    if connection.dialect.name in {"mysql", "mariadb"}:
+        return renew(connection, run_id, lease), now(connection)
+    query = (
+        update(Run)
+        .where(Run.id == run_id, Run.state == "live", Run.live_until > db_now())
+        .values(live_until=db_now(lease))
+        .returning(db_now())
+    )
+    told = connection.execute(query).scalar_one_or_none()
+    return (True, told) if told is not None else (False, now(connection))
 
 
 def end_run(connection: Connection, run_id: int) -> None:

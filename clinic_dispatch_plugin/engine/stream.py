@@ -137,7 +137,7 @@ class Stream:
             self._feed.fail(error)
         self._run.lease.progress()
         self._results.append(result)
-        if len(self._results) >= WINDOW // 2 or len(self._feed) < WINDOW // 4:
+        if len(self._results) >= WINDOW // 2 or not len(self._feed):
             self._wake.set()
 
     # -- the recording side -----------------------------------------------------------------------
@@ -146,7 +146,7 @@ class Stream:
         try:
             while not self._sending_over:
                 opened = self._step()
-                if not opened or not self._windows.wanted:
+                if not opened or not self._windows.wanted(len(self._results)):
                     self._wake.wait(RECORD_WITHIN)
                     self._wake.clear()
             untaken = [NotSent(attempt_id=each.attempt_id) for each in self._feed.untaken()]
@@ -158,8 +158,9 @@ class Stream:
     def _step(self) -> bool:
         """Record what came and open the next window; False: there was none to open."""
         prepared = None
-        if self._windows.wanted:
-            prepared = self._windows.prepare_next(meanwhile=self._record_ready)
+        answered = len(self._results)
+        if self._windows.wanted(answered):
+            prepared = self._windows.prepare_next(meanwhile=self._record_ready, answered=answered)
         results = self._drain_results()
         if results or prepared:
             self._windows.commit(results, prepared)

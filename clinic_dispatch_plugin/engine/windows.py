@@ -10,13 +10,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, RowMapping
 from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
 
 from clinic_dispatch_plugin.accounts import service as accounts
 from clinic_dispatch_plugin.channels.faults import fail_point
 from clinic_dispatch_plugin.channels.types import Account, Money, OutgoingMessage, SendResult
-from clinic_dispatch_plugin.database.connection import now as database_now
 from clinic_dispatch_plugin.engine import drain, spam, store
 from clinic_dispatch_plugin.engine.asking import HostUnavailable
 from clinic_dispatch_plugin.engine.budget import Budget
@@ -87,20 +86,24 @@ class Windows:
         #: Messages that went out or were decided.
         self.handled = 0
 
-    @property
-    def wanted(self) -> bool:
-        """Whether so few attempts stand open that another window is to be prepared."""
-        return self._room >= (1 if self._probing else WINDOW // 2)
+    def wanted(self, answered: int) -> bool:
+        """Whether so few attempts stand open that another window is to be prepared.
 
-    @property
-    def _room(self) -> int:
-        """How many more attempts may stand open."""
-        return (1 if self._probing else WINDOW) - len(self._facts)
+        :param answered: results that the next commit records.
+        """
+        return self._room(answered) >= (1 if self._probing else WINDOW // 2)
 
-    def prepare_next(self, meanwhile: Callable[[], object]) -> Prepared | None:
+    def _room(self, answered: int) -> int:
+        """How many attempts the next commit may open."""
+        return (1 if self._probing else WINDOW) - len(self._facts) + answered
+
+    def prepare_next(
+        self, *, meanwhile: Callable[[], object], answered: int = 0
+    ) -> Prepared | None:
         """The next window's messages with their texts, the host asked afresh; None: there is none now.
 
         :param meanwhile: called again and again while the host is asked.
+        :param answered: results that the next commit records, or one before it.
         """
         if self.over:
             return None
@@ -109,7 +112,7 @@ class Windows:
             return None
         ids: list[int] | None = []
         try:
-            ids = self._claims.next_ids(self._room)
+            ids = self._claims.next_ids(self._room(answered))
             if ids is None:
                 self.over = True
                 self._feed.close()
@@ -123,7 +126,7 @@ class Windows:
             return None
 
     def _prepare(self, ids: list[int], meanwhile: Callable[[], object]) -> Prepared | None:
-        with self._dispatch.database.begin() as connection:
+        with self._dispatch.database.look() as connection:
             rows = messages.leased(connection, run_id=self._run.run_id, ids=ids)
         try:
             prepared = prepare(
@@ -211,15 +214,18 @@ class Windows:
     def _window(
         self, connection: Connection, results: list[SendResult], prepared: Prepared | None
     ) -> _Committed:
-        alive = store.renew(connection, self._run.run_id, self._run.lease.seconds)
+        lease = self._run.lease.seconds
+        alive, now = store.renew_and_tell(connection, self._run.run_id, lease)
         runs = False
         if prepared is not None:
             # Somebody may have changed the last moment since the text was read.
             runs, self._text.not_after = messages.runs_still(connection, self._text.mailing_id)
-        now = database_now(connection)
+        account = accounts.account(connection, self._account_id)
         known = [self._known(result) for result in results if result.attempt_id in self._facts]
         judged = judge(self._dispatch, connection, known, now=now)
-        done = _Committed(recorded=judged.means, stop=self._consequences(connection, judged, now))
+        done = _Committed(
+            recorded=judged.means, stop=self._consequences(connection, judged, account, now)
+        )
         write(self._dispatch, connection, judged)
         fail_point("record.before_commit")
         if prepared is None:
@@ -253,9 +259,14 @@ class Windows:
             else None,
         )
 
-    def _consequences(self, connection: Connection, judged: Judged, now: datetime) -> bool:
-        """What the results mean for account and mailing; True: one of them stopped now."""
-        stopped = self._tell_account(connection, judged.means)
+    def _consequences(
+        self, connection: Connection, judged: Judged, account: RowMapping | None, now: datetime
+    ) -> bool:
+        """What the results mean for account and mailing; True: one of them stopped now.
+
+        :param account: its row, read in this transaction.
+        """
+        stopped = self._tell_account(connection, judged.means, account)
         if stopped and (answer_ids := judged.spare(now)):
             give_tries_back(connection, self._account_id, answer_ids)
         if any(cause.category == THROTTLED for cause in judged.means.causes):
@@ -268,8 +279,10 @@ class Windows:
             account_id=self._account_id,
         )
 
-    def _tell_account(self, connection: Connection, recorded: Recorded) -> bool:
-        if recorded.cleared:
+    def _tell_account(
+        self, connection: Connection, recorded: Recorded, account: RowMapping | None
+    ) -> bool:
+        if recorded.cleared and accounts.is_suspected(account):
             accounts.accepted(connection, self._account_id)
         if recorded.stops_account is not None:
             accounts.stop(self._dispatch, connection, self._account_id, recorded.stops_account)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 from clinic_dispatch_plugin.channels.html import clean_html
+from clinic_dispatch_plugin.channels.html_frame import Frames
 from clinic_dispatch_plugin.channels.text import (
     Template,
     TemplateSyntaxProblem,
@@ -93,14 +94,14 @@ def compiled(content: MailingContent, *, purpose: str, channel: str) -> Text:
         not_after=None,
         subject=parse(content.subject),
         body=parse(content.text),
-        html=parse(content.html) if content.html else None,
+        html=Frames(parse(content.html)) if content.html else None,
     )
 
 
 def names_in(text: Text) -> frozenset[str]:
     """Every placeholder the text names: the values a message has to keep."""
     names = text.subject.names | text.body.names
-    return names | text.html.names if text.html else names
+    return names | text.html.template.names if text.html else names
 
 
 def lenient(source: str, problem: Callable[[TemplateSyntaxProblem], None]) -> Template | None:

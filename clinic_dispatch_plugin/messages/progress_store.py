@@ -18,7 +18,6 @@ from sqlalchemy import (
     or_,
     select,
     table,
-    true,
     update,
 )
 
@@ -29,9 +28,8 @@ from clinic_dispatch_plugin.messages.routes import legs_of
 from clinic_dispatch_plugin.messages.rules import MessageState
 from clinic_dispatch_plugin.messages.tables import Message
 
-#: The accounts there are; nothing but their ids concerns us here.
+#: What a message's account points to; its rows are another concern's.
 _ACCOUNT = table("dispatch_account", column("id"))
-
 #: Runs that died holding a message before it is given up.
 HARMFUL_RUNS = 4
 
@@ -39,22 +37,29 @@ HARMFUL_RUNS = 4
 def due_work(connection: Connection) -> list[tuple[int, int, int]]:
     """Which mailing has due messages on which account: ``(mailing_id, account_id, priority)``, urgent ones first.
 
-    One statement that looks into the index once for each mailing and account: hundreds of single messages that wait
-    must not make every turn slow.
+    One statement, in which each pair is one look at the first due row: neither many that wait in one mailing nor
+    hundreds of single messages make a turn slow.
     """
-    due = exists().where(
-        Message.mailing_id == Mailing.id,
-        Message.account_id == _ACCOUNT.c.id,
-        Message.state == MessageState.QUEUED.value,
-        Message.due_at <= db_now(),
+    due = (
+        select(Message.id)
+        .where(
+            Message.mailing_id == Mailing.id,
+            Message.account_id == _ACCOUNT.c.id,
+            Message.state == MessageState.QUEUED.value,
+            Message.due_at <= db_now(),
+        )
+        .order_by(Message.due_at)
+        .limit(1)
+        .correlate(Mailing, _ACCOUNT)
+        .scalar_subquery()
     )
     query = (
-        select(Mailing.id, _ACCOUNT.c.id.label("account_id"), Mailing.priority)
-        .join(_ACCOUNT, true())
-        .where(Mailing.state == MailingState.RUNNING.value, due)
+        select(Mailing.id, _ACCOUNT.c.id, Mailing.priority)
+        .join_from(Mailing, _ACCOUNT, literal(True))
+        .where(Mailing.state == MailingState.RUNNING.value, due.is_not(None))
         .order_by(Mailing.priority.desc(), Mailing.id, _ACCOUNT.c.id)
     )
-    return [(row.id, row.account_id, row.priority) for row in connection.execute(query)]
+    return [(row[0], row[1], row[2]) for row in connection.execute(query)]
 
 
 def first_pass_ended(connection: Connection, mailing_id: int) -> bool:

@@ -7,18 +7,15 @@ What asks how far mailings are stands in ``progress_store``, what keeps us from 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import (
-    ColumnElement,
     Connection,
     RowMapping,
     bindparam,
     case,
     insert,
     literal,
-    or_,
     select,
     update,
 )
@@ -52,14 +49,15 @@ from clinic_dispatch_plugin.messages.progress_store import (
     waiting,
 )
 from clinic_dispatch_plugin.messages.rules import (
-    SETTLED,
-    AttemptState,
     MessageState,
-    Mover,
-    sources,
 )
 from clinic_dispatch_plugin.messages.tables import Attempt, Message
 from clinic_dispatch_plugin.messages.tries_store import open_attempts_of_run
+from clinic_dispatch_plugin.messages.window_store import (
+    close_attempts,
+    open_attempts,
+    settle_sent,
+)
 
 __all__ = [
     "HARMFUL_RUNS",
@@ -104,11 +102,6 @@ __all__ = [
 
 #: Runs that died holding a message before it is claimed alone.
 SUSPECT_RUNS = 2
-
-
-def _is_one_of(column: Any, states: Iterable[StrEnum]) -> ColumnElement[bool]:
-    """``column IN (…)`` in the form that statements run for many rows at once accept."""
-    return or_(*(column == literal(state.value) for state in states))
 
 
 def add_messages(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -170,110 +163,10 @@ def leased(connection: Connection, *, run_id: int, ids: Iterable[int]) -> Sequen
     return connection.execute(query).mappings().all()
 
 
-def open_attempts(connection: Connection, attempts: Sequence[Mapping[str, Any]]) -> set[int]:
-    """Write attempts down, before any byte of them leaves, and mark their messages as being sent.
-
-    :returns: the ids of the attempts that are open; a message that was cancelled meanwhile gets none.
-    """
-    connection.execute(
-        update(Message)
-        .where(
-            Message.id == bindparam("b_message"),
-            Message.run_id == bindparam("b_run"),
-            Message.state == MessageState.LEASED.value,
-        )
-        .values(
-            state=MessageState.SENDING.value,
-            attempt_id=bindparam("b_attempt"),
-            last_number=bindparam("b_number"),
-            attempts=Message.attempts + 1,
-        ),
-        [
-            {
-                "b_message": attempt["message_id"],
-                "b_run": attempt["run_id"],
-                "b_attempt": attempt["id"],
-                "b_number": attempt["number"],
-            }
-            for attempt in attempts
-        ],
-    )
-    moved = set(
-        connection.scalars(
-            select(Message.attempt_id).where(
-                Message.id.in_([attempt["message_id"] for attempt in attempts]),
-                Message.attempt_id.in_([attempt["id"] for attempt in attempts]),
-            )
-        )
-    )
-    rows = [
-        {**attempt, "state": AttemptState.OPEN.value}
-        for attempt in attempts
-        if attempt["id"] in moved
-    ]
-    if rows:
-        connection.execute(insert(Attempt), rows)
-    return {row["id"] for row in rows}
-
-
 def those_there(connection: Connection, attempt_ids: Iterable[int]) -> set[int]:
     """Which of these attempts were written down."""
     query = select(Attempt.id).where(Attempt.id.in_(list(attempt_ids)))
     return set(connection.scalars(query))
-
-
-def close_attempts(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Record results on their own attempts: ``attempt, state, answer_id, answer_text, provider_id``."""
-    connection.execute(
-        update(Attempt)
-        .where(
-            Attempt.id == bindparam("b_attempt"),
-            _is_one_of(Attempt.state, [AttemptState.OPEN, AttemptState.UNCERTAIN]),
-        )
-        .values(
-            state=bindparam("b_state"),
-            answer_id=bindparam("b_answer"),
-            answer_text=bindparam("b_text"),
-            provider_id=bindparam("b_provider"),
-            closed_at=db_now(),
-        ),
-        list(rows),
-    )
-
-
-def settle_sent(connection: Connection, rows: Sequence[Mapping[str, Any]], mover: Mover) -> None:
-    """Move messages by the results of their current attempts; an older attempt's result changes nothing here."""
-    by_state: dict[MessageState, list[Mapping[str, Any]]] = {}
-    for row in rows:
-        by_state.setdefault(MessageState(row["b_state"]), []).append(row)
-    for state, several in by_state.items():
-        in_flight = [
-            source
-            for source in sources(state, mover)
-            if source in (MessageState.SENDING, MessageState.UNCERTAIN)
-        ]
-        values: dict[str, Any] = {
-            "state": state.value,
-            "run_id": None,
-            "due_at": bindparam("b_due"),
-            "tries": bindparam("b_tries"),
-            "attempts": bindparam("b_attempts"),
-            "answer_id": bindparam("b_answer"),
-            "provider_id": bindparam("b_provider"),
-        }
-        if state is MessageState.SENT:
-            values["sent_at"] = db_now()
-        values["final_at"] = db_now() if state in SETTLED else None
-        connection.execute(
-            update(Message)
-            .where(
-                Message.id == bindparam("b_message"),
-                Message.attempt_id == bindparam("b_attempt"),
-                _is_one_of(Message.state, in_flight),
-            )
-            .values(**values),
-            several,
-        )
 
 
 def skip_leased(connection: Connection, rows: Sequence[Mapping[str, Any]], *, run_id: int) -> None:

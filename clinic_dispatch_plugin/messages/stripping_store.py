@@ -129,7 +129,11 @@ def strip_mailing(
     }
     if alone:
         values["name"] = ""
-    connection.execute(update(Mailing).where(Mailing.id == mailing_id).values(**values))
+    done = connection.execute(
+        update(Mailing).where(Mailing.id == mailing_id, Mailing.state.in_(_OVER)).values(**values)
+    )
+    if not done.rowcount:
+        return
     connection.execute(
         update(Revision)
         .where(Revision.id.in_(list(revisions)), Revision.template_id.is_(None))

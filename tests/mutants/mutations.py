@@ -129,15 +129,15 @@ MUTATIONS = (
     Mutation(
         promise="G5",
         harm="the result of an old attempt moves the message of a newer one",
-        file=f"{MESSAGES}/store.py",
-        old='                Message.attempt_id == bindparam("b_attempt"),\n                _is_one_of',
-        new='                bindparam("b_attempt") > 0,\n                _is_one_of',
+        file=f"{MESSAGES}/window_store.py",
+        old='            Message.attempt_id == given["b_attempt"],\n            _is_one_of',
+        new='            given["b_attempt"] > 0,\n            _is_one_of',
         tests=(f"{LATE}::test_a_late_result_leaves_the_attempt_that_is_under_way_alone",),
     ),
     Mutation(
         promise="G5",
         harm="a late result does not reach its attempt",
-        file=f"{MESSAGES}/store.py",
+        file=f"{MESSAGES}/window_store.py",
         old="_is_one_of(Attempt.state, [AttemptState.OPEN, AttemptState.UNCERTAIN])",
         new="_is_one_of(Attempt.state, [AttemptState.OPEN])",
         tests=(ANY, f"{RUNS}::test_a_late_result_changes_nothing_once_another_attempt_is_current"),
@@ -240,7 +240,7 @@ MUTATIONS = (
         promise="G10",
         harm="a transaction stays open while the clinic's system is asked",
         file=f"{ENGINE}/windows.py",
-        old="        with self._dispatch.database.begin() as connection:\n"
+        old="        with self._dispatch.database.look() as connection:\n"
         "            rows = messages.leased(connection, run_id=self._run.run_id, ids=ids)\n",
         new="        self.held = connection = self._dispatch.database.engine.connect()\n"
         "        rows = messages.leased(connection, run_id=self._run.run_id, ids=ids)\n",

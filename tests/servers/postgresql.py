@@ -9,7 +9,7 @@ import pwd
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -90,16 +90,19 @@ class PostgreSQL:
 
 
 @contextlib.contextmanager
-def running(found: Found) -> Iterator[PostgreSQL]:
-    """Start a new cluster and stop it afterwards."""
+def running(found: Found, *, settings: Sequence[str] = FAST_AND_UNSAFE) -> Iterator[PostgreSQL]:
+    """Start a new cluster and stop it afterwards.
+
+    :param settings: of the server; a benchmark names its own, so that commits cost what they cost.
+    """
     user = unprivileged("postgres")
     with private_folder("pg", owner=user) as folder:
         data = folder / "data"
         _make_cluster(found, data=data, user=user)
-        settings = [part for setting in FAST_AND_UNSAFE for part in ("-c", setting)]
+        options = [part for setting in settings for part in ("-c", setting)]
         where = ["-D", str(data), "-k", str(folder), "-c", "listen_addresses="]
         server = start(
-            [found.program("postgres"), *where, *settings],
+            [found.program("postgres"), *where, *options],
             folder=folder,
             user=user,
             stop_with=signal.SIGINT,  # "fast": does not wait for clients to leave
