@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -271,12 +272,11 @@ def _policy(desk: Desk, action: str) -> None:
     """Greylisted messages are tried again, or given up, those that wait among them."""
     with desk.dispatch.database.begin() as connection:
         found = service.reference(desk.dispatch, connection).find("fake", "greylisted")
-    follower = following.follower(desk.dispatch)
-    assert found is not None and follower is not None
+    assert found is not None
     content = {"policy.action": action}
     changes = following.policy_changes(desk.dispatch, found.id, content)
-    editing.change_entry(desk.dispatch, found.id, content=content, by=SOMEBODY.name)
-    follower.follow(SOMEBODY, changes)
+    deed = partial(editing.change_entry, desk.dispatch, found.id, content=content, by=SOMEBODY.name)
+    following.carry_out(desk.dispatch, SOMEBODY, changes, deed)
 
 
 def _empty(desk: Desk) -> None:

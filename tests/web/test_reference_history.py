@@ -15,7 +15,7 @@ from tests.web.test_reference_pages import UNKNOWN, entry_of, seen, text_of
 
 TRY = "/dispatch/errors/try"
 VACATION = Answer(
-    system="smtp", code="5.9.3", text="550 5.9.3 attachment type zip unwelcome at this mailbox"
+    system="smtp", code="5.9.3", text="550 5.9.3 attachment of kind zip unwelcome at this mailbox"
 )
 
 

@@ -115,7 +115,9 @@ def test_each_filter_shows_what_it_says(client: FlaskClient, clinic: Clinic) -> 
     assert found(client, "?whose=shipped") == total - 2
     assert found(client, "?channel=email") == found(client, "?system=smtp")
     voice = found(client, "?channel=voice")
-    parts = sum(found(client, f"?system={s}") for s in ("twilio_call", "sip", "q850", "asterisk"))
+    parts = sum(
+        found(client, f"?system={s}") for s in ("twilio_call", "sip", "q850", "asterisk", "call")
+    )
     assert voice == parts > 0
 
 
@@ -278,7 +280,7 @@ def test_an_own_entry_goes_out_of_use_and_is_never_deleted(
 
 
 def test_an_undescribed_answer_is_found_by_its_words(client: FlaskClient, clinic: Clinic) -> None:
-    strange = Answer(system="smtp", code="5.9.87", text="550 5.9.87 Frobnication forbidden")
+    strange = Answer(system="smtp", code="5.9.87", text="550 5.9.87 Frobnication 7Q")
     with clinic.dispatch.database.begin() as connection:
         number = service.note_answer(clinic.dispatch, connection, strange)[0]
     page = client.get("/dispatch/errors?q=frobnication", headers=LIST).text
