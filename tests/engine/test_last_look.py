@@ -300,8 +300,11 @@ def test_after_pause_or_cancel_is_confirmed_no_window_opens(desk: Desk, verb: st
         assert set(desk.channel.counts.values()) == {1}
 
 
-def test_a_message_cancelled_behind_the_windows_back_is_not_handed_over(desk: Desk) -> None:
-    """The rows of a claim may be taken away before their window opens."""
+@pytest.mark.parametrize("by_then", ["leased", "prepared"])
+def test_a_message_cancelled_behind_the_windows_back_is_not_handed_over(
+    desk: Desk, by_then: str
+) -> None:
+    """The rows of a claim may be taken away before their window opens, even while its texts are made."""
     desk.host.add(*(patient(number) for number in range(100)))
     desk.mailing(100, refs=[f"r{number}" for number in range(100)])
     asked = desk.host.recipients_now
@@ -309,10 +312,12 @@ def test_a_message_cancelled_behind_the_windows_back_is_not_handed_over(desk: De
     why, _ = desk.dispatch.database.run(lambda c: note_answer(desk.dispatch, c, cancelled))
 
     def meanwhile(refs: list[str]) -> object:
-        if len(desk.host.questions) == 1:
+        being_made, asked_before = "r99" in refs, len(desk.host.questions) == 1
+        if being_made if by_then == "prepared" else asked_before:
             desk.change(
                 Message,
                 Message.address == "p99@example.org",
+                Message.state == "leased",
                 state="skipped",
                 run_id=None,
                 due_at=None,
