@@ -10,6 +10,7 @@ SMTP, WIRE = "tests/email/test_sender_failures.py", "tests/email/test_sender.py"
 HTTP, ASKING = "tests/sms/test_http_gateways.py", "tests/reports/test_asking.py"
 INBOX, CALLBACKS = "tests/reports/test_inbox.py", "tests/reports/test_callbacks.py"
 PLANNING = "tests/store/test_planning.py"
+CAPS, QUIET = "tests/engine/test_caps.py", "tests/rules/test_quiet_hours.py"
 _KILLED = f"{KILLS}::test_a_worker_killed_here_loses_and_doubles_nothing"
 _REDIS = f"{FAULTS}::test_whatever_happens_to_redis_nobody_waits_and_the_tender_rings_again"
 _DAMAGED = f"{JOURNAL}::test_a_damaged_journal_is_believed_no_more_than_it_deserves"
@@ -139,6 +140,14 @@ MATRIX: dict[int, tuple[str, tuple[str, ...]]] = {
             "tests/guards/test_faults.py::test_what_decides_asks_no_clock_of_its_own",
         ),
     ),
+    35: (
+        "summer time begins and ends",
+        (
+            f"{QUIET}::test_hours_that_end_where_the_clock_jumps_end_with_the_jump",
+            f"{QUIET}::test_hours_that_end_in_the_hour_that_comes_twice_hold_twice",
+            f"{QUIET}::test_every_minute_of_both_days_of_change_is_allowed_or_leads_to_one_that_is",
+        ),
+    ),
     36: (
         "SMTP cut after the dot",
         (f"{SMTP}::test_a_connection_cut_after_the_dot_leaves_one_in_doubt_and_the_next_unsent",),
@@ -186,6 +195,13 @@ MATRIX: dict[int, tuple[str, tuple[str, ...]]] = {
             f"{ACCOUNTS}::test_a_wrong_login_stops_the_account_at_once",
             f"{ACCOUNTS}::test_a_refusal_that_means_the_login_stops_the_account_and_costs_no_try",
             f"{HTTP}::test_without_money_the_account_stops",
+        ),
+    ),
+    46: (
+        "a gateway that comes and goes",
+        (
+            f"{ACCOUNTS}::test_a_rested_account_that_still_fails_rests_again_at_once",
+            f"{ACCOUNTS}::test_while_one_message_is_under_way_no_other_window_opens",
         ),
     ),
     47: (
@@ -252,12 +268,20 @@ MATRIX: dict[int, tuple[str, tuple[str, ...]]] = {
         "no memory left",
         (f"{FAULTS}::test_a_text_that_needs_too_much_memory_stops_itself_alone",),
     ),
+    57: (
+        "old and new code at once",
+        (
+            "tests/mounting/test_migrations_at_work.py::test_a_program_works_on_with_columns_a_newer_one_added",
+        ),
+    ),
     58: (
         "the database restored from a backup",
         (
             "tests/engine/test_recovery.py::test_what_waited_in_the_backup_is_in_doubt_and_nothing_is_sent_twice",
         ),
     ),
+    59: (
+        "the budget reached in the middle of a window",
+        (f"{CAPS}::test_a_cap_in_the_middle_of_a_window_stops_there_and_the_next_day_goes_on",),
+    ),
 }
-#: Rows whose tests stand elsewhere in the list of what is still to come.
-ELSEWHERE = {35, 46, 57, 59}
