@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection, RowMapping
@@ -69,18 +71,40 @@ def _install(connection: Connection, pack: ReferencePack) -> int:
         for row in store.entries_of_pack(connection, pack.key)
         if row["system"] == pack.system
     }
+    found = [
+        (position, entry, rows.pop((entry.code, pattern_digest(entry.pattern, entry.unless)), None))
+        for position, entry in enumerate(pack.entries)
+    ]
+    reworded = _reworded([entry for _, entry, row in found if row is None], list(rows.values()))
     new = []
-    for position, entry in enumerate(pack.entries):
-        row = rows.pop((entry.code, pattern_digest(entry.pattern, entry.unless)), None)
+    for position, entry, same in found:
+        row = same or reworded.get(entry.code)
         if row is None:
             new.append(_new(pack, entry, position))
         else:
+            rows.pop((row["code"], row["pattern_digest"]), None)
             _update(connection, entry, position, row)
     store.add_entries(connection, new)
     for row in rows.values():  # the pack no longer brings these; the clinic's words are kept
         if not row["own"]:
             store.change_entry(connection, row["id"], {"withdrawn": True})
     return len(pack.entries)
+
+
+def _reworded(
+    entries: Sequence[ReferenceEntry], rows: Sequence[RowMapping]
+) -> dict[str, RowMapping]:
+    """By code: the row whose pattern the pack says in other words now. What the clinic wrote there stays with it.
+
+    Only where one of each is left over; among several nobody can tell which became which.
+    """
+    here = Counter(entry.code for entry in entries if entry.pattern)
+    there = Counter(row["code"] for row in rows if row["pattern"])
+    return {
+        row["code"]: row
+        for row in rows
+        if row["pattern"] and here[row["code"]] == 1 and there[row["code"]] == 1
+    }
 
 
 def _new(pack: ReferencePack, entry: ReferenceEntry, position: int) -> dict[str, Any]:
@@ -99,6 +123,12 @@ def _new(pack: ReferencePack, entry: ReferenceEntry, position: int) -> dict[str,
 
 
 def _update(connection: Connection, entry: ReferenceEntry, position: int, row: RowMapping) -> None:
-    change = {"shipped": flat(entry), "position": position, "withdrawn": False}
+    change = {
+        "pattern": entry.pattern,
+        "unless": entry.unless,
+        "shipped": flat(entry),
+        "position": position,
+        "withdrawn": False,
+    }
     if any(row[name] != value for name, value in change.items()):
         store.change_entry(connection, row["id"], change)

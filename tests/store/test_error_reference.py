@@ -103,6 +103,23 @@ def test_a_newer_pack_changes_what_the_clinic_left_alone(
     assert known.find("pigeon", "3") is not None
 
 
+def test_a_pattern_in_other_words_keeps_what_the_clinic_wrote_and_explains_what_came_before(
+    dispatch: Dispatch, pigeons: Pigeons
+) -> None:
+    loft = replace(entry("~loft-1", "Schlag voll"), pattern="loft full")
+    rows = [*pigeons.pack.entries, loft]
+    pigeons.pack = replace(pigeons.pack, version=2, entries=rows)
+    packs.install_packs(dispatch)
+    full = service.explain(dispatch, Answer(system="pigeon", code="7", text="loft full")).entry
+    assert full is not None
+    editing.change_entry(dispatch, full.id, content={"short.de": "Kein Platz"}, by="A. Kern")
+    answer_id = note(dispatch, Answer(system="pigeon", code="77", text="the dovecote is crowded"))
+    rows = [*rows[:-1], replace(loft, pattern="loft full|dovecote is crowded")]
+    pigeons.pack = replace(pigeons.pack, version=3, entries=rows)
+    packs.install_packs(dispatch)
+    assert row(dispatch, answer_id) == ("pattern", False, "Kein Platz")
+
+
 def test_restoring_gives_the_packs_words_back(dispatch: Dispatch) -> None:
     falcon = find(dispatch, "1")
     editing.change_entry(dispatch, falcon, content={"short.de": "Greifvogel"}, by="")
