@@ -61,7 +61,7 @@ def _plan(clinic: Clinic, folder: Path, many: int) -> tuple[float, float, float]
         [sys.executable, "-c", CODE],
         env={**os.environ, **clinic.environment},
         check=True,
-        capture_output=True,
+        stdout=subprocess.PIPE,
         text=True,
     )
     seconds, before, after = map(float, done.stdout.split())

@@ -16,7 +16,7 @@ from collections import deque
 REFUSALS = (
     b"550 5.1.1 No such user",
     b"550 5.1.2 No such host",
-    b"552 5.2.2 Mailbox full for good",
+    b"550 5.1.4 Ambiguous address",
     b"550 5.2.1 Mailbox disabled",
     b"550 5.1.6 The mailbox has moved",
     b"553 5.1.3 Bad address syntax",
