@@ -245,6 +245,10 @@ def _described(point: EntryPoint, problem: str = "") -> LoadedPlugin:
     )
 
 
+#: Who brings a channel: the host itself, a plugin of ours, another that is installed.
+_BY_HAND, _OURS, _OTHERS = range(3)
+
+
 def collect_channels(
     manager: pluggy.PluginManager, app: Flask, loaded: list[LoadedPlugin]
 ) -> dict[str, Channel]:
@@ -256,12 +260,15 @@ def collect_channels(
     brought: dict[str, str] = {}
     config = merged(app.config)
     for name, plugin in sorted(
-        manager.list_name_plugin(), key=lambda each: _is_others(each[0], loaded)
+        manager.list_name_plugin(), key=lambda each: _precedence(each[0], loaded)
     ):
         if plugin is None:  # a blocked name
             continue
         for channel in _channels_of(manager, name, plugin, config, loaded):
             if channel.key in channels:
+                if _precedence(brought[channel.key], loaded) == _BY_HAND:
+                    log.info("the application's own channel %s holds", channel.key)
+                    continue
                 problem = (
                     f"two plugins bring the channel {channel.key!r}, and that of {brought[channel.key]} is used; "
                     "write the name of one of them into CLINIC_DISPATCH_BLOCKED_PLUGINS."
@@ -273,10 +280,15 @@ def collect_channels(
     return {key: channels[key] for key in sorted(channels, key=_order(manager, brought))}
 
 
-def _is_others(name: str, loaded: Sequence[LoadedPlugin]) -> bool:
-    """Whether it came in a distribution of its own: it takes no channel away that was there before."""
+def _precedence(name: str, loaded: Sequence[LoadedPlugin]) -> int:
+    """Of two that bring one channel the lower holds.
+
+    What the host hands over means just that, and what somebody installed takes no channel away that was there before.
+    """
     found = next((each for each in loaded if each.name == name), None)
-    return found is not None and not found.distribution.startswith("clinic-dispatch-plugin ")
+    if found is None:
+        return _BY_HAND
+    return _OURS if found.distribution.startswith("clinic-dispatch-plugin ") else _OTHERS
 
 
 def _order(manager: pluggy.PluginManager, brought: Mapping[str, str]) -> Callable[[str], int]:

@@ -64,6 +64,7 @@ def test_every_option_is_read() -> None:
         from_address=SENDER,
         rate=2.5,
         connections=3,
+        connection_limit=3,
         per_connection=100,
         connect_timeout=1,
         timeout=2,

@@ -177,7 +177,8 @@ def test_an_account_at_fault_stops_without_a_question(
     address = refused(desk, "broke", request)
     assert state(desk, address)[0] == "queued"
     assert desk.account()["state"] == "stopped"
-    desk.change(Message, Message.address == address, state="skipped", due_at=None)
+    now = datetime.now(tz=UTC)
+    desk.change(Message, Message.address == address, state="skipped", due_at=None, final_at=now)
     desk.change(AccountRow, state="ready", answer_id=None)
 
 

@@ -65,9 +65,8 @@ def test_results_of_earlier_runs_count_too(desk: Desk) -> None:
         desk.channel.will(f"a{number}@example.org", refuse("spam"))
     desk.change(Mailing, Mailing.id == mailing_id, state="running")
     addresses = [f"a{number}@example.org" for number in range(4)]
-    desk.change(
-        Message, Message.address.in_(addresses), state="queued", due_at=db_now(-1.0), attempts=0
-    )
+    again = {"state": "queued", "due_at": db_now(-1.0), "final_at": None}
+    desk.change(Message, Message.address.in_(addresses), attempts=0, **again)
     desk.pump()
     row = desk.state_of_mailing(mailing_id)
     assert (row["state"], row["pause_reason"]) == ("paused", "spam"), "6 of 30 are"
@@ -84,7 +83,8 @@ def test_what_a_person_looked_at_is_not_counted_again(desk: Desk) -> None:
     desk.change(Mailing, Mailing.id == mailing_id, state="paused")
     assert mailings.resume(desk.dispatch, mailing_id, SOMEBODY)
     desk.channel.will("b0@example.org", refuse("spam"))
-    desk.change(Message, Message.address == "b0@example.org", state="queued", due_at=db_now(-1.0))
+    again = {"state": "queued", "due_at": db_now(-1.0), "final_at": None}
+    desk.change(Message, Message.address == "b0@example.org", **again)
     desk.pump()
     assert desk.state_of_mailing(mailing_id)["state"] != "paused"
 

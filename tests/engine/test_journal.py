@@ -57,6 +57,8 @@ def a_dead_run(desk: Desk) -> tuple[int, Path, list[int]]:
                     "run_id": run,
                     "opened_at": desk.runs()[0]["started_at"],
                     "answer_text": "",
+                    "estimate": None,
+                    "currency": None,
                 }
                 for attempt, message, address in zip(attempts, sorted(ids), PEOPLE, strict=True)
             ],

@@ -165,6 +165,8 @@ def test_without_an_adapter_nobody_gets_in_and_the_log_says_what_to_do(
         if rule.endpoint.startswith("clinic_dispatch.")
     ]
     pages = [rule.rule for rule in rules if "GET" in (rule.methods or ()) and not rule.arguments]
+    # Figures without a name, for a monitor on this machine or with its token.
+    pages.remove("/dispatch/metrics")
     assert len(pages) >= 5
     for page in pages:
         assert client.get(page).status_code == 401, page

@@ -47,6 +47,7 @@ OWN_DECISIONS = {
     "no_report",
     "quiet_hours",
     "mailings_stopped",
+    "restored",
 }
 
 

@@ -66,7 +66,7 @@ def test_a_form_and_json_are_understood_alike(method: str) -> None:
         assert report.status is ReportStatus.FAILED
         assert report.answer is not None
         assert (report.answer.system, report.answer.code) == ("smsc_delivery", "253")
-        assert report.details == {"parts": "2", "price": "3.10"}
+        assert report.details == {"parts": "2", "price": "3.10", "currency": "KZT"}
         assert report.at is not None
         assert report.at.year == 2023
 

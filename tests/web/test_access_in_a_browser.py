@@ -21,6 +21,7 @@ RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 #: Answers that are no pages of ours, each with what it is.
 NO_PAGES = {
     "callback": "for a gateway, which reads no page",
+    "secret_callback": "for a gateway, which reads no page",
     "messages_csv": "a file",
     "bad_rows_csv": "a file",
     "support_report": "a file",
@@ -28,6 +29,7 @@ NO_PAGES = {
     "mailing_counts": "for a script",
     "mailing_progress_json": "for a script",
     "work_json": "for a script",
+    "metrics": "for a script",
     "message_html": "the mail itself, in a frame",
     "mailing_preview": "the mail itself, in a frame",
 }

@@ -79,6 +79,6 @@ def test_every_page_answers_clearly_and_the_log_holds_no_patient(
             assert "hat nicht geantwortet" in answer.text or "did not answer" in answer.text
         assert CANARY not in answer.text and "Geheim" not in answer.text
     assert CANARY not in caplog.text and "Geheim" not in caplog.text
-    if question not in {"render", "recipient"}:
+    if question not in {"render", "recipient", "confirmed"}:  # workers ask those
         assert "Broken" in caplog.text, "the log says what failed and where"
     full.restore()
