@@ -27,8 +27,13 @@ class Wire:
 
     async def open(self) -> None:
         """Listen."""
-        server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
-        self.port = server.sockets[0].getsockname()[1]
+        self._server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def close(self) -> None:
+        """Listen no more, and end every connection."""
+        self._server.close()
+        await self.cut()
 
     async def cut(self) -> None:
         """End every connection at once."""
@@ -134,8 +139,20 @@ def laid(targets: dict[str, int]) -> Iterator[Wires]:
             await wire.open()
         return wires
 
+    async def take_up(wires: dict[str, Wire]) -> None:
+        for wire in wires.values():
+            await wire.close()
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+
+    wires: dict[str, Wire] = {}
     try:
-        yield Wires(loop, asyncio.run_coroutine_threadsafe(lay(), loop).result(10))
+        wires = asyncio.run_coroutine_threadsafe(lay(), loop).result(10)
+        yield Wires(loop, wires)
     finally:
+        asyncio.run_coroutine_threadsafe(take_up(wires), loop).result(10)
         loop.call_soon_threadsafe(loop.stop)
         thread.join(10)
+        loop.close()
