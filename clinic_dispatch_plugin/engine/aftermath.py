@@ -21,12 +21,11 @@ from clinic_dispatch_plugin.engine.journal import (
     JournalContent,
     dead_journals,
 )
-from clinic_dispatch_plugin.engine.onward import stuck
-from clinic_dispatch_plugin.engine.recorder import Result, record
-from clinic_dispatch_plugin.engine.rules import ASKING, Facts
+from clinic_dispatch_plugin.engine.recorder import record
+from clinic_dispatch_plugin.engine.rules import ASKING
+from clinic_dispatch_plugin.engine.stored import result_of
 from clinic_dispatch_plugin.error_reference.answers import id_of
 from clinic_dispatch_plugin.messages import store as messages
-from clinic_dispatch_plugin.messages.routes import order_of
 from clinic_dispatch_plugin.messages.rules import Mover
 from clinic_dispatch_plugin.queue.context import places
 from clinic_dispatch_plugin.registry import Dispatch
@@ -94,28 +93,7 @@ def settle(
     """Decide every open attempt of a lost run, inside the caller's transaction; a second time changes nothing."""
     asking = id_of(connection, ASKING)
     results = [
-        Result(
-            said=said(row["id"], content),
-            facts=Facts(
-                message_id=row["message_id"],
-                attempt_id=row["id"],
-                number=row["number"],
-                tries=row["tries"],
-                attempts=row["attempts"],
-                not_after=row["not_after"],
-                created_at=row["created_at"],
-                set_aside=row["estimate"] is not None,
-            ),
-            channel=row["channel"],
-            address=row["address"],
-            name=row["name"],
-            stuck=stuck(
-                {"id": row["message_id"], "route": row["route"]},
-                order=order_of(row["first"], row["fallbacks"]),
-                purpose=row["purpose"],
-                channel=row["channel"],
-            ),
-        )
+        result_of(said(row["id"], content), row)
         for row in messages.open_attempts_of_run(connection, run_id)
         if _decidable(row, content, asking)
     ]

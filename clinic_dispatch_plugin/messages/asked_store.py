@@ -10,6 +10,7 @@ from clinic_dispatch_plugin.database.base import db_now
 from clinic_dispatch_plugin.messages.mailing_tables import Mailing
 from clinic_dispatch_plugin.messages.rules import MessageState
 from clinic_dispatch_plugin.messages.tables import Attempt, Message
+from clinic_dispatch_plugin.messages.tries_store import DECIDING
 
 
 def waiting_for_word(
@@ -29,27 +30,15 @@ def waiting_for_word(
     """
     query = (
         select(
-            Message.id,
-            Message.tries,
-            Message.attempts,
-            Message.name,
-            Message.created_at,
-            Message.route,
-            Message.attempt_id,
-            Attempt.number,
-            Attempt.channel,
-            Attempt.address,
+            *DECIDING,
             Attempt.account_id,
             Attempt.answer_id.label("refusal_id"),
             Attempt.answer_text,
             Attempt.opened_at,
             Attempt.closed_at,
-            Mailing.not_after,
-            Mailing.purpose,
-            Mailing.channel.label("first"),
-            Mailing.fallbacks,
             *more,
         )
+        .select_from(Message)
         .join(Attempt, Attempt.id == Message.attempt_id)
         .join(Mailing, Mailing.id == Message.mailing_id)
         .outerjoin(join[0], join[1] == Attempt.id)

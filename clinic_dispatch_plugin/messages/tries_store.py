@@ -11,6 +11,25 @@ from clinic_dispatch_plugin.messages.mailing_tables import Mailing
 from clinic_dispatch_plugin.messages.rules import AttemptState, MessageState
 from clinic_dispatch_plugin.messages.tables import Attempt, Message
 
+#: What decides about a message when word comes of one of its attempts.
+DECIDING = (
+    Attempt.id,
+    Attempt.message_id,
+    Attempt.number,
+    Attempt.channel,
+    Attempt.address,
+    Attempt.estimate,
+    Message.tries,
+    Message.attempts,
+    Message.name,
+    Message.created_at,
+    Message.route,
+    Mailing.not_after,
+    Mailing.purpose,
+    Mailing.channel.label("first"),
+    Mailing.fallbacks,
+)
+
 
 def give_tries_back(connection: Connection, account_id: int, answer_ids: Iterable[int]) -> None:
     """Messages that wait for another try because of these answers are due at once, with one try less used."""
@@ -33,24 +52,10 @@ def open_attempts_of_run(connection: Connection, run_id: int) -> Sequence[RowMap
     """The attempts of a dead run that have no result, with their messages' counts."""
     query = (
         select(
-            Attempt.id,
-            Attempt.message_id,
-            Attempt.number,
+            *DECIDING,
             Attempt.state,
-            Attempt.channel,
-            Attempt.address,
-            Attempt.estimate,
             Message.attempt_id.label("current"),
             Message.answer_id.label("explained_by"),
-            Message.tries,
-            Message.attempts,
-            Message.name,
-            Message.created_at,
-            Message.route,
-            Mailing.not_after,
-            Mailing.purpose,
-            Mailing.channel.label("first"),
-            Mailing.fallbacks,
         )
         .join(Message, Message.id == Attempt.message_id)
         .join(Mailing, Mailing.id == Message.mailing_id)

@@ -12,13 +12,12 @@ from sqlalchemy import Connection, RowMapping
 
 from clinic_dispatch_plugin.channels.types import Answer, Refused, ReportStatus
 from clinic_dispatch_plugin.database.connection import now as database_now
-from clinic_dispatch_plugin.engine.onward import stuck
-from clinic_dispatch_plugin.engine.recorder import Result, record
-from clinic_dispatch_plugin.engine.rules import ASKING, Facts, policy_for
+from clinic_dispatch_plugin.engine.recorder import record
+from clinic_dispatch_plugin.engine.rules import ASKING, policy_for
+from clinic_dispatch_plugin.engine.stored import result_of
 from clinic_dispatch_plugin.error_reference.answers import explained, id_of
 from clinic_dispatch_plugin.error_reference.service import reference
 from clinic_dispatch_plugin.messages import asked_store, moves_store, reported_store
-from clinic_dispatch_plugin.messages.routes import order_of
 from clinic_dispatch_plugin.messages.rules import MessageState, Mover
 from clinic_dispatch_plugin.registry import Dispatch
 from clinic_dispatch_plugin.reports import asking_store, effects
@@ -74,7 +73,7 @@ def _due(dispatch: Dispatch, windows: Mapping[int, float]) -> list[Due]:
             )
             if not rows:
                 break
-            after = rows[-1]["id"]
+            after = rows[-1]["message_id"]
             now = database_now(connection)
             over = [row for row in rows if _is_over(row, windows, now - row["opened_at"])]
             answers = explained(dispatch, connection, (row["refusal_id"] for row in over))
@@ -99,32 +98,12 @@ def _is_over(row: RowMapping, windows: Mapping[int, float], age: timedelta) -> b
 
 def _decide(dispatch: Dispatch, due: Due, connection: Connection) -> int:
     row = due.row
-    moves_store.hold(connection, [row["id"]])
-    still = moves_store.locked(connection, [row["id"]], frozenset([MessageState.UNCERTAIN]))
-    if not any(each["attempt_id"] == row["attempt_id"] for each in still):
+    moves_store.hold(connection, [row["message_id"]])
+    still = moves_store.locked(connection, [row["message_id"]], frozenset([MessageState.UNCERTAIN]))
+    if not any(each["attempt_id"] == row["id"] for each in still):
         return 0  # word came, or a person decided
-    result = Result(
-        said=Refused(attempt_id=row["attempt_id"], answer=due.refusal),
-        facts=Facts(
-            message_id=row["id"],
-            attempt_id=row["attempt_id"],
-            number=row["number"],
-            tries=row["tries"],
-            attempts=row["attempts"],
-            not_after=row["not_after"],
-            created_at=row["created_at"],
-            asked=True,
-        ),
-        channel=row["channel"],
-        address=row["address"],
-        name=row["name"],
-        stuck=stuck(
-            {"id": row["id"], "route": row["route"]},
-            order=order_of(row["first"], row["fallbacks"]),
-            purpose=row["purpose"],
-            channel=row["channel"],
-        ),
-    )
+    said = Refused(attempt_id=row["id"], answer=due.refusal)
+    result = result_of(said, row, asked=True)
     record(dispatch, connection, [result], now=database_now(connection), mover=Mover.TENDER)
     _pause_where_many(dispatch, connection, row, due.refusal)
     return 1
@@ -133,7 +112,7 @@ def _decide(dispatch: Dispatch, due: Due, connection: Connection) -> int:
 def _pause_where_many(
     dispatch: Dispatch, connection: Connection, row: RowMapping, refusal: Answer
 ) -> None:
-    [attempt] = reported_store.attempts_by_id(connection, [row["attempt_id"]])
+    [attempt] = reported_store.attempts_by_id(connection, [row["id"]])
     if attempt["message_state"] != MessageState.UNDELIVERED.value:
         return
     explanation = reference(dispatch, connection).explain(refusal)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -21,9 +21,10 @@ from clinic_dispatch_plugin.api import (
     SendResult,
 )
 from clinic_dispatch_plugin.engine.tender import tend
+from clinic_dispatch_plugin.error_reference import editing
 from clinic_dispatch_plugin.messages.mailing_tables import Mailing
 from clinic_dispatch_plugin.messages.tables import Attempt
-from clinic_dispatch_plugin.reports import inbox
+from clinic_dispatch_plugin.reports import asking_first, inbox
 from clinic_dispatch_plugin.testing import FakeChannel
 from clinic_dispatch_plugin.testing.fake_channel import refuse
 from tests.engine.dispatching import Desk, open_desk
@@ -184,3 +185,23 @@ def test_without_a_cap_prices_are_kept_all_the_same(desk: Desk, channel: Priced)
     desk.pump()
     assert spent(desk) == counted(desk) == Decimal("0.15")
     assert desk.account()["part_price"] == Decimal("0.05")
+
+
+def test_a_refusal_that_was_asked_about_first_costs_nothing(desk: Desk, channel: Priced) -> None:
+    content = {
+        "category": "duplicate",
+        "permanence": "permanent",
+        "short.de": "Schon da",
+        "policy.ask_first": True,
+    }
+    editing.add_entry(desk.dispatch, system="fake", code="twice", content=content, by="A. Kern")
+    channel.options = {"cap_month": Decimal(5)}
+    channel.will("a@example.org", refuse("twice"))
+    desk.mailing(["a@example.org"])
+    desk.pump()
+    assert spent(desk) == counted(desk) == Decimal("0.075"), "in doubt"
+    ago = datetime.now(tz=UTC) - timedelta(minutes=20)
+    desk.change(Attempt, Attempt.address == "a@example.org", opened_at=ago, closed_at=ago)
+    assert asking_first.go_on(desk.dispatch, {}) == 1
+    assert desk.message("a@example.org")["state"] == "undelivered"
+    assert spent(desk) == counted(desk) == Decimal(0)
