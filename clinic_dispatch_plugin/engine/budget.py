@@ -103,15 +103,8 @@ class Budget:
         """The mailing stands still until there is room again."""
         reason, text = why
         self.used_up = True
-        if messages.pause_mailing(connection, mailing_id, reason=reason, text=text):
-            messages.write_audit(
-                connection,
-                actor_ref="system",
-                actor_name="",
-                action="pause",
-                mailing_id=mailing_id,
-                details={"cause": reason, "account": self._account_id},
-            )
+        details = {"cause": reason, "account": self._account_id}
+        messages.pause_by_itself(connection, mailing_id, reason=reason, text=text, details=details)
 
 
 def go_on_with_room(dispatch: Dispatch, connection: Connection) -> None:

@@ -51,22 +51,14 @@ def stopped(
         return False
     answer = found.cause.answer
     text = f"{answer.system}:{answer.code}"
-    if messages.pause_mailing(connection, mailing_id, reason="spam", text=text):
-        details = {
-            "cause": text,
-            "category": found.cause.category,
-            "bad": found.bad,
-            "of": found.of,
-            "account": account_id,
-        }
-        messages.write_audit(
-            connection,
-            actor_ref="system",
-            actor_name="",
-            action="pause",
-            mailing_id=mailing_id,
-            details=details,
-        )
+    details = {
+        "cause": text,
+        "category": found.cause.category,
+        "bad": found.bad,
+        "of": found.of,
+        "account": account_id,
+    }
+    if messages.pause_by_itself(connection, mailing_id, reason="spam", text=text, details=details):
         _let_account_rest(dispatch, connection, account_id)
     return True
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -22,6 +22,7 @@ from sqlalchemy import (
 )
 
 from clinic_dispatch_plugin.database.base import db_now
+from clinic_dispatch_plugin.messages.blocks_store import write_audit
 from clinic_dispatch_plugin.messages.mailing_rules import MailingState
 from clinic_dispatch_plugin.messages.mailing_tables import Mailing, Revision
 from clinic_dispatch_plugin.messages.routes import legs_of
@@ -273,6 +274,23 @@ def pause_mailing(connection: Connection, mailing_id: int, *, reason: str, text:
         .values(state=MailingState.PAUSED.value, pause_reason=reason, pause_text=text)
     )
     return bool(done.rowcount)
+
+
+def pause_by_itself(
+    connection: Connection, mailing_id: int, *, reason: str, text: str, details: Mapping[str, Any]
+) -> bool:
+    """The program pauses a mailing that runs, and its trail says why; True where this call paused it."""
+    paused = pause_mailing(connection, mailing_id, reason=reason, text=text)
+    if paused:
+        write_audit(
+            connection,
+            actor_ref="system",
+            actor_name="",
+            action="pause",
+            mailing_id=mailing_id,
+            details=details,
+        )
+    return paused
 
 
 def paused_for(connection: Connection, reasons: Iterable[str]) -> Sequence[RowMapping]:

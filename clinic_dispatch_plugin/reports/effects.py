@@ -216,21 +216,14 @@ def pause_mailing(
     if in_all < policy.pause_least or bad <= policy.pause_share * in_all:
         return
     text = f"{answer.system}:{answer.code}"
-    if messages.pause_mailing(connection, mailing_id, reason="spam", text=text):
-        messages.write_audit(
-            connection,
-            actor_ref="system",
-            actor_name="",
-            action="pause",
-            mailing_id=mailing_id,
-            details={
-                "cause": text,
-                "category": category,
-                "bad": bad,
-                "of": in_all,
-                "account": tie.attempt["account_id"],
-            },
-        )
+    details = {
+        "cause": text,
+        "category": category,
+        "bad": bad,
+        "of": in_all,
+        "account": tie.attempt["account_id"],
+    }
+    messages.pause_by_itself(connection, mailing_id, reason="spam", text=text, details=details)
 
 
 def _complained(dispatch: Dispatch, connection: Connection, tie: Tie) -> int:
