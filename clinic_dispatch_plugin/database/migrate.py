@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, inspect
+from sqlalchemy import Connection
 
 from clinic_dispatch_plugin.database.base import TABLE_PREFIX, Base
 
@@ -110,9 +110,3 @@ def differences(database: Database) -> list[Any]:
         metadata = options.pop("target_metadata")
         context = MigrationContext.configure(connection, opts=options)
         return list(compare_metadata(context, metadata))
-
-
-def has_tables(database: Database) -> bool:
-    """Whether our tables were ever made here."""
-    with database.begin() as connection:
-        return inspect(connection).has_table(VERSION_TABLE)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, RowMapping, insert, select, update
@@ -80,9 +79,3 @@ def want_now(connection: Connection, attempt_ids: Sequence[int]) -> int:
     if new:
         connection.execute(insert(Asking).values(next_at=db_now()), new)
     return len(attempt_ids)
-
-
-def next_of(connection: Connection, attempt_id: int) -> datetime | None:
-    """When an attempt is asked for next; None: not planned."""
-    query = select(Asking.next_at).where(Asking.attempt_id == attempt_id)
-    return connection.execute(query).scalar_one_or_none()
