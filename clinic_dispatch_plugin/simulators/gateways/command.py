@@ -10,6 +10,13 @@ from typing import Any
 
 import click
 
+from clinic_dispatch_plugin.simulators.options import (
+    ledger_option,
+    port_option,
+    scenarios_option,
+    seconds_option,
+)
+
 #: Gateway to its port, and what its user name and password are called there.
 _GATEWAYS = {
     "smsc": (8080, "login", "password"),
@@ -46,30 +53,16 @@ def add_gateways(group: click.Group) -> None:
 def _command(name: str) -> click.Command:
     port, user, password = _GATEWAYS[name]
     options = [
-        click.Option(
-            ["--port"],
-            type=click.IntRange(0, 65535),
-            default=port,
-            show_default=True,
-            help="0: any free one.",
-        ),
+        port_option(port),
         click.Option(["--user"], default="clinic", show_default=True, help=f"The {user}."),
         click.Option(["--password"], default="secret", show_default=True, help=f"The {password}."),
         click.Option(["--signature-secret"], default="", help="What reports are signed with."),
-        click.Option(
-            ["--ledger"],
-            type=click.Path(path_type=Path),
-            help="File that gets a line for every message taken.",
-        ),
-        click.Option(
-            ["--scenarios"],
-            type=click.Path(path_type=Path, exists=True),
-            help='JSON: number to words, such as {"+49 151 0": "refuse:21211"}.',
-        ),
+        ledger_option("message taken"),
+        scenarios_option('{"+49 151 0": "refuse:21211"}'),
         click.Option(["--callback-url"], default="", help="Where reports go by default."),
-        _seconds("--latency", "Before each answer."),
-        _seconds("--report-delay", "From taking a message to its end.", default=1.0),
-        _seconds("--listing-lag", "Until a message is found in lists."),
+        seconds_option("--latency", "Before each answer."),
+        seconds_option("--report-delay", "From taking a message to its end.", default=1.0),
+        seconds_option("--listing-lag", "Until a message is found in lists."),
         click.Option(
             ["--rate"], type=click.FloatRange(0, min_open=True), help="Messages a second."
         ),
@@ -80,11 +73,6 @@ def _command(name: str) -> click.Command:
     return click.Command(
         name, params=[*options], callback=_run_of(name), help=words + _NUMBERS + _MORE.get(name, "")
     )
-
-
-def _seconds(name: str, words: str, *, default: float = 0.0) -> click.Option:
-    kind = click.FloatRange(0, 600)
-    return click.Option([name], type=kind, default=default, show_default=True, help=words)
 
 
 def _run_of(name: str) -> Callable[..., None]:

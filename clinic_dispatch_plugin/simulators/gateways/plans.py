@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from collections.abc import Mapping
@@ -10,6 +9,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TypeVar
+
+from clinic_dispatch_plugin.simulators.scenarios import read_table
 
 Kind = TypeVar("Kind", bound=StrEnum)
 
@@ -121,10 +122,7 @@ class Plans:
         :raises OSError: the file cannot be read.
         :raises ValueError: it is no such object.
         """
-        table = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(table, dict) or not all(isinstance(each, str) for each in table.values()):
-            raise ValueError(f"{path} must hold one JSON object of number to words")
-        return cls(table)
+        return cls(read_table(path))
 
     def will(self, number: str, words: str) -> None:
         """Change what happens to a number.

@@ -8,6 +8,12 @@ from typing import Any
 
 import click
 
+from clinic_dispatch_plugin.simulators.options import (
+    ledger_option,
+    port_option,
+    scenarios_option,
+    seconds_option,
+)
 from clinic_dispatch_plugin.simulators.sip.plans import ByNumber
 
 _WORDS = """Run a telephone exchange on this machine; it takes calls by SIP, and nobody's phone rings.
@@ -30,7 +36,7 @@ A number asks for its fate as with `simulate sip`: its last eight digits are 00,
 def add_exchange(group: click.Group) -> None:
     """Add the command."""
     sip = [
-        _port(5060),
+        port_option(5060),
         click.Option(["--user"], help="Who may call; none: everybody."),
         click.Option(["--password"], default="", help="The password."),
         *_common(),
@@ -41,7 +47,7 @@ def add_exchange(group: click.Group) -> None:
     ]
     group.add_command(click.Command("sip", params=[*sip], callback=_run, help=_WORDS))
     ari = [
-        _port(8088),
+        port_option(8088),
         click.Option(["--user"], default="clinic", show_default=True, help="Who may call."),
         click.Option(["--password"], default="secret", show_default=True, help="The password."),
         *_common(),
@@ -49,32 +55,11 @@ def add_exchange(group: click.Group) -> None:
     group.add_command(click.Command("ari", params=[*ari], callback=_run_ari, help=_ARI_WORDS))
 
 
-def _port(usual: int) -> click.Option:
-    kind = click.IntRange(0, 65535)
-    return click.Option(
-        ["--port"], type=kind, default=usual, show_default=True, help="0: any free one."
-    )
-
-
 def _common() -> list[click.Option]:
     return [
-        click.Option(
-            ["--ledger"],
-            type=click.Path(path_type=Path),
-            help="File that gets a line for every call that is not refused.",
-        ),
-        click.Option(
-            ["--scenarios"],
-            type=click.Path(path_type=Path, exists=True),
-            help=f"JSON: number to words, such as {_EXAMPLE}.",
-        ),
-        click.Option(
-            ["--ring-seconds"],
-            type=click.FloatRange(0, 600),
-            default=1.0,
-            show_default=True,
-            help="From ringing to answering.",
-        ),
+        ledger_option("call that is not refused"),
+        scenarios_option(_EXAMPLE),
+        seconds_option("--ring-seconds", "From ringing to answering.", default=1.0),
     ]
 
 

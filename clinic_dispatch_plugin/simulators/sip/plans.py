@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
+
+from clinic_dispatch_plugin.simulators.scenarios import digits_of, read_table
 
 
 class Way(StrEnum):
@@ -84,7 +85,7 @@ class ByNumber:
 
     def __init__(self, table: Mapping[str, Plan] | None = None) -> None:
         """Use this table; only digits count."""
-        self.table = {_digits(number): plan for number, plan in (table or {}).items()}
+        self.table = {digits_of(number): plan for number, plan in (table or {}).items()}
 
     @classmethod
     def from_file(cls, path: Path) -> ByNumber:
@@ -93,18 +94,16 @@ class ByNumber:
         :raises OSError: the file cannot be read.
         :raises ValueError: it is no such object.
         """
-        table = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(table, dict) or not all(isinstance(each, str) for each in table.values()):
-            raise ValueError(f"{path} must hold one JSON object of number to what happens")
+        table = read_table(path, "what happens")
         return cls({number: plan_of(words) for number, words in table.items()})
 
     def will(self, number: str, plan: Plan) -> None:
         """Change what happens to a number."""
-        self.table[_digits(number)] = plan
+        self.table[digits_of(number)] = plan
 
     def plan(self, number: str) -> Plan:
         """What the table or the digits say; everybody else answers and listens."""
-        digits = _digits(number)
+        digits = digits_of(number)
         if digits in self.table:
             return self.table[digits]
         found = _ASKING.search(digits)
@@ -143,7 +142,3 @@ def number_for(plan: Plan, *, prefix: str = "+49151") -> str:
     if plan.status:
         return f"{prefix}001{plan.status:05d}"
     return f"{prefix}003{_WAYS.index(plan.way):05d}"
-
-
-def _digits(number: str) -> str:
-    return "".join(filter(str.isdigit, number))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import re
 import secrets
 from collections.abc import Callable
@@ -270,6 +269,4 @@ def run_exchange(settings: ExchangeSettings, *, out: TextIO) -> int:
         return f"{len(simulator.calls)} calls, {answered} answered"
 
     where = f"{settings.host}:{settings.port}"
-    with contextlib.suppress(KeyboardInterrupt):
-        return stay(simulator, where=where, opened=opened, ended=ended, out=out)
-    return 0
+    return stay(simulator, where=where, opened=opened, ended=ended, out=out)

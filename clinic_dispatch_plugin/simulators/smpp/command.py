@@ -9,6 +9,13 @@ from typing import Any
 
 import click
 
+from clinic_dispatch_plugin.simulators.options import (
+    ledger_option,
+    port_option,
+    scenarios_option,
+    seconds_option,
+)
+
 _WORDS = """Run an SMPP message centre on this machine; it takes texts and sends none.
 
 A recipient's number asks for its fate by its last eight digits: 00, a kind, and five digits. Kind 1: refused with
@@ -24,32 +31,18 @@ _EXAMPLE = '{"+49 151 0": "receipt EXPIRED 034"}'
 def add_centre(group: click.Group) -> None:
     """Add the command."""
     options = [
-        click.Option(
-            ["--port"],
-            type=click.IntRange(0, 65535),
-            default=2775,
-            show_default=True,
-            help="0: any free one.",
-        ),
+        port_option(2775),
         click.Option(["--user", "system_id"], help="The system_id; none: whoever binds is let in."),
         click.Option(["--password"], help="Its password."),
-        click.Option(
-            ["--ledger"],
-            type=click.Path(path_type=Path),
-            help="File that gets a line for every text taken.",
-        ),
-        click.Option(
-            ["--scenarios"],
-            type=click.Path(path_type=Path, exists=True),
-            help=f"JSON: number to words, such as {_EXAMPLE}.",
-        ),
+        ledger_option("text taken"),
+        scenarios_option(_EXAMPLE),
         click.Option(
             ["--certificate"],
             type=click.Path(path_type=Path, exists=True),
             help="PEM file with certificate and key: TLS from the first byte.",
         ),
-        _seconds("--latency", "Before each answer."),
-        _seconds("--receipt-after", "From taking a text to its receipt.", default=1.0),
+        seconds_option("--latency", "Before each answer."),
+        seconds_option("--receipt-after", "From taking a text to its receipt.", default=1.0),
         click.Option(["--rate"], type=click.FloatRange(0, min_open=True), help="Texts a second."),
         click.Option(
             ["--window"], type=click.IntRange(0), default=0, help="Open requests; 0: any number."
@@ -59,11 +52,6 @@ def add_centre(group: click.Group) -> None:
         ),
     ]
     group.add_command(click.Command("smpp", params=[*options], callback=_run, help=_WORDS))
-
-
-def _seconds(name: str, words: str, *, default: float = 0.0) -> click.Option:
-    kind = click.FloatRange(0, 600)
-    return click.Option([name], type=kind, default=default, show_default=True, help=words)
 
 
 def _run(scenarios: Path | None, certificate: Path | None, **options: Any) -> None:

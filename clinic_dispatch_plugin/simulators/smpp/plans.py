@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
+
+from clinic_dispatch_plugin.simulators.scenarios import digits_of, read_table
 
 
 class Way(StrEnum):
@@ -98,7 +99,7 @@ class ByNumber:
 
     def __init__(self, table: Mapping[str, Plan] | None = None) -> None:
         """Use this table; plus signs do not matter."""
-        self._table = {_digits(number): plan for number, plan in (table or {}).items()}
+        self._table = {digits_of(number): plan for number, plan in (table or {}).items()}
 
     @classmethod
     def from_file(cls, path: Path) -> ByNumber:
@@ -107,14 +108,12 @@ class ByNumber:
         :raises OSError: the file cannot be read.
         :raises ValueError: it is no such object.
         """
-        table = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(table, dict) or not all(isinstance(name, str) for name in table.values()):
-            raise ValueError(f"{path} must hold one JSON object of number to what happens")
+        table = read_table(path, "what happens")
         return cls({number: plan_of(words) for number, words in table.items()})
 
     def plan(self, destination: str) -> Plan:
         """What the table or the digits say; every other text is delivered."""
-        digits = _digits(destination)
+        digits = digits_of(destination)
         if digits in self._table:
             return self._table[digits]
         found = _ASKING.search(digits)
@@ -154,7 +153,3 @@ def number_for(plan: Plan, *, prefix: str = "+49151") -> str:
     if plan.way is not Way.ORDINARY:
         return f"{prefix}003{_WAYS.index(plan.way):05d}"
     return f"{prefix}002{plan.state}{plan.error:0>4}"
-
-
-def _digits(number: str) -> str:
-    return "".join(filter(str.isdigit, number))
