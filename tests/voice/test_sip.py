@@ -110,11 +110,17 @@ def test_key_2_confirms_however_it_comes(place: Place, way: Way, transport: str)
     assert report.details["key"] == "2"
 
 
-def test_key_1_says_the_message_again(place: Place) -> None:
-    (result,), (report,), _ = place.call(Plan(way=Way.KEY_1), repeat="1")
-    assert isinstance(result, Accepted)
-    assert "state" not in report.details
-    assert place.exchange.calls[-1].loud >= 0.4, "the first time up to the key, and once more"
+def test_key_1_says_the_message_again(tmp_path: Path) -> None:
+    # Long enough that a busy machine may be half a second late with the sound, or with the key.
+    settings = ExchangeSettings(
+        user="clinic", password="se/cret", ring_seconds=0.0, press_after=0.9
+    )
+    with SipSimulator(settings) as exchange:
+        place = Place(exchange, tmp_path, recording(tmp_path, 1.5))
+        (result,), (report,), _ = place.call(Plan(way=Way.KEY_1), repeat="1")
+        assert isinstance(result, Accepted)
+        assert "state" not in report.details
+        assert exchange.calls[-1].loud >= 2.0, "the first time up to the key, and once more"
 
 
 def test_who_presses_nothing_hears_it_as_often_as_is_set(place: Place) -> None:
