@@ -26,6 +26,8 @@ from clinic_dispatch_plugin.channels.forms import (
     SettingField,
     cap_fields,
     limit_fields,
+    number_field,
+    port_field,
     price_fields,
 )
 from clinic_dispatch_plugin.channels.gateway_url import (
@@ -152,6 +154,8 @@ __all__ = [
     "load_packs",
     "may_connect",
     "nothing_sent",
+    "number_field",
+    "port_field",
     "price_fields",
     "shared_causes",
     "split_urls",

@@ -106,49 +106,51 @@ def price_fields() -> tuple[SettingField, ...]:
     return (_PRICE, _PRICE_CURRENCY)
 
 
-_RATE = SettingField(
-    key="rate",
-    label="Messages a second at most",
-    hint="Empty: as fast as the service takes them.",
-    kind=FieldKind.NUMBER,
-    lowest=0.01,
-    highest=100_000,
+def port_field(*, more: bool = False) -> SettingField:
+    """Where the server listens."""
+    return number_field("port", "Port", "Empty: the usual one.", 1, 65_535, more=more)
+
+
+def number_field(
+    key: str, label: str, hint: str, lowest: float, highest: float, *, more: bool = False
+) -> SettingField:
+    """A field of a number between these two."""
+    return SettingField(
+        key=key,
+        label=label,
+        hint=hint,
+        kind=FieldKind.NUMBER,
+        lowest=lowest,
+        highest=highest,
+        more=more,
+    )
+
+
+_CAP = "In the account's currency, such as 20.00. Empty: no limit."
+_RATE = number_field(
+    "rate",
+    "Messages a second at most",
+    "Empty: as fast as the service takes them.",
+    0.01,
+    100_000,
     more=True,
 )
-_CONNECTIONS = SettingField(
-    key="connections",
-    label="Connections at once",
-    hint="Over all workers. Empty: the usual number for each worker.",
-    kind=FieldKind.NUMBER,
-    lowest=1,
-    highest=500,
+_CONNECTIONS = number_field(
+    "connections",
+    "Connections at once",
+    "Over all workers. Empty: the usual number for each worker.",
+    1,
+    500,
     more=True,
 )
-_CAP_DAY = SettingField(
-    key="cap_day",
-    label="Most money a day",
-    hint="In the account's currency, such as 20.00. Empty: no limit.",
-    kind=FieldKind.NUMBER,
-    lowest=0.01,
-    highest=999_999_999,
-    more=True,
-)
-_CAP_MONTH = SettingField(
-    key="cap_month",
-    label="Most money a month",
-    hint="In the account's currency, such as 20.00. Empty: no limit.",
-    kind=FieldKind.NUMBER,
-    lowest=0.01,
-    highest=999_999_999,
-    more=True,
-)
-_PRICE = SettingField(
-    key="price",
-    label="Price of one part",
-    hint="What the provider charges for one part of a message, such as 0.05. Needed for a limit.",
-    kind=FieldKind.NUMBER,
-    lowest=0.0001,
-    highest=999_999,
+_CAP_DAY = number_field("cap_day", "Most money a day", _CAP, 0.01, 999_999_999, more=True)
+_CAP_MONTH = number_field("cap_month", "Most money a month", _CAP, 0.01, 999_999_999, more=True)
+_PRICE = number_field(
+    "price",
+    "Price of one part",
+    "What the provider charges for one part of a message, such as 0.05. Needed for a limit.",
+    0.0001,
+    999_999,
     more=True,
 )
 _PRICE_CURRENCY = SettingField(

@@ -21,6 +21,7 @@ from clinic_dispatch_plugin.api import (
     SettingField,
     account_keys,
     limit_fields,
+    port_field,
     split_urls,
 )
 
@@ -31,14 +32,7 @@ _LOGIN = (
 )
 _PLACE = (
     SettingField(key="host", label="Server", hint="Such as mail.clinic.example.", required=True),
-    SettingField(
-        key="port",
-        label="Port",
-        hint="Empty: the usual one.",
-        kind=FieldKind.NUMBER,
-        lowest=1,
-        highest=65_535,
-    ),
+    port_field(),
 )
 _FROM = SettingField(
     key="from",

@@ -11,6 +11,7 @@ from clinic_dispatch_plugin.api import (
     SettingField,
     cap_fields,
     limit_fields,
+    port_field,
     price_fields,
 )
 
@@ -77,14 +78,7 @@ SMPP = GatewayForm(
     label="SMPP",
     fields=(
         host("Server", "Such as smpp.provider.example.", required=True),
-        SettingField(
-            key="port",
-            label="Port",
-            hint="Empty: the usual one.",
-            kind=FieldKind.NUMBER,
-            lowest=1,
-            highest=65_535,
-        ),
+        port_field(),
         text("user", "Login (system_id)", required=True),
         secret("password", "Password", required=True),
         replace(SENDER, required=True),

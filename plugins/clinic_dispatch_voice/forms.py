@@ -10,6 +10,8 @@ from clinic_dispatch_plugin.api import (
     SettingField,
     cap_fields,
     limit_fields,
+    number_field,
+    port_field,
     price_fields,
 )
 from clinic_dispatch_sms.forms import SENDER, host, secret, text
@@ -17,24 +19,10 @@ from clinic_dispatch_voice.details import NUMBER_SHOWN
 from clinic_dispatch_voice.exchange.conversation import LEAVE_IT, TRY_AGAIN
 
 _NUMBER = r"\+?[0-9]{2,15}"
-_PORT = SettingField(
-    key="port",
-    label="Port",
-    hint="Empty: the usual one.",
-    kind=FieldKind.NUMBER,
-    lowest=1,
-    highest=65_535,
-    more=True,
-)
+_PORT = port_field(more=True)
 _SENDER = replace(SENDER, hint=NUMBER_SHOWN, required=True, pattern=_NUMBER)
-_CALLS = SettingField(
-    key="calls",
-    label="Calls at once",
-    hint="Over all workers. Empty: 2 for each worker.",
-    kind=FieldKind.NUMBER,
-    lowest=1,
-    highest=50,
-    more=True,
+_CALLS = number_field(
+    "calls", "Calls at once", "Over all workers. Empty: 2 for each worker.", 1, 50, more=True
 )
 
 
@@ -53,21 +41,9 @@ _MORE = (
         pattern="[0-9*#]{1,8}",
     ),
     _choice("plus", "Numbers begin with +", ("", "yes"), ("off", "no")),
-    SettingField(
-        key="ring",
-        label="Seconds it rings",
-        hint="Empty: 30.",
-        kind=FieldKind.NUMBER,
-        lowest=5,
-        highest=120,
-    ),
-    SettingField(
-        key="repeat",
-        label="How often the message is said",
-        hint="Empty: twice, to whoever presses no key.",
-        kind=FieldKind.NUMBER,
-        lowest=1,
-        highest=5,
+    number_field("ring", "Seconds it rings", "Empty: 30.", 5, 120),
+    number_field(
+        "repeat", "How often the message is said", "Empty: twice, to whoever presses no key.", 1, 5
     ),
     _choice("keys", "Ask for a key (1 again, 2 confirm)", ("", "yes"), ("off", "no")),
     _choice(
