@@ -20,7 +20,10 @@ ENCODE = "write / ? # @ : [ ] and % inside a user name or password as %2F %3F %2
 _AUTHORITY_END = re.compile("[/?#]")
 #: A host with a port or without; an address in brackets may be cut off.
 _PLACE = re.compile(r"(?:\[[0-9A-Fa-f:.%]*\]?(?::[0-9]+)?|[^:\[\]]+:[0-9]+|[^:\[\]]*)")
-_SECRET_OPTION = re.compile(r"(?i)pass|pwd|secret|token|key|cred|auth|callback.*(/|%2f)[\w-]{43}")
+#: Options with a secret, and other servers' addresses that have one, in themselves or before an @.
+_SECRET_OPTION = re.compile(
+    r"(?i)pass|pwd|secret|token|key|cred|auth|callback.*(/|%2f)[\w-]{43}|%2f%2f[^&]*%40"
+)
 PURPOSES = ("service", "reminder", "results", "promotion", "greeting")
 #: Purposes that may go to whom nobody asked.
 _UNASKED = tuple(purpose for purpose in PURPOSES if purpose != "promotion")

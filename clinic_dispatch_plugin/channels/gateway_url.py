@@ -9,7 +9,7 @@ import ssl
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import TypeVar
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from clinic_dispatch_plugin.config import ConfigurationError
 from clinic_dispatch_plugin.config_values import ENCODE, PURPOSES
@@ -20,6 +20,11 @@ T = TypeVar("T")
 _BETWEEN = re.compile(r"[\s,]+(?=[A-Za-z][A-Za-z0-9+.-]*://)")
 _ON = {"on", "1", "true", "yes"}
 _OFF = {"off", "0", "false", "no"}
+#: A host's name in any alphabet, or an address of either kind.
+_HOST = re.compile(r"[\w.-]*|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*(?:%[\w.-]+)?")
+#: A percent sign that begins no octet.
+_LOOSE = re.compile("%(?![0-9A-Fa-f]{2})")
+PORTS = "a port is a number from 1 to 65535"
 
 
 def split_urls(value: object) -> list[str]:
@@ -69,8 +74,12 @@ class GatewayUrl:
             self.host, self.port = parts.hostname or "", parts.port
         except ValueError:
             raise self.wrong(f"host or port cannot be read; {ENCODE}") from None
+        if self.port == 0:
+            raise self.wrong(f"{PORTS}.")
+        if _HOST.fullmatch(self.host) is None:
+            raise self.wrong(f"{self.host[:100]!r} is no name of a server.")
         self.scheme = parts.scheme
-        self.user, self.password = unquote(parts.username or ""), unquote(parts.password or "")
+        self.user, self.password = self._part(parts.username), self._part(parts.password)
         if parts.path.strip("/") or parts.fragment:
             raise self.wrong(f"nothing may stand between the host and the options; {ENCODE}")
         self._options: dict[str, str] = {}
@@ -79,6 +88,25 @@ class GatewayUrl:
             if name in self._options:
                 raise self.wrong(f"{name} stands there twice; write it once.")
             self._options[name] = value
+
+    def site(self, default: str = "") -> str:
+        """Host and port as they stand in an address.
+
+        :param default: the usual host, where none is named.
+        """
+        host = f"[{self.host}]" if ":" in self.host else self.host or default
+        return host if self.port is None else f"{host}:{self.port}"
+
+    def _part(self, text: str | None) -> str:
+        """A user name or password without its percent signs; one that cannot be read would never be let in."""
+        try:
+            if _LOOSE.search(text or ""):
+                raise ValueError
+            return unquote(text or "", errors="strict")
+        except ValueError:
+            raise self.wrong(
+                f"a % in the user name or password begins no letter; {ENCODE}"
+            ) from None
 
     def given(self, name: str) -> bool:
         """Whether an option stands there."""
@@ -164,13 +192,12 @@ class GatewayUrl:
         """
 
         def read(value: str) -> str:
-            parts = urlsplit(value)
-            _ = parts.port
+            parts = _root(value)
             if parts.scheme not in {"http", "https"} or not parts.hostname:
                 raise ValueError("write the server's root, such as https%3A%2F%2Fsms.example")
             if parts.scheme == "http" and not is_loopback(parts.hostname):
                 raise ValueError("the password would travel unprotected; write https")
-            if parts.query or parts.fragment or parts.username or parts.password:
+            if parts.query or parts.fragment or "@" in parts.netloc:
                 raise ValueError("write the server's root alone, without user name and options")
             return value.rstrip("/")
 
@@ -219,7 +246,7 @@ class GatewayUrl:
         try:
             return read(value)
         except ValueError as error:
-            shown = "not shown" if _is_secret(name) else repr(value[:100])
+            shown = "not shown" if _is_secret(name) or "@" in value else repr(value[:100])
             raise self.wrong(f"{name} is {shown}: {error}.") from None
 
 
@@ -247,6 +274,20 @@ def _number(advice: str, *, below: float) -> Callable[[str], float]:
         return number
 
     return read
+
+
+def _root(value: str) -> SplitResult:
+    """Another server's address taken apart."""
+    try:
+        parts = urlsplit(value)
+        fits = parts.port != 0
+    except ValueError:
+        fits = False
+    if not fits:
+        raise ValueError(f"its host or port cannot be read; {PORTS}")
+    if _HOST.fullmatch(parts.hostname or "") is None:
+        raise ValueError("it names no server")
+    return parts
 
 
 def _is_secret(name: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import math
+import re
 import ssl
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,6 +23,8 @@ ENCODE = (
     "write / ? # @ : [ ] and % inside a user name or password as"
     " %2F %3F %23 %40 %3A %5B %5D and %25."
 )
+#: A percent sign that begins no octet.
+_LOOSE = re.compile("%(?![0-9A-Fa-f]{2})")
 #: Scheme to the port it means: 25 is for relays, 465 and 587 for submission (RFC 8314 3.3).
 PORTS = {"smtp": 25, "smtps": 465, "smtp+starttls": 587}
 
@@ -196,12 +199,26 @@ def _port(url: str, parts: SplitResult) -> int:
 
 
 def _login(url: str, parts: SplitResult) -> tuple[str, str]:
-    user, password = unquote(parts.username or ""), unquote(parts.password or "")
+    try:
+        user, password = _read(parts.username), _read(parts.password)
+    except ValueError:
+        advice = f"a % in the user name or password begins no letter; {ENCODE}"
+        raise _wrong(url, advice) from None
     if bool(user) != bool(password):
         raise _wrong(url, f"a user name and a password belong together, as in {EXAMPLE}.")
     if "\0" in user + password:  # it separates the two in AUTH PLAIN (RFC 4616 2)
         raise _wrong(url, "user name and password cannot hold NUL (%00).")
     return user, password
+
+
+def _read(text: str | None) -> str:
+    """A user name or password without its percent signs.
+
+    :raises ValueError: one of them begins no letter.
+    """
+    if _LOOSE.search(text or ""):
+        raise ValueError
+    return unquote(text or "", errors="strict")
 
 
 def _sender(value: Any) -> tuple[str, str]:

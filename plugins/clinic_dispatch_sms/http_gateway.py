@@ -79,12 +79,6 @@ def common_options(url: GatewayUrl, *, connections: int) -> dict[str, Any]:
     }
 
 
-def site_of(url: GatewayUrl, default: str) -> str:
-    """Host and port behind the ``@``; the usual one where none stands there."""
-    host = url.host or default
-    return host if url.port is None else f"{host}:{url.port}"
-
-
 def told(
     reply: HttpReply,
     *,

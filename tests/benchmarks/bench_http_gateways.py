@@ -1,125 +1,108 @@
-"""How fast text messages go to Twilio, Infobip and Vonage: by lists, one a request, and by a bare HTTP client.
+"""How fast messages go to Twilio, Vonage and Infobip: in lists where there are lists, one request each, and by aiohttp.
 
-Run it: ``python tests/benchmarks/bench_http_gateways.py [messages]``. Figures belong to the machine, ratios carry over.
-The gateways are our simulators, each in a process of its own that answers after 5 ms as one far away would.
+Run it: ``python tests/benchmarks/bench_http_gateways.py``. Figures belong to the machine, ratios carry over.
 """
 
 from __future__ import annotations
 
-import asyncio
 import base64
-import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import aiohttp
-
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from clinic_dispatch_plugin.api import Accepted
-from clinic_dispatch_plugin.testing import ListBatch, make_message
+from clinic_dispatch_sms import settings as sms
 from clinic_dispatch_sms.channel import SmsChannel
-from clinic_dispatch_sms.settings import URL, load_accounts
+from clinic_dispatch_sms.infobip.settings import MOST
+from clinic_dispatch_viber import settings as viber
+from clinic_dispatch_viber.channel import ViberChannel
+from clinic_dispatch_voice import settings as voice
+from clinic_dispatch_voice.channel import VoiceChannel
+from tests.benchmarks.figures import Findings, sized
+from tests.benchmarks.wires import PASSWORD, TEXT, USER, Wire, measure
 
-TEXT = "Guten Tag, Frau Müller, wir erinnern Sie an Ihren Termin morgen um neun Uhr bei uns."
-USER, PASSWORD = "ACclinic", "secret"
-CONNECTIONS = 10
-LATENCY = 0.005
-ROUNDS = 3
-
-
-def main(count: int) -> None:
-    """Measure each gateway, the ways in turn, and print the best of each."""
-    for name in ("twilio", "infobip", "vonage"):
-        with simulated(name) as root:
-            channel = partial(by_the_channel, name, root, count)
-            ways: dict[str, Callable[[], float]] = {
-                "one a request": partial(channel, list_of(name, 1)),
-                "a bare client, one a request": partial(by_a_bare_client, name, root, count),
-            }
-            if name == "infobip":
-                ways["lists of 100"] = partial(channel, list_of(name, 100))
-            best = {way: min(work() for _ in range(ROUNDS)) for way, work in ways.items()}
-        show(name, count, best)
+LOGIN = {"Authorization": "Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()}
+ACCOUNT = f"/2010-04-01/Accounts/{USER}"
+NUMBER = "+493012345678"
 
 
-def show(name: str, count: int, best: Mapping[str, float]) -> None:
-    """One line a way, with its ratio to one message a request."""
-    for way, took in best.items():
-        ratio = best["one a request"] / took
-        print(f"{name:8} {way:30} {count / took:8,.0f} messages/s   {ratio:5.1f} times")
+def main() -> int:
+    """Measure and print."""
+    with Findings(__file__, "Twilio, Vonage, Infobip: lists and single requests") as findings:
+        for wire in WIRES:
+            measure(findings, wire, single=sized(500), listed=sized(4_000))
+    return 0
 
 
-def list_of(name: str, most: int) -> str:
-    """The option for lists, where there are lists."""
-    return f"&list={most}" if name == "infobip" else ""
+def twilio_text(several: Sequence[str]) -> tuple[str, dict[str, Any]]:
+    """One text."""
+    data = {"To": several[0], "From": "Klinik", "Body": TEXT}
+    return f"{ACCOUNT}/Messages.json", {"data": data}
 
 
-@contextmanager
-def simulated(name: str) -> Iterator[str]:
-    """A simulator in a process of its own; gives its root."""
-    command = [sys.executable, "-m", "clinic_dispatch_plugin.demo.cli", "simulate", name]
-    options = ["--port", "0", "--user", USER, "--password", PASSWORD, "--latency", str(LATENCY)]
-    with subprocess.Popen([*command, *options], stdout=subprocess.PIPE, text=True) as program:
-        assert program.stdout is not None
-        yield program.stdout.readline().rpartition(" ")[2].strip()
-        program.terminate()
+def twilio_call(several: Sequence[str]) -> tuple[str, dict[str, Any]]:
+    """One call."""
+    script = f"<Response><Say>{TEXT}</Say></Response>"
+    return f"{ACCOUNT}/Calls.json", {"data": {"To": several[0], "From": NUMBER, "Twiml": script}}
 
 
-def by_the_channel(name: str, root: str, count: int, options: str) -> float:
-    """Seconds for that many messages through the channel."""
-    base = root.replace(":", "%3A").replace("/", "%2F")
-    url = f"{name}://{USER}:{PASSWORD}@/?sender=Klinik&base_url={base}&connections={CONNECTIONS}"
-    (account,) = load_accounts({URL: url + options})
-    batch = ListBatch([make_message(f"+491511{number:07}", text=TEXT) for number in range(count)])
-    with SmsChannel([account]).open(account) as sender:
-        start = time.perf_counter()
-        accepted = sum(isinstance(result, Accepted) for result in sender.send(batch))
-        took = time.perf_counter() - start
-    if accepted != count:
-        raise SystemExit(f"only {accepted} of {count} were accepted")
-    return took
+def vonage_text(several: Sequence[str]) -> tuple[str, dict[str, Any]]:
+    """One text."""
+    return "/sms/json", {"data": {"to": several[0].lstrip("+"), "from": "Klinik", "text": TEXT}}
 
 
-def by_a_bare_client(name: str, root: str, count: int) -> float:
-    """Seconds for aiohttp alone: as many connections, the same requests, and answers read but not understood."""
-    return asyncio.run(_bare(name, root, count))
+def infobip_texts(several: Sequence[str]) -> tuple[str, dict[str, Any]]:
+    """A list of texts, each with words of its own as ours have."""
+    return "/sms/3/messages", {"json": {"messages": [_of_infobip(each) for each in several]}}
 
 
-async def _bare(name: str, root: str, count: int) -> float:
-    login = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
-    waiting = iter(range(count))
-    connector = aiohttp.TCPConnector(limit=CONNECTIONS)
-    headers = {"Authorization": f"Basic {login}"}
-
-    async def work() -> None:
-        for number in waiting:
-            path, body = request_of(name, f"+491511{number:07}")
-            async with session.post(root + path, **body) as answer:
-                await answer.json()
-
-    async with aiohttp.ClientSession(connector=connector, headers=headers) as session:
-        start = time.perf_counter()
-        await asyncio.gather(*(work() for _ in range(CONNECTIONS)))
-        return time.perf_counter() - start
+def infobip_vibers(several: Sequence[str]) -> tuple[str, dict[str, Any]]:
+    """A list of Viber messages."""
+    messages = [
+        {**_of_infobip(each), "content": {"type": "TEXT", "text": TEXT}} for each in several
+    ]
+    return "/viber/2/messages", {"json": {"messages": messages}}
 
 
-def request_of(name: str, number: str) -> tuple[str, dict[str, Any]]:
-    """Path and body of one message."""
-    if name == "twilio":
-        path = f"/2010-04-01/Accounts/{USER}/Messages.json"
-        return path, {"data": {"To": number, "From": "Klinik", "Body": TEXT}}
-    number = number.removeprefix("+")
-    if name == "vonage":
-        return "/sms/json", {"data": {"to": number, "from": "Klinik", "text": TEXT}}
-    message = {"sender": "Klinik", "destinations": [{"to": number}], "content": {"text": TEXT}}
-    return "/sms/3/messages", {"json": {"messages": [message]}}
+def _of_infobip(number: str) -> dict[str, Any]:
+    to = [{"to": number.removeprefix("+")}]
+    return {"sender": "Klinik", "destinations": to, "content": {"text": TEXT}}
+
+
+SMS: dict[str, Any] = {
+    "variable": sms.URL,
+    "load": sms.load_accounts,
+    "channel": SmsChannel,
+    "headers": LOGIN,
+}
+WIRES = (
+    Wire(name="twilio, texts", gateway="twilio", request=twilio_text, **SMS),
+    Wire(
+        name="twilio, calls",
+        gateway="twilio",
+        variable=voice.URL,
+        load=voice.load_accounts,
+        channel=VoiceChannel,
+        request=twilio_call,
+        sender=NUMBER,
+        headers=LOGIN,
+    ),
+    Wire(name="vonage, texts", gateway="vonage", request=vonage_text, **SMS),
+    Wire(name="infobip, texts", gateway="infobip", request=infobip_texts, most=MOST, **SMS),
+    Wire(
+        name="infobip, Viber",
+        gateway="infobip",
+        variable=viber.URL,
+        load=viber.load_accounts,
+        channel=ViberChannel,
+        request=infobip_vibers,
+        most=MOST,
+        headers=LOGIN,
+    ),
+)
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 1000)
+    sys.exit(main())

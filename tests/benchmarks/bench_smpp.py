@@ -1,7 +1,7 @@
 """How many texts a second go over one SMPP link: a window of 1, of 10, of 50, and smpplib; prints the ratios.
 
-Run it: ``python tests/benchmarks/bench_smpp.py [texts] [latency in seconds]``. Figures belong to the machine, ratios
-carry over. The centre is a process of its own, and answers each text after the latency, as a network would.
+Run it: ``python tests/benchmarks/bench_smpp.py``. Figures belong to the machine, ratios carry over. The centre is a
+process of its own, and answers each text after 10 ms, as one far away would.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ from clinic_dispatch_plugin.api import Accepted
 from clinic_dispatch_plugin.testing.batches import ListBatch
 from clinic_dispatch_sms.smpp.pdu import BodyReader, Command, Packet, PacketReader
 from clinic_dispatch_sms.smpp.texts import Composer
+from tests.benchmarks.figures import Findings, sized
+from tests.benchmarks.wires import WORTH
 from tests.smpp.making import a_message, channel_for, messages, settings_of
 
 _CENTRE = """
@@ -33,6 +36,8 @@ with SmppSimulator(CentreSettings(latency=float(sys.argv[1]))) as centre:
     sys.stdin.read()
 """
 ROUNDS = 3
+#: Seconds to each answer.
+LATENCY = 0.01
 
 
 def by_the_gateway(port: int, count: int, window: int) -> float:
@@ -106,32 +111,43 @@ def best(measure: Callable[[], float]) -> float:
 def main() -> int:
     """Measure and print."""
     warnings.simplefilter("ignore")
-    count = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000
-    latency = sys.argv[2] if len(sys.argv) > 2 else "0.01"
-    centre = subprocess.Popen(
-        [sys.executable, "-c", _CENTRE, latency],
+    with Findings(__file__, "SMPP: one link, answers after 10 ms") as findings:
+        _links(findings, sized(1_000))
+        ours, library = reading_and_writing(sized(1_000))
+        findings.tell("smpp: packets made and read again", ours, "packets/s")
+        findings.tell("smpp: packets made and read again / smpplib", ours / library, "×")
+    return 0
+
+
+def _links(findings: Findings, count: int) -> None:
+    few = max(count // 10, 20)
+    with centre() as port:
+        one = best(lambda: by_the_gateway(port, few, 1))
+        ten = best(lambda: by_the_gateway(port, count, 10))
+        fifty = best(lambda: by_the_gateway(port, count, 50))
+        theirs = best(lambda: by_smpplib(port, few))
+    findings.tell("smpp: one text at a time", one, "msg/s")
+    findings.tell("smpp: window of 10", ten, "msg/s")
+    findings.tell("smpp: window of 50", fifty, "msg/s")
+    findings.tell("smpp: window of 10 / one text at a time", ten / one, "×", least=WORTH)
+    findings.tell("smpp: window of 50 / one text at a time", fifty / one, "×", least=WORTH)
+    findings.tell("smpp: window of 50 / smpplib as its example sends", fifty / theirs, "×")
+
+
+@contextmanager
+def centre() -> Iterator[int]:
+    """A message centre in a process of its own; gives its port."""
+    program = subprocess.Popen(
+        [sys.executable, "-c", _CENTRE, str(LATENCY)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
     )
     try:
-        assert centre.stdout is not None
-        port = int(centre.stdout.readline())
-        few = max(count // 10, 50)
-        one = best(lambda: by_the_gateway(port, few, 1))
-        ten = best(lambda: by_the_gateway(port, count, 10))
-        fifty = best(lambda: by_the_gateway(port, count, 50))
-        theirs = best(lambda: by_smpplib(port, few))
+        assert program.stdout is not None
+        yield int(program.stdout.readline())
     finally:
-        centre.communicate()
-    print(f"answers after {latency} s, texts a second:")
-    for name, figure in (("window 1", one), ("window 10", ten), ("window 50", fifty)):
-        print(f"  {name:10} {figure:8.0f}   {figure / one:5.1f} times window 1")
-    print(f"  {'smpplib':10} {theirs:8.0f}   one after the other, as it sends by itself")
-    ours, library = reading_and_writing(count)
-    print(f"packets made and read again a second: {ours:.0f}, smpplib {library:.0f}", end="")
-    print(f" ({ours / library:.1f} times)")
-    return 0
+        program.communicate()
 
 
 if __name__ == "__main__":

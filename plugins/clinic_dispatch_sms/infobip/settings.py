@@ -9,7 +9,7 @@ from typing import Any
 
 from clinic_dispatch_plugin.api import GatewayUrl
 from clinic_dispatch_sms.called import callback_url, secret_from
-from clinic_dispatch_sms.http_gateway import HttpSettings, common_options, site_of
+from clinic_dispatch_sms.http_gateway import HttpSettings, common_options
 
 HOST = "api.infobip.com"
 #: Messages in one request; the gateway names no limit, so lists stay small.
@@ -77,7 +77,7 @@ def account_of(url: GatewayUrl) -> dict[str, Any]:
     key = password or url.user or url.password
     if not key:
         raise url.wrong("an API key stands before the @, or user:password.")
-    site = site_of(url, HOST)
+    site = url.site(HOST)
     return {
         "label": f"infobip {site}",
         "root": url.base_url(f"https://{site}"),

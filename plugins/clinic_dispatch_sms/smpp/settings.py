@@ -128,10 +128,12 @@ def client_tls(settings: SmppSettings) -> ssl.SSLContext:
 def _place(url: GatewayUrl, *, tls: bool) -> tuple[str, int, bool]:
     """Host, port and whether TLS begins at the first byte; the protocol knows no STARTTLS."""
     elsewhere = urlsplit(url.base_url(""))
+    if elsewhere.path:
+        raise url.wrong("base_url is a message centre's host and port; nothing stands behind them.")
     if elsewhere.hostname:
         tls = tls or elsewhere.scheme == "https"
         return elsewhere.hostname, elsewhere.port or (TLS_PORT if tls else PORT), tls
-    if not url.host or url.port == 0:
+    if not url.host:
         raise url.wrong("name the message centre behind the @.")
     return url.host, url.port or (TLS_PORT if tls else PORT), tls
 

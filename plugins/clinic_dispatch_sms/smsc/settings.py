@@ -82,12 +82,11 @@ def read_settings(
     :raises ConfigurationError: something is wrong or missing.
     """
     api_key = url.text("api_key")
-    if not api_key:
-        url.need_login("login and password, or the option api_key:")
+    if not (api_key or (url.user and url.password)):
+        raise url.wrong("login and password stand before the @, or api_key among the options.")
     if not url.host:
         raise url.wrong("name the site behind the @, such as smsc.kz.")
-    site = url.host if url.port is None else f"{url.host}:{url.port}"
-    root = url.base_url(f"https://{site}")
+    root = url.base_url(f"https://{url.site()}")
     return SmscSettings(
         label=f"smsc {root.partition('://')[2]}",
         root=root,

@@ -8,7 +8,7 @@ from typing import Any
 
 from clinic_dispatch_plugin.api import GatewayUrl
 from clinic_dispatch_sms.called import callback_url
-from clinic_dispatch_sms.http_gateway import HttpSettings, common_options, site_of
+from clinic_dispatch_sms.http_gateway import HttpSettings, common_options
 
 HOST = "api.twilio.com"
 PRICES = "https://pricing.twilio.com"
@@ -60,7 +60,7 @@ def account_of(url: GatewayUrl) -> dict[str, Any]:
     :raises ConfigurationError: something is wrong or missing.
     """
     url.need_login("account SID (or API key) and its token")
-    site = site_of(url, HOST)
+    site = url.site(HOST)
     root = url.base_url(f"https://{site}")
     account = url.text("account_sid", "" if url.user.startswith("SK") else url.user)
     if _ACCOUNT.fullmatch(account) is None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from clinic_dispatch_plugin.api import GatewayUrl
 from clinic_dispatch_sms.called import callback_url, secret_from, with_secret
-from clinic_dispatch_sms.http_gateway import HttpSettings, common_options, site_of
+from clinic_dispatch_sms.http_gateway import HttpSettings, common_options
 
 HOST = "rest.nexmo.com"
 RECORDS = "https://api.nexmo.com"
@@ -51,7 +51,7 @@ def read_settings(url: GatewayUrl) -> VonageSettings:
     :raises ConfigurationError: something is wrong or missing.
     """
     url.need_login("API key and API secret")
-    site = site_of(url, HOST)
+    site = url.site(HOST)
     root = url.base_url(f"https://{site}")
     sender = url.text("sender")
     if _SENDER.fullmatch(sender) is None:

@@ -39,7 +39,7 @@ def read_settings(url: GatewayUrl) -> AriSettings:
     :raises ConfigurationError: something is wrong or missing.
     """
     url.need_login()
-    if not url.host or url.port == 0:
+    if not url.host:
         raise url.wrong("name the host of Asterisk behind the @.")
     tls = url.switch("tls", not is_loopback(url.host))
     if not tls and not is_loopback(url.host):

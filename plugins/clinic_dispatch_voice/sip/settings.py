@@ -46,7 +46,7 @@ def read_settings(url: GatewayUrl) -> SipSettings:
 
     :raises ConfigurationError: something is wrong or missing.
     """
-    if not url.host or url.port == 0:
+    if not url.host:
         raise url.wrong("name the exchange behind the @.")
     if (url.user or url.password) and not _NAME.fullmatch(url.user):
         raise url.wrong("the user name has at most 64 letters, digits and . + - _.")
