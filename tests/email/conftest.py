@@ -63,8 +63,11 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_certificate(tmp_path_factory.mktemp("tls") / "relay.pem", address="127.0.0.1")
 
 
-def make_certificate(file: Path, *, address: str) -> Path:
-    """Write a new self-signed certificate for an address, and its key."""
+def make_certificate(file: Path, *, address: str, valid: tuple[int, int] = (-1, 1)) -> Path:
+    """Write a new self-signed certificate for an address, and its key.
+
+    :param valid: from when to when, in hours from now.
+    """
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, address)])
     now = datetime.datetime.now(datetime.UTC)
@@ -75,8 +78,8 @@ def make_certificate(file: Path, *, address: str) -> Path:
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + datetime.timedelta(hours=1))
+        .not_valid_before(now + datetime.timedelta(hours=valid[0]))
+        .not_valid_after(now + datetime.timedelta(hours=valid[1]))
         .add_extension(alternative, critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, hashes.SHA256())

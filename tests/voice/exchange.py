@@ -50,6 +50,7 @@ def account_at_asterisk(asterisk: AriSimulator, sound: Path, **options: str) -> 
     }
     more = "".join(f"&{name}={quote(value, safe='')}" for name, value in options.items())
     login = f"clinic:{quote(asterisk.settings.password, safe='')}"
+    more += "&tls=on" if asterisk.settings.tls is not None else ""
     url = f"ari://{login}@127.0.0.1:{asterisk.port}/?sender={SENDER}{more}"
     (account,) = load_accounts({URL: url})
     return account

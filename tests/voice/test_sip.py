@@ -39,6 +39,8 @@ from clinic_dispatch_voice import clinic_dispatch_reference_packs
 from clinic_dispatch_voice.channel import VoiceChannel
 from clinic_dispatch_voice.exchange.lines import NumberBusyError, hold
 from clinic_dispatch_voice.settings import URL, load_accounts
+from tests.email.conftest import certificate as certificate
+from tests.email.conftest import server_context
 from tests.simulators.raw_client import wait_until
 from tests.voice.exchange import account_at, recording
 
@@ -53,6 +55,8 @@ class Place:
     exchange: SipSimulator
     folder: Path
     sound: Path
+    #: Options that say whose certificates count.
+    trust: dict[str, str] = field(default_factory=dict)
     prefixes: Iterator[int] = field(default_factory=lambda: iter(range(100_000, 999_999)))
 
     def number(self, plan: Plan) -> str:
@@ -60,7 +64,7 @@ class Place:
 
     @contextmanager
     def sender(self, **options: str) -> Iterator[Sender]:
-        options = {"folder": str(self.folder), "keys": "off", **options}
+        options = {"folder": str(self.folder), "keys": "off", **self.trust, **options}
         account = account_at(self.exchange, self.sound, **options)
         with VoiceChannel([account]).open(account) as sender:
             yield sender
@@ -85,6 +89,22 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     )
     with SipSimulator(settings) as exchange:
         yield Place(exchange, folder, recording(folder, 0.3))
+
+
+@pytest.fixture(scope="module")
+def secure(tmp_path_factory: pytest.TempPathFactory, certificate: Path) -> Iterator[Place]:
+    """Give an exchange that is only spoken to with TLS."""
+    folder = tmp_path_factory.mktemp("secure")
+    settings = ExchangeSettings(
+        user="clinic",
+        password="se/cret",
+        tls=server_context(certificate),
+        ring_seconds=0.0,
+        press_after=0.15,
+    )
+    with SipSimulator(settings) as exchange:
+        trust = {"ca_file": str(certificate)}
+        yield Place(exchange, folder, recording(folder, 0.3), trust)
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
@@ -193,6 +213,61 @@ def test_a_connection_that_ends_or_says_nothing_of_use_leaves_it_uncertain(
     (result,), _, _ = place.call(Plan(way=way), transport="tcp", timeout="0.5")
     assert isinstance(result, Uncertain)
     assert explained(result.answer, PACKS).entry is not None
+
+
+# -- with TLS ----------------------------------------------------------------------------------------
+
+
+def test_with_tls_calls_go_the_same_way(secure: Place) -> None:
+    plans = [
+        Plan(),
+        Plan(way=Way.KEY_2),
+        Plan(way=Way.MOVES),
+        Plan(status=486),
+        Plan(way=Way.RINGS),
+        Plan(way=Way.CUT),
+        Plan(way=Way.RUBBISH),
+    ]
+    results, reports, messages = secure.call(*plans, calls="7", ring="0.6", timeout="1")
+    told, confirmed, moved, busy, rang, cut, rubbish = results
+    assert {type(each) for each in (told, confirmed, moved)} == {Accepted}
+    confirmations = {each.attempt_key for each in reports if "state" in each.details}
+    assert confirmations == {messages[1].attempt_key, messages[2].attempt_key}
+    assert isinstance(busy, Refused) and busy.answer.code == "486"
+    assert isinstance(rang, Refused) and rang.answer.code == "487"
+    for doubtful in (cut, rubbish):
+        assert isinstance(doubtful, Uncertain)
+        assert explained(doubtful.answer, PACKS).entry is not None
+    by_key = {each.call_id: each for each in secure.exchange.calls}
+    assert by_key[messages[0].attempt_key].loud >= 0.2, "the recording came through as sound"
+    assert by_key[messages[4].attempt_key].ended_by == "caller"
+    assert {each.sender.partition(":")[0] for each in by_key.values()} == {"<sips"}
+
+
+def test_with_tls_the_doctor_signs_in_and_a_certificate_of_nobodys_stops_the_account(
+    secure: Place,
+) -> None:
+    account = account_at(secure.exchange, secure.sound, **secure.trust)
+    VoiceChannel([account]).connect(account)
+    before = list(secure.exchange.requests)
+    account = account_at(secure.exchange, secure.sound, folder=str(secure.folder))
+    channel = VoiceChannel([account])
+    message = make_message(secure.number(Plan()))
+    with channel.open(account) as sender, pytest.raises(AccountError) as caught:
+        list(sender.send(ListBatch([message])))
+    assert caught.value.answer.code == "tls_failed"
+    assert secure.exchange.requests == before, "not a word was said to it"
+
+
+def test_where_tls_is_due_plain_words_are_a_failed_connection(place: Place) -> None:
+    plain = f"sips://clinic:x@127.0.0.1:{place.exchange.port}/?sender=123&timeout=0.5"
+    (account,) = load_accounts({URL: f"{plain}&recording={place.sound}"})
+    with pytest.raises(ConnectionFailed) as caught:
+        VoiceChannel([account]).connect(account)
+    assert explained(caught.value.answer, PACKS).entry is not None
+
+
+# -- doubt -------------------------------------------------------------------------------------------
 
 
 def test_a_call_in_doubt_is_not_made_again_for_ten_minutes(place: Place) -> None:

@@ -67,7 +67,7 @@ class AriSimulator(ThreadedServer):
         runner = web.AppRunner(self._application(), access_log=None, shutdown_timeout=0.1)
         await runner.setup()
         try:
-            site = web.TCPSite(runner, settings.host, settings.port)
+            site = web.TCPSite(runner, settings.host, settings.port, ssl_context=settings.tls)
             await site.start()
             self._port = int(runner.addresses[0][1])
             ready()

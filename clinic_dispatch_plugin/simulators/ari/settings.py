@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,6 +18,8 @@ class AsteriskSettings:
     port: int = 0
     user: str = "clinic"
     password: str = field(default="secret", repr=False)
+    #: A server context with its certificate; None: no TLS.
+    tls: ssl.SSLContext | None = field(default=None, repr=False)
     ledger: Path | None = None
     behaviour: Behaviour = field(default_factory=ByNumber)
     ring_seconds: float = 0.05

@@ -187,8 +187,12 @@ def _unreachable(
     import aiohttp
 
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
-        text = f"{settings.label}: certificate refused"
+        why = getattr(error.certificate_error, "verify_message", "") or "it cannot be proved"
+        text = f"{settings.label}: certificate refused: {why}"
         return AccountError(Answer(system="dispatch", code="tls_failed", text=text))
+    if isinstance(error, aiohttp.ClientConnectorSSLError):
+        text = f"{settings.label}: TLS failed: {type(error.os_error).__name__}"
+        return ConnectionFailed(Answer(system="dispatch", code="tls_failed", text=text))
     reason = (error.os_error.strerror or type(error).__name__).lower()
     return _no_way(f"{settings.label}: {reason}")
 
