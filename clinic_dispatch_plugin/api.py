@@ -44,6 +44,7 @@ from clinic_dispatch_plugin.channels.http import (
     unusable,
 )
 from clinic_dispatch_plugin.channels.http_client import HttpClient
+from clinic_dispatch_plugin.channels.http_resolver import public_resolver
 from clinic_dispatch_plugin.channels.http_sender import (
     CannotSendError,
     HttpProtocol,
@@ -157,6 +158,7 @@ __all__ = [
     "number_field",
     "port_field",
     "price_fields",
+    "public_resolver",
     "shared_causes",
     "split_urls",
     "unusable",

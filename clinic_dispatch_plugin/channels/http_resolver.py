@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -24,7 +25,7 @@ def public_resolver(allowed: Sequence[str]) -> AbstractResolver:
             if host not in allowed and not all(
                 may_connect(each["host"], allowed) for each in found
             ):
-                raise OSError(f"{host} is a private address")
+                raise OSError(errno.EACCES, "a private address")
             return found
 
     return Public()

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Sequence
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
+from clinic_dispatch_email.channel import EmailChannel
 from clinic_dispatch_email.settings import FROM, load_settings
 from clinic_dispatch_email.settings import URL as EMAIL
-from clinic_dispatch_plugin.api import ConfigurationError
+from clinic_dispatch_plugin.api import Channel, ConfigurationError, ConnectionFailed
 from clinic_dispatch_sms import settings as sms
+from clinic_dispatch_sms.channel import SmsChannel
 from clinic_dispatch_viber import settings as viber
+from clinic_dispatch_viber.channel import ViberChannel
 from clinic_dispatch_voice import settings as voice
+from clinic_dispatch_voice.channel import VoiceChannel
 
 SECRET = "canary"
 Read = Callable[[str], Any]
@@ -33,6 +39,12 @@ def read_email(url: str) -> Any:
 
 
 SMS, VOICE, VIBER = read_by(sms), read_by(voice), read_by(viber)
+CHANNELS: dict[Read, Channel] = {
+    SMS: SmsChannel([]),
+    VOICE: VoiceChannel([]),
+    VIBER: ViberChannel([]),
+    read_email: EmailChannel(None),
+}
 #: Each gateway's URL, with its login and its place left open.
 GATEWAYS: dict[str, tuple[Read, str]] = {
     "smsc": (SMS, "smsc://{login}@{place}/?sender=Clinic"),
@@ -148,3 +160,18 @@ def test_an_address_with_colons_is_a_place(name: str) -> None:
     read, _ = GATEWAYS[name]
     settings = read(url_of(name, place="[2001:db8::1]:8443"))
     assert (settings.host, settings.port) == ("2001:db8::1", 8443)
+
+
+@pytest.mark.parametrize("name", GATEWAYS)
+def test_a_name_that_a_person_typed_leads_to_nothing_private(name: str) -> None:
+    """Whatever it meant when it was typed: what counts is where it leads now."""
+    with socket.create_server(("127.0.0.1", 0)) as private:
+        place = f"localhost:{private.getsockname()[1]}"
+        root = "" if name not in BY_HTTP else f"&base_url={quote(f'https://{place}', safe='')}"
+        channel = CHANNELS[GATEWAYS[name][0]]
+        url = url_of(name, place=place, more=root)
+        url += f"&from={quote('post@klinik.example')}" if name == "e-mail" else ""
+        account = channel.account_at(url, key="typed", allowed=())
+        with pytest.raises(ConnectionFailed) as caught:
+            channel.connect(account)
+        assert "private address" in caught.value.answer.text

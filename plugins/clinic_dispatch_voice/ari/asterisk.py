@@ -9,7 +9,7 @@ import ssl
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from clinic_dispatch_plugin.api import AccountError, Answer, ConnectionFailed
+from clinic_dispatch_plugin.api import AccountError, Answer, ConnectionFailed, public_resolver
 from clinic_dispatch_voice.ari.settings import AriSettings
 
 if TYPE_CHECKING:
@@ -115,9 +115,11 @@ class Asterisk:
             settings = self._settings
             login = base64.b64encode(f"{settings.user}:{settings.password}".encode()).decode()
             context = ssl.create_default_context(cafile=settings.ca_file)
+            allowed = settings.allowed
+            resolver = None if allowed is None else public_resolver(allowed)
             self._session = aiohttp.ClientSession(
                 headers={"Authorization": f"Basic {login}"},
-                connector=aiohttp.TCPConnector(ssl=context),
+                connector=aiohttp.TCPConnector(ssl=context, resolver=resolver),
                 timeout=aiohttp.ClientTimeout(total=settings.timeout, sock_connect=_CONNECT),
                 cookie_jar=aiohttp.DummyCookieJar(),
             )

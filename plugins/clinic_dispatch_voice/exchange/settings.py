@@ -48,6 +48,8 @@ class CallSettings(GatewaySettings):
     #: Our address for the sound, and our ports; empty and None: found by itself.
     rtp_host: str = ""
     rtp_ports: tuple[int, int] | None = None
+    #: A person typed where to: private networks and hosts it may be in.
+    allowed: tuple[str, ...] | None = None
 
     def dialled(self, address: str) -> str:
         """A number as the exchange wants it."""
@@ -81,6 +83,7 @@ def read_calls(url: GatewayUrl) -> dict[str, Any]:
         "folder": _folder(url),
         "rtp_host": _host(url),
         "rtp_ports": _ports(url),
+        "allowed": url.allowed,
     }
 
 

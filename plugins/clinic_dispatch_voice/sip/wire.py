@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 import ssl
 from collections.abc import Callable
 from typing import cast
 
-from clinic_dispatch_plugin.api import AccountError, Answer, ConnectionFailed
+from clinic_dispatch_plugin.api import AccountError, Answer, ConnectionFailed, may_connect
 from clinic_dispatch_voice.sip.message import Message, NotSipError, StreamReader, decode
 from clinic_dispatch_voice.sip.settings import SipSettings, client_tls
 
@@ -113,19 +114,11 @@ async def open_wire(settings: SipSettings) -> Wire:
     :raises ConnectionFailed: there is none.
     :raises AccountError: the exchange cannot be trusted.
     """
-    loop, wire = asyncio.get_running_loop(), Wire(settings)
+    wire = Wire(settings)
     place = f"{settings.host}:{settings.port}"
     try:
         async with asyncio.timeout(min(_CONNECT, settings.timeout)):
-            if not wire.reliable:
-                await loop.create_datagram_endpoint(
-                    lambda: _Datagrams(wire), remote_addr=(settings.host, settings.port)
-                )
-            else:
-                tls = client_tls(settings) if settings.transport == "tls" else None
-                await loop.create_connection(
-                    lambda: _Stream(wire), settings.host, settings.port, ssl=tls
-                )
+            await _open(wire, settings)
     except ssl.SSLCertVerificationError as error:
         text = f"{place}: certificate refused: {error.verify_message}"
         raise AccountError(Answer(system="dispatch", code="tls_failed", text=text)) from None
@@ -137,6 +130,37 @@ async def open_wire(settings: SipSettings) -> Wire:
     except OSError as error:
         raise no_way(f"{place}: {reason_of(error)}") from None
     return wire
+
+
+async def _open(wire: Wire, settings: SipSettings) -> None:
+    """What is connected to is what was looked up and found to be permitted.
+
+    :raises OSError: there is no way, or it leads where it may not.
+    """
+    loop = asyncio.get_running_loop()
+    host = await _permitted(loop, settings)
+    if not wire.reliable:
+        await loop.create_datagram_endpoint(
+            lambda: _Datagrams(wire), remote_addr=(host, settings.port)
+        )
+        return
+    tls = client_tls(settings) if settings.transport == "tls" else None
+    name = settings.host if tls is not None else None
+    await loop.create_connection(
+        lambda: _Stream(wire), host, settings.port, ssl=tls, server_hostname=name
+    )
+
+
+async def _permitted(loop: asyncio.AbstractEventLoop, settings: SipSettings) -> str:
+    """The host; its address where a person typed the name, for it must lead to nothing private."""
+    allowed = settings.allowed
+    if allowed is None or settings.host in allowed:
+        return settings.host
+    found = await loop.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)
+    addresses = [str(each[4][0]) for each in found]
+    if not all(may_connect(each, allowed) for each in addresses):
+        raise OSError(errno.EACCES, "a private address")
+    return addresses[0]
 
 
 def no_way(text: str) -> ConnectionFailed:
