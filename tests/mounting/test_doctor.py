@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from sqlalchemy import text
@@ -16,11 +18,18 @@ from clinic_dispatch_plugin.database import migrate
 from clinic_dispatch_plugin.engine import store as engine
 from clinic_dispatch_plugin.engine.remembered import Remembered, remember
 from clinic_dispatch_plugin.host.types import Layout
+from clinic_dispatch_plugin.simulators.ari import AriSimulator, AsteriskSettings
+from clinic_dispatch_plugin.simulators.gateways.kinds import KINDS
+from clinic_dispatch_plugin.simulators.gateways.server import HttpSimulator
+from clinic_dispatch_plugin.simulators.gateways.settings import GatewayMode, GatewaySettings
+from clinic_dispatch_plugin.simulators.sip import ExchangeSettings, SipSimulator
+from clinic_dispatch_plugin.simulators.smpp import CentreSettings, Mode, SmppSimulator
 from clinic_dispatch_plugin.simulators.smtp import RelaySettings, SmtpSimulator
 from tests.cli.conftest import typing_in
 from tests.clinic.full import EMAIL
 from tests.clinic.host import Clinic, make_clinic
 from tests.clinic.mailbag import Mailbag
+from tests.voice.exchange import recording
 
 WELL = {**EMAIL, "CLINIC_DISPATCH_BASE_URL": "https://clinic.example"}
 
@@ -351,3 +360,64 @@ def test_a_relay_that_is_down_is_found(tmp_path: Path, free_port: int) -> None:
     status, found = _check(_with_relay(tmp_path, f"smtp://127.0.0.1:{free_port}"), "--connect")
     assert (status, _wrong(found)) == (1, {"gateway email/default"})
     assert "connection refused" in found["gateway email/default"]["text"]
+
+
+@pytest.fixture
+def gateways(tmp_path: Path) -> Iterator[tuple[dict[str, str], Callable[[], None]]]:
+    """Every kind of gateway, as the configuration names them, and what lets nobody in any more."""
+    login, trust = "ACclinic:right-4711", {"user": "ACclinic", "password": "right-4711"}
+    with ExitStack() as stack:
+        by_http = {
+            name: stack.enter_context(HttpSimulator[Any](kind, GatewaySettings(**trust)))
+            for name, kind in KINDS.items()
+        }
+        centre = stack.enter_context(
+            SmppSimulator(CentreSettings(system_id="clinic", password="r-4711"))
+        )
+        exchange = stack.enter_context(SipSimulator(ExchangeSettings(**trust)))
+        asterisk = stack.enter_context(AriSimulator(AsteriskSettings(**trust)))
+        at = {name: f"&base_url={quote(each.base_url, safe='')}" for name, each in by_http.items()}
+        played = f"&recording={recording(tmp_path, 0.1)}&timeout=5"
+        endpoint = f"ari://{login}@127.0.0.1:{asterisk.port}/?endpoint=PJSIP/{{number}}@trunk"
+        sms = [f"{name}://{login}@g.example/?sender=Clinic{root}" for name, root in at.items()]
+        config = {
+            "SMS": [*sms, f"{centre.url}/?sender=Clinic"],
+            "VIBER": [each for each in sms if each.startswith(("smsc", "infobip"))],
+            "VOICE": [
+                f"{exchange.url}/?sender=123{played}",
+                f"{endpoint}&sender=123{played}",
+                f"smsc://{login}@g.example/?sender=123{at['smsc']}",
+                f"twilio://{login}@g.example/?sender=%2B15005550006{at['twilio']}",
+            ],
+        }
+
+        def close() -> None:
+            for each in by_http.values():
+                each.switch(GatewayMode.WRONG_PASSWORD)
+            centre.switch(Mode.WRONG_PASSWORD)
+            exchange.switch(Mode.WRONG_PASSWORD.value)
+            asterisk.is_closed = True
+
+        yield (
+            {f"CLINIC_DISPATCH_{name}_URL": " ".join(urls) for name, urls in config.items()},
+            close,
+        )
+
+
+def test_the_log_in_is_tried_at_every_gateway_and_nothing_is_sent(
+    tmp_path: Path, gateways: tuple[dict[str, str], Callable[[], None]]
+) -> None:
+    config, close = gateways
+    clinic = _clinic(tmp_path, config=config)
+    _, found = _check(clinic, "--connect")
+    tried = {name: each for name, each in found.items() if name.startswith("gateway ")}
+    assert len(tried) == 12
+    told = {name: each for name, each in tried.items() if not name.startswith("gateway email")}
+    assert {each["state"] for each in told.values()} == {"ok"}, told
+    assert all("signed in" in each["text"] for each in told.values())
+    close()
+    found = _check(clinic, "--connect")[1]
+    for name in told:
+        assert found[name]["state"] == "wrong", found[name]
+        assert found[name]["advice"], "the reference's words"
+    assert "4711" not in json.dumps(found)

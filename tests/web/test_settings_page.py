@@ -12,9 +12,11 @@ import pytest
 from flask.testing import FlaskClient
 
 from clinic_dispatch_plugin.host.types import Action
+from clinic_dispatch_plugin.simulators.ari import AriSimulator, AsteriskSettings
 from clinic_dispatch_plugin.simulators.gateways.server import HttpSimulator
 from clinic_dispatch_plugin.simulators.gateways.settings import GatewaySettings
 from clinic_dispatch_plugin.simulators.gateways.smsc import SmscGateway
+from clinic_dispatch_plugin.simulators.sip import ExchangeSettings, SipSimulator
 from clinic_dispatch_plugin.testing.fake_channel import FakeChannel, FakePlugin
 from tests.clinic.browsing import fields_of, submit
 from tests.clinic.host import Clinic, make_clinic
@@ -67,16 +69,17 @@ def add(client: FlaskClient, name: str, **more: str) -> None:
     assert response.status_code == 303, response.text
 
 
-def account(name: str) -> str:
-    return f"{HOME}/accounts/sms/{name}"
+def account(name: str, channel: str = "sms") -> str:
+    return f"{HOME}/accounts/{channel}/{name}"
 
 
-def after_test(client: FlaskClient, name: str) -> str:
+def after_test(client: FlaskClient, name: str, *, channel: str = "sms") -> str:
     """Press *Test the log-in* and look again as often as the page says to."""
-    response = submit(client, account(name), to=f"{account(name)}/test")
+    page = account(name, channel)
+    response = submit(client, page, to=f"{page}/test")
     assert response.status_code == 303
     for _ in range(200):
-        shown = client.get(account(name))
+        shown = client.get(page)
         if "Refresh" not in shown.headers:
             break
         time.sleep(0.1)
@@ -199,6 +202,33 @@ def test_a_log_in_that_works_says_so(clinic: Clinic, client: FlaskClient) -> Non
         page = after_test(client, "gut")
     assert "Sie funktioniert." in page
     assert "https://clinic.example/dispatch/callbacks/sms/gut" in page
+
+
+def test_the_log_in_is_tested_at_an_exchange_and_nobody_is_called(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("clinic_dispatch_voice.exchange.sender.can_speak", lambda: True)
+    trust = {"user": "klinik", "password": CANARY}
+    with (
+        SipSimulator(ExchangeSettings(**trust)) as exchange,
+        AriSimulator(AsteriskSettings(**trust)) as asterisk,
+    ):
+        more = {"sip": {}, "ari": {"s_endpoint": "PJSIP/{number}@trunk"}}
+        for scheme, server in (("sip", exchange), ("ari", asterisk)):
+            fields = smsc(scheme, scheme=scheme, s_sender="+493012345678", s_port=str(server.port))
+            del fields["s_base_url"]
+            new = f"{HOME}/new/voice"
+            response = submit(client, f"{new}?scheme={scheme}", {**fields, **more[scheme]}, to=new)
+            assert response.status_code == 303, response.text
+            assert "Sie funktioniert." in after_test(client, scheme, channel="voice")
+        exchange.switch("wrong_password")
+        asterisk.is_closed = True
+        for scheme in more:
+            page = after_test(client, scheme, channel="voice")
+            assert "Sie funktioniert nicht." in page
+            assert "nicht erreichbar" not in page and CANARY not in page
+        assert not exchange.calls and not asterisk.calls
+    assert "Unser Versanddienst ist nicht erreichbar" in after_test(client, "ari", channel="voice")
 
 
 def test_the_configuration_wins_and_is_shown_as_such(client: FlaskClient) -> None:
