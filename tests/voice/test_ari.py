@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from aiohttp import web
 
 from clinic_dispatch_plugin.api import (
     Accepted,
@@ -102,6 +104,55 @@ def test_every_end_that_asterisk_tells_has_its_note(place: Place) -> None:
 def test_a_call_nothing_is_heard_of_is_uncertain(place: Place) -> None:
     (result,), _ = place.call(Plan(way=Way.SILENT), ring="0.2", timeout="0.3")
     assert isinstance(result, Uncertain)
+
+
+#: What may stand in the place of a good answer.
+ODD = {
+    "a page": {"text": "<html>It works!</html>", "content_type": "text/html"},
+    "half": {"text": '{"id": "x', "content_type": "application/json"},
+    "another encoding": {"body": '{"id": "Müller"}'.encode("latin-1")},
+    "an error with a page": {"text": "<h1>Internal Server Error</h1>", "status": 500},
+    "a gateway before it": {"text": "Bad Gateway", "status": 502},
+    "another address": {"status": 302, "headers": {"Location": "http://127.0.0.1:9/"}},
+    "another address, the same method": {
+        "status": 307,
+        "headers": {"Location": "http://127.0.0.1:9/"},
+    },
+    "ten megabytes": {"body": b" " * 10_000_000},
+    "nothing": {"body": b""},
+    "something else": {"text": "[1, 2]", "content_type": "application/json"},
+}
+
+
+class OddAsterisk(AriSimulator):
+    """Does what it is asked, or does not, and says something odd, each time the next thing."""
+
+    does_it = True
+
+    async def _originate(self, request: web.Request) -> web.Response:
+        answer: dict[str, Any] = list(ODD.values())[self.asked % len(ODD)]
+        self.asked += 1
+        if self.does_it:
+            await super()._originate(request)
+        return web.Response(**answer)
+
+    asked = 0
+
+
+def test_whatever_is_said_to_a_call_its_own_events_tell_the_truth(tmp_path: Path) -> None:
+    settings = AsteriskSettings(password="se/cret", ring_seconds=0.0)
+    with OddAsterisk(settings) as asterisk:
+        place = Place(asterisk, tmp_path)
+        results, reports = place.call(*[Plan()] * len(ODD), timeout="5")
+        assert [type(each) for each in results] == [Accepted] * len(ODD)
+        assert len(reports) == len(asterisk.ledger.taken) == len(ODD)
+        assert asterisk.left_behind == []
+        asterisk.does_it = False
+        results, _ = place.call(*[Plan()] * len(ODD), ring="0.2", timeout="0.3")
+        assert len(asterisk.ledger.taken) == len(ODD)
+    for result in results:
+        assert isinstance(result, Uncertain)
+        assert explained(result.answer, PACKS).entry is not None
 
 
 def test_an_endpoint_that_asterisk_does_not_take_has_its_note(place: Place) -> None:

@@ -132,6 +132,14 @@ def test_what_is_no_sip_is_told_from_sip(data: bytes) -> None:
         decode(data)
 
 
+def test_words_in_another_alphabet_change_nothing_of_an_answer() -> None:
+    busy = decode("SIP/2.0 486 Nicht verfügbar\r\nTo: Müller <sip:1@h>\r\n\r\n".encode("latin-1"))
+    assert (busy.status, busy.get("to").endswith("<sip:1@h>")) == (486, True)
+    for length in ("²", "9" * 5_000, "-1"):
+        with pytest.raises(NotSipError):
+            list(StreamReader().feed(f"SIP/2.0 200 OK\r\nl: {length}\r\n\r\n".encode()))
+
+
 def test_messages_in_a_stream_are_cut_where_their_length_says() -> None:
     one = b"SIP/2.0 180 Ringing\r\ni: a\r\nl: 3\r\n\r\nabc"
     reader = StreamReader()

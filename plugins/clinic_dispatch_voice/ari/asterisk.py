@@ -88,8 +88,11 @@ class Asterisk:
             raise AnswerLostError(type(error).__name__) from None
         if reply.status in (401, 403):
             raise _unknown_here(self._settings, reply.status)
+        words = _words(body)
+        if reply.status >= 500 and not words:  # somebody before Asterisk, who may have passed it on
+            raise AnswerLostError(f"HTTP {reply.status} without its words")
         if reply.status >= 400:
-            raise RefusedError(reply.status, _words(body) or reply.reason or "")
+            raise RefusedError(reply.status, words or reply.reason or "")
         if reply.status == 204:
             return None
         found = _json(body)

@@ -13,6 +13,7 @@ _COMPACT = {
     "i": "call-id", "m": "contact", "e": "content-encoding", "l": "content-length",
     "c": "content-type", "f": "from", "s": "subject", "k": "supported", "t": "to", "v": "via",
 }  # fmt: skip
+_LENGTH = re.compile("[0-9]{1,9}")
 _STATUS = re.compile(r"SIP/2\.0 ([1-6]\d\d)(?: (.*))?", re.DOTALL)
 _REQUEST = re.compile(r"([A-Z]+) (\S+) SIP/2\.0")
 _TAG = re.compile(r";\s*tag\s*=\s*([^;,\s>]+)", re.IGNORECASE)
@@ -87,7 +88,7 @@ def decode(data: bytes) -> Message:
         raise NotSipError("it has no end")
     message = _head(head)
     length = message.get("content-length").strip()
-    if length.isdigit():
+    if _LENGTH.fullmatch(length):
         if int(length) > len(body):
             raise NotSipError("its body is cut off")
         body = body[: int(length)]
@@ -110,7 +111,7 @@ class StreamReader:
             head, _, body = self._rest.partition(_END)
             message = _head(head)
             length = message.get("content-length").strip() or "0"
-            if not length.isdigit() or int(length) > MOST_BYTES:
+            if not _LENGTH.fullmatch(length) or int(length) > MOST_BYTES:
                 raise NotSipError("its length cannot be read")
             if len(body) < int(length):
                 break
@@ -121,10 +122,8 @@ class StreamReader:
 
 
 def _head(head: bytes) -> Message:
-    try:
-        lines = re.sub(r"\r\n[ \t]+", " ", head.decode()).split("\r\n")
-    except UnicodeDecodeError:
-        raise NotSipError("it is not written in UTF-8") from None
+    # UTF-8 by RFC 3261 section 7.1; an old exchange's words in another alphabet change nothing of its status.
+    lines = re.sub(r"\r\n[ \t]+", " ", head.decode("utf-8", "replace")).split("\r\n")
     headers = []
     for line in lines[1:]:
         name, colon, value = line.partition(":")
