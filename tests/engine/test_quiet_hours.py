@@ -11,6 +11,7 @@ import pytest
 from clinic_dispatch_plugin.host.types import Recipient
 from clinic_dispatch_plugin.mailings.sending import send
 from clinic_dispatch_plugin.messages.mailing_tables import Mailing
+from clinic_dispatch_plugin.testing.fake_channel import refuse
 from tests.engine.dispatching import Desk, open_desk
 
 #: It is quiet from two hours ago to two hours ahead, on the clinic's clock; elsewhere it is noon.
@@ -86,3 +87,24 @@ def test_a_plan_puts_off_at_once_and_a_tick_for_one_person_overrules(desk: Desk)
     desk.pump()
     assert sorted(sent(desk)) == ["trial@example.org", "urgent@example.org"]
     assert desk.message("offer@example.org")["code"] == "quiet_hours"
+
+
+def test_another_try_that_is_due_in_quiet_hours_waits_for_their_end(desk: Desk) -> None:
+    desk.channel.handed.clear()
+
+    def person(zone: str) -> Recipient:
+        return Recipient(ref="moves", addresses={"fake": "moves@example.org"}, timezone=zone)
+
+    desk.host.add(person(ELSEWHERE))
+    desk.channel.will("moves@example.org", refuse("busy"))
+    mailing_id = desk.mailing(["moves@example.org"], refs=["moves"])
+    desk.pump()
+    assert desk.message("moves@example.org")["code"] == "busy"
+    desk.host.add(person(""))  # by now it is night where they are
+    desk.make_due()
+    desk.pump()
+    found = desk.message("moves@example.org")
+    assert (found["state"], found["code"], found["tries"]) == ("queued", "quiet_hours", 1)
+    assert due_in(desk, "moves@example.org") > 1.9
+    assert sent(desk) == ["moves@example.org"], "it was not tried again"
+    desk.change(Mailing, Mailing.id == mailing_id, state="cancelled")

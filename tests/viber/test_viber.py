@@ -25,9 +25,11 @@ from clinic_dispatch_plugin.api import (
     Sender,
     SendResult,
     SentMessage,
+    Uncertain,
 )
 from clinic_dispatch_plugin.error_reference.policy import PolicyAction, policy_of
 from clinic_dispatch_plugin.simulators.gateways.kinds import KINDS
+from clinic_dispatch_plugin.simulators.gateways.plans import Trouble
 from clinic_dispatch_plugin.simulators.gateways.server import HttpSimulator
 from clinic_dispatch_plugin.simulators.gateways.settings import GatewaySettings
 from clinic_dispatch_plugin.testing import ListBatch, make_message
@@ -112,6 +114,22 @@ def test_it_goes_by_viber_and_not_as_a_text(place: Place) -> None:
     assert len(place.simulator.gateway.requests) == before + 1
     taken = place.simulator.gateway.ledger.taken[-3:]
     assert {each.kind for each in taken} == {"viber"}
+
+
+#: Silence is the contract suite's matter.
+BAD = [each for each in Trouble if each is not Trouble.SILENCE]
+
+
+def test_a_bad_answer_leaves_a_true_state_with_a_note(place: Place) -> None:
+    for trouble in BAD:
+        taken, untaken = place.message(f"trouble:{trouble}"), place.message(f"untaken:{trouble}")
+        for message, times in ((taken, 1), (untaken, 0)):
+            (result,) = place.send(message)
+            assert isinstance(result, Uncertain), trouble
+            assert explained(result.answer, PACKS).described, trouble
+            digits = message.address.removeprefix("+")
+            ledger = place.simulator.gateway.ledger.taken
+            assert [line.recipient for line in ledger].count(digits) == times
 
 
 def test_a_lifetime_is_told_in_hours_and_minutes(places: dict[str, Place]) -> None:

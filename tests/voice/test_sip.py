@@ -12,6 +12,7 @@ import pytest
 from clinic_dispatch_plugin.api import (
     Accepted,
     AccountError,
+    Answer,
     ChannelError,
     ConfigurationError,
     ConnectionFailed,
@@ -24,6 +25,7 @@ from clinic_dispatch_plugin.api import (
     SendResult,
     Uncertain,
 )
+from clinic_dispatch_plugin.error_reference.policy import PolicyAction, policy_of
 from clinic_dispatch_plugin.simulators.sip import (
     ExchangeSettings,
     Mode,
@@ -189,6 +191,28 @@ def test_every_answer_of_the_exchange_has_its_note(place: Place, transport: str)
         assert (result.answer.system, result.answer.code) == (system, code)
         entry = explained(result.answer, PACKS).entry
         assert entry is not None and entry.text("short", "de"), code
+
+
+@pytest.mark.parametrize(
+    ("system", "code", "cause"),
+    [
+        ("sip", "486", "busy"),
+        ("sip", "600", "busy"),
+        ("sip", "487", "no_answer"),
+        ("q850", "17", "busy"),
+        ("q850", "19", "no_answer"),
+        ("asterisk", "DIALSTATUS:BUSY", "busy"),
+        ("asterisk", "DIALSTATUS:NOANSWER", "no_answer"),
+        ("call", "machine", "no_answer"),
+    ],
+)
+def test_whoever_was_busy_or_did_not_answer_is_called_again(
+    system: str, code: str, cause: str
+) -> None:
+    entry = explained(Answer(system=system, code=code), PACKS).entry
+    assert entry is not None and entry.content["category"] == cause
+    policy = policy_of(entry.content)
+    assert (policy.action, policy.tries) == (PolicyAction.RETRY, 3)
 
 
 def test_the_exchange_says_when_to_come_again(place: Place) -> None:

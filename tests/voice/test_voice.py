@@ -26,9 +26,11 @@ from clinic_dispatch_plugin.api import (
     Sender,
     SendResult,
     SentMessage,
+    Uncertain,
 )
 from clinic_dispatch_plugin.error_reference.policy import PolicyAction, policy_of
 from clinic_dispatch_plugin.simulators.gateways.kinds import KINDS
+from clinic_dispatch_plugin.simulators.gateways.plans import Trouble
 from clinic_dispatch_plugin.simulators.gateways.server import HttpSimulator
 from clinic_dispatch_plugin.simulators.gateways.settings import GatewaySettings
 from clinic_dispatch_plugin.testing import ListBatch, make_message
@@ -280,6 +282,22 @@ def test_whoever_did_not_answer_is_called_again_by_the_reference(
     policy = policy_of(found.entry.content)
     assert policy.action is PolicyAction.RETRY
     assert policy.tries == 3
+
+
+#: Silence is the contract suite's matter.
+BAD = [each for each in Trouble if each is not Trouble.SILENCE]
+
+
+def test_a_bad_answer_leaves_a_true_state_with_a_note(place: Place) -> None:
+    for trouble in BAD:
+        taken, untaken = place.message(f"trouble:{trouble}"), place.message(f"untaken:{trouble}")
+        for message, times in ((taken, 1), (untaken, 0)):
+            (result,) = place.send(message)
+            assert isinstance(result, Uncertain), trouble
+            assert explained(result.answer, PACKS).described, trouble
+            digits = message.address.removeprefix("+")
+            ledger = place.simulator.gateway.ledger.taken
+            assert [line.recipient for line in ledger].count(digits) == times
 
 
 def test_a_machine_may_be_enough(places: dict[str, Place]) -> None:
