@@ -294,6 +294,23 @@ def test_a_list_that_lags_settles_the_attempt_later(places: Mapping[str, Place])
     assert [report.attempt_key for report in place.ask(lost)] == [message.attempt_key]
 
 
+@pytest.mark.parametrize("minutes", [-4, 4, -60, 60])
+def test_a_clock_some_minutes_wrong_finds_a_lost_message_and_an_hour_wrong_settles_nothing(
+    place: Place, minutes: int
+) -> None:
+    message = place.message("trouble:cut")
+    (result,) = place.send(message)
+    asked = sent(message, result)
+    asked = replace(asked, opened_at=asked.opened_at + timedelta(minutes=minutes))
+    reports = place.ask(asked)
+    if (
+        abs(minutes) < 5 or result.provider_id
+    ):  # who takes our ids is asked by them, whatever the time
+        assert [each.status for each in reports] == [ReportStatus.DELIVERED]
+    else:
+        assert reports == [], "found nowhere, and yet no proof that it was not taken"
+
+
 def test_someone_elses_message_to_the_same_number_is_not_taken_for_ours(
     places: Mapping[str, Place],
 ) -> None:
