@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import secrets
 import threading
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, RowMapping
@@ -23,6 +24,8 @@ log = logging.getLogger(__name__)
 
 #: Seconds a page waits for the end of a trial; afterwards it looks again and again.
 SHORT = 2.0
+#: Seconds a trial waits for a connection that nobody sends over.
+PATIENCE = 20.0
 #: Seconds after which a trial without an end is taken for dead.
 LONGEST = 60.0
 
@@ -36,12 +39,23 @@ class Found:
     answer: Answer | None = None
 
 
-def begin(dispatch: Dispatch, account: Account, row_id: int, *, by: str) -> None:
-    """Begin a trial and wait a moment for its end; it goes on by itself."""
+IN_USE = Answer(system="dispatch", code="connections_in_use")
+
+
+def begin(
+    dispatch: Dispatch, account: Account, row_id: int, *, by: str, is_full: Callable[[], bool]
+) -> None:
+    """Begin a trial and wait a moment for its end; it goes on by itself.
+
+    :param is_full: whether every connection the account may have is in use.
+    """
     token = secrets.token_hex(8)
     dispatch.database.run(lambda c: setup_store.begin_trial(c, row_id, token=token, by=by))
     work = threading.Thread(
-        target=_work, args=(dispatch, account, row_id, token), name="dispatch-trial", daemon=True
+        target=_work,
+        args=(dispatch, account, row_id, token, is_full),
+        name="dispatch-trial",
+        daemon=True,
     )
     work.start()
     work.join(SHORT)
@@ -70,10 +84,23 @@ def signed_in(dispatch: Dispatch, account: Account) -> Found:
     return Found(outcome="ok")
 
 
-def _work(dispatch: Dispatch, account: Account, row_id: int, token: str) -> None:
+def _free(is_full: Callable[[], bool]) -> bool:
+    """Wait for a connection to be free; False: there was none."""
+    until = time.monotonic() + PATIENCE
+    while is_full():
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.5)
+    return True
+
+
+def _work(
+    dispatch: Dispatch, account: Account, row_id: int, token: str, is_full: Callable[[], bool]
+) -> None:
     try:
         with dispatch.app_context():
-            found = signed_in(dispatch, account)
+            in_use = Found(outcome="failed", answer=IN_USE)
+            found = signed_in(dispatch, account) if _free(is_full) else in_use
             dispatch.database.run(lambda c: _write(dispatch, c, account, row_id, token, found))
     except SQLAlchemyError as error:
         log.error("what a trial found could not be kept: %s", type(error).__name__)

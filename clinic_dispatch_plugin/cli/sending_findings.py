@@ -17,6 +17,7 @@ from clinic_dispatch_plugin.cli.findings import Finding
 from clinic_dispatch_plugin.database.connection import now as database_now
 from clinic_dispatch_plugin.engine.presence import Presence, look
 from clinic_dispatch_plugin.engine.recovery import awaits_recovery
+from clinic_dispatch_plugin.engine.turns import is_full
 from clinic_dispatch_plugin.error_reference import service as error_reference
 from clinic_dispatch_plugin.messages import truth_store
 from clinic_dispatch_plugin.registry import Dispatch
@@ -144,6 +145,13 @@ def _gateway(dispatch: Dispatch, key: str, channel: Channel, account: Account) -
     advice = f"correct the settings that begin with CLINIC_DISPATCH_{key.upper()}_"
     if account not in dispatch.configured(key):
         advice = "correct the account on the settings page"
+    if _in_use(dispatch, account):
+        return Finding(
+            subject=subject,
+            state="warning",
+            text=f"{account.label}: not tried, for all connections it may have are in use",
+            advice="try again when nothing is being sent",
+        )
     try:
         channel.connect(account)
     except ChannelError as error:
@@ -156,6 +164,13 @@ def _gateway(dispatch: Dispatch, key: str, channel: Channel, account: Account) -
         advice += "; where they are right, report this to whoever wrote the channel"
         return Finding(subject=subject, state="wrong", text=text[:300], advice=advice)
     return _signed_in(dispatch, subject, channel, account)
+
+
+def _in_use(dispatch: Dispatch, account: Account) -> bool:
+    try:
+        return is_full(dispatch, account)
+    except SQLAlchemyError:  # the doctor says elsewhere what is wrong with the tables
+        return False
 
 
 def _signed_in(dispatch: Dispatch, subject: str, channel: Channel, account: Account) -> Finding:

@@ -105,6 +105,18 @@ def _usable(
     return usable, probing
 
 
+def is_full(dispatch: Dispatch, account: Account) -> bool:
+    """Whether runs hold all connections the clinic allows: one more could cost a run its own."""
+    if account.connection_limit is None:
+        return False
+
+    def look(connection: Connection) -> bool:
+        row_id = accounts.account_id(connection, account.channel, account.key)
+        return _is_full(connection, account, row_id, 0)
+
+    return dispatch.database.run(look)
+
+
 def _is_full(connection: Connection, account: Account, row_id: int, run_id: int) -> bool:
     """Whether other runs hold all connections the clinic allows."""
     if account.connection_limit is None:

@@ -11,6 +11,7 @@ from clinic_dispatch_plugin.accounts import callbacks, setup, trial
 from clinic_dispatch_plugin.accounts import service as accounts
 from clinic_dispatch_plugin.accounts.setup import Wanted
 from clinic_dispatch_plugin.channels.types import Account
+from clinic_dispatch_plugin.engine.turns import is_full
 from clinic_dispatch_plugin.host.types import Actor
 from clinic_dispatch_plugin.messages.blocks_store import write_audit
 from clinic_dispatch_plugin.messages.service import check_account_again
@@ -132,7 +133,13 @@ def sign_in(dispatch: Dispatch, actor: Actor, account: Account) -> None:
     """Test the log-in, in a thread with an end; what it found stands on the account's page."""
     row_id = _row_id(dispatch, account.channel, account.key)
     dispatch.database.run(lambda c: _audit(c, actor, "account_tried", row_id))
-    trial.begin(dispatch, account, row_id, by=actor.name or actor.ref)
+    trial.begin(
+        dispatch,
+        account,
+        row_id,
+        by=actor.name or actor.ref,
+        is_full=lambda: is_full(dispatch, account),
+    )
 
 
 def _row_id(dispatch: Dispatch, channel: str, key: str) -> int:

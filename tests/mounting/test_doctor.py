@@ -365,17 +365,20 @@ def test_a_relay_that_is_down_is_found(tmp_path: Path, free_port: int) -> None:
 @pytest.fixture
 def gateways(tmp_path: Path) -> Iterator[tuple[dict[str, str], Callable[[], None]]]:
     """Every kind of gateway, as the configuration names them, and what lets nobody in any more."""
-    login, trust = "ACclinic:right-4711", {"user": "ACclinic", "password": "right-4711"}
+    user, password = "ACclinic", "right-4711"
+    login = f"{user}:{password}"
     with ExitStack() as stack:
         by_http = {
-            name: stack.enter_context(HttpSimulator[Any](kind, GatewaySettings(**trust)))
+            name: stack.enter_context(
+                HttpSimulator[Any](kind, GatewaySettings(user=user, password=password))
+            )
             for name, kind in KINDS.items()
         }
         centre = stack.enter_context(
             SmppSimulator(CentreSettings(system_id="clinic", password="r-4711"))
         )
-        exchange = stack.enter_context(SipSimulator(ExchangeSettings(**trust)))
-        asterisk = stack.enter_context(AriSimulator(AsteriskSettings(**trust)))
+        exchange = stack.enter_context(SipSimulator(ExchangeSettings(user=user, password=password)))
+        asterisk = stack.enter_context(AriSimulator(AsteriskSettings(user=user, password=password)))
         at = {name: f"&base_url={quote(each.base_url, safe='')}" for name, each in by_http.items()}
         played = f"&recording={recording(tmp_path, 0.1)}&timeout=5"
         endpoint = f"ari://{login}@127.0.0.1:{asterisk.port}/?endpoint=PJSIP/{{number}}@trunk"

@@ -36,6 +36,7 @@ OWN_DECISIONS = {
     "connect_failed",
     "timeout",
     "tls_failed",
+    "connections_in_use",
     "inactive",
     "unknown_ref",
     "free_mailbox",

@@ -303,9 +303,8 @@ def test_a_clock_some_minutes_wrong_finds_a_lost_message_and_an_hour_wrong_settl
     asked = sent(message, result)
     asked = replace(asked, opened_at=asked.opened_at + timedelta(minutes=minutes))
     reports = place.ask(asked)
-    if (
-        abs(minutes) < 5 or result.provider_id
-    ):  # who takes our ids is asked by them, whatever the time
+    # Who takes our ids is asked by them, whatever the time.
+    if abs(minutes) < 5 or asked.provider_id:
         assert [each.status for each in reports] == [ReportStatus.DELIVERED]
     else:
         assert reports == [], "found nowhere, and yet no proof that it was not taken"

@@ -107,7 +107,7 @@ def test_a_call_nothing_is_heard_of_is_uncertain(place: Place) -> None:
 
 
 #: What may stand in the place of a good answer.
-ODD = {
+ODD: dict[str, dict[str, Any]] = {
     "a page": {"text": "<html>It works!</html>", "content_type": "text/html"},
     "half": {"text": '{"id": "x', "content_type": "application/json"},
     "another encoding": {"body": '{"id": "Müller"}'.encode("latin-1")},
@@ -130,7 +130,7 @@ class OddAsterisk(AriSimulator):
     does_it = True
 
     async def _originate(self, request: web.Request) -> web.Response:
-        answer: dict[str, Any] = list(ODD.values())[self.asked % len(ODD)]
+        answer = list(ODD.values())[self.asked % len(ODD)]
         self.asked += 1
         if self.does_it:
             await super()._originate(request)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sqlite3
 import time
@@ -10,7 +11,11 @@ from pathlib import Path
 
 import pytest
 from flask.testing import FlaskClient
+from sqlalchemy import Connection
 
+from clinic_dispatch_plugin.accounts import service as accounts
+from clinic_dispatch_plugin.accounts import shares, trial
+from clinic_dispatch_plugin.engine import store as engine
 from clinic_dispatch_plugin.host.types import Action
 from clinic_dispatch_plugin.simulators.ari import AriSimulator, AsteriskSettings
 from clinic_dispatch_plugin.simulators.gateways.server import HttpSimulator
@@ -18,6 +23,7 @@ from clinic_dispatch_plugin.simulators.gateways.settings import GatewaySettings
 from clinic_dispatch_plugin.simulators.gateways.smsc import SmscGateway
 from clinic_dispatch_plugin.simulators.sip import ExchangeSettings, SipSimulator
 from clinic_dispatch_plugin.testing.fake_channel import FakeChannel, FakePlugin
+from tests.cli.conftest import typing_in
 from tests.clinic.browsing import fields_of, submit
 from tests.clinic.host import Clinic, make_clinic
 
@@ -208,10 +214,9 @@ def test_the_log_in_is_tested_at_an_exchange_and_nobody_is_called(
     client: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("clinic_dispatch_voice.exchange.sender.can_speak", lambda: True)
-    trust = {"user": "klinik", "password": CANARY}
     with (
-        SipSimulator(ExchangeSettings(**trust)) as exchange,
-        AriSimulator(AsteriskSettings(**trust)) as asterisk,
+        SipSimulator(ExchangeSettings(user="klinik", password=CANARY)) as exchange,
+        AriSimulator(AsteriskSettings(user="klinik", password=CANARY)) as asterisk,
     ):
         more = {"sip": {}, "ari": {"s_endpoint": "PJSIP/{number}@trunk"}}
         for scheme, server in (("sip", exchange), ("ari", asterisk)):
@@ -229,6 +234,31 @@ def test_the_log_in_is_tested_at_an_exchange_and_nobody_is_called(
             assert "nicht erreichbar" not in page and CANARY not in page
         assert not exchange.calls and not asterisk.calls
     assert "Unser Versanddienst ist nicht erreichbar" in after_test(client, "ari", channel="voice")
+
+
+def test_a_test_opens_no_connection_more_than_the_account_may_have(
+    clinic: Clinic, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trial, "PATIENCE", 0.0)
+    settings = GatewaySettings(user="klinik", password=CANARY)
+    with HttpSimulator(SmscGateway, settings) as server:
+        add(client, "knapp", s_base_url=server.base_url, s_connections="1")
+
+        def hold(connection: Connection) -> int:
+            row_id = accounts.account_id(connection, "sms", "knapp")
+            run = engine.start_run(connection, worker="w", host="h", boot_id="b", lease=60.0)
+            shares.take(connection, row_id, run, limit=1, live=[run], hands=1)
+            return run
+
+        run = clinic.dispatch.database.run(hold)
+        page = after_test(client, "knapp")
+        assert "Alle erlaubten Verbindungen sind gerade in Gebrauch" in page
+        said = typing_in(clinic)("check", "--connect", "--json").stdout
+        found = {each["subject"]: each for each in json.loads(said)["findings"]}
+        assert "in use" in found["gateway sms/knapp"]["text"]
+        assert server.gateway.requests == []
+        clinic.dispatch.database.run(lambda connection: shares.give_back(connection, run))
+        assert "Sie funktioniert." in after_test(client, "knapp")
 
 
 def test_the_configuration_wins_and_is_shown_as_such(client: FlaskClient) -> None:
