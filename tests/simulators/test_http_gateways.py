@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from clinic_dispatch_plugin.demo.cli import main
 from clinic_dispatch_plugin.simulators.gateways.infobip import InfobipGateway
 from clinic_dispatch_plugin.simulators.gateways.ledger import read_taken
 from clinic_dispatch_plugin.simulators.gateways.plans import Plans, Trouble, asked_for, plan_of
@@ -179,6 +182,16 @@ def test_words_and_numbers_ask_for_the_same() -> None:
     for words in ("refused:1", "trouble:none", "throttle:often"):
         with pytest.raises(ValueError, match="there are"):
             plan_of(words)
+
+
+@pytest.mark.parametrize("name", ["smsc", "twilio", "infobip", "vonage", "smpp", "sip", "ari"])
+def test_every_gateway_is_a_command_that_says_why_it_cannot_start(name: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        result = CliRunner().invoke(main, ["simulate", name, "--port", port])
+    assert result.exit_code == 1
+    assert f"127.0.0.1:{port}" in result.output
+    assert "Traceback" not in result.output
 
 
 def test_the_command_runs_until_it_is_told_to_stop(tmp_path: Path) -> None:

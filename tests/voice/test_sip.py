@@ -367,6 +367,10 @@ def test_the_doctor_signs_in_and_calls_nobody(
         with pytest.raises(AccountError) as caught:
             VoiceChannel([account]).connect(account)
         assert caught.value.answer.code == str(challenge)
+        exchange.switch(Mode.BROKEN)
+        with pytest.raises(ConnectionFailed) as broken:
+            VoiceChannel([account]).connect(account)
+        assert "503" in broken.value.answer.text
         exchange.switch(Mode.MUTE)
         account = account_at(exchange, place.sound, timeout="0.2")
         with pytest.raises(ConnectionFailed):

@@ -34,6 +34,8 @@ class Mode(StrEnum):
     WRONG_PASSWORD = "wrong_password"
     #: Everything is read, nothing is said.
     MUTE = "mute"
+    #: Whatever is asked is answered with 503.
+    BROKEN = "broken"
 
 
 class SipSimulator(ThreadedServer):
@@ -132,6 +134,8 @@ class SipSimulator(ThreadedServer):
             call.again()
         elif call is not None:
             call.on(packet)
+        elif self.mode is Mode.BROKEN and packet.method != "ACK":
+            send(response(packet, 503, [], tag="broken"))
         elif packet.method == "INVITE":
             self._on_invite(packet, send, cut_off)
         elif packet.method == "OPTIONS":

@@ -74,7 +74,8 @@ class SipCaller:
             raise no_way(f"{settings.label}: {lost.text}") from None
         finally:
             await agent.close()
-        if final.status in (401, 402, 403, 407):
+        # Many exchanges do not know the question, and are there all the same.
+        if final.status in (401, 402, 403, 407) or (final.status >= 500 and final.status != 501):
             refused = refusal(final)
             raise no_way(f"{settings.label}: {refused.answer.text}")
 
