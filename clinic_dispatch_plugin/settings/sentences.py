@@ -59,6 +59,19 @@ _SENTENCES: tuple[tuple[str, str, str], ...] = (
         N_("A file of this machine can only be named in the configuration."),
     ),
     ("host or port cannot be read", "host", N_("Server or port cannot be read.")),
+    ("its host or port cannot be read", "", N_("Server or port cannot be read.")),
+    ("it names no server", "", N_("Please give the name of a server, such as clinic.example.")),
+    (
+        ".+ is no name of a server",
+        "host",
+        N_("Please give the name of a server, such as clinic.example."),
+    ),
+    (
+        "base_url is a message centre's host and port",
+        "base_url",
+        N_("Please write the server’s address alone, such as https://sms.example."),
+    ),
+    ("a port is a number", "port", N_("The port is a number from 1 to 65535.")),
     (".+ stand before the @", "user", N_("Login and password are both needed.")),
     (
         "a user name and a password belong together",

@@ -29,7 +29,6 @@ from clinic_dispatch_plugin.simulators.gateways.server import HttpSimulator
 from clinic_dispatch_plugin.simulators.gateways.settings import GatewayMode, GatewaySettings
 from clinic_dispatch_plugin.simulators.gateways.smsc import SmscGateway
 from clinic_dispatch_plugin.testing.batches import ListBatch
-from tests.email.conftest import make_certificate, server_context
 from tests.sms.conftest import Smsc, a_message, channel_at
 
 
@@ -209,18 +208,6 @@ def test_a_gateway_that_is_away_has_taken_nothing(smsc: Smsc) -> None:
     with pytest.raises(ConnectionFailed) as caught:
         send(smsc, [a_message()])
     assert caught.value.answer.code == "connect_failed"
-
-
-def test_a_certificate_nobody_vouches_for_stops_the_account(tmp_path: Path) -> None:
-    certificate = make_certificate(tmp_path / "server.pem", address="127.0.0.1")
-    settings = GatewaySettings(tls=server_context(certificate))
-    with HttpSimulator(SmscGateway, settings) as smsc:
-        with pytest.raises(AccountError) as caught:
-            send(smsc, [a_message()])
-        assert caught.value.answer.code == "tls_failed"
-        message = a_message()
-        results = send(smsc, [message], f"ca_file={certificate}")
-        assert isinstance(results[message.attempt_id], Accepted)
 
 
 def test_what_the_ledger_holds_is_what_was_accepted(tmp_path: Path) -> None:

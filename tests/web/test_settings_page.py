@@ -139,6 +139,7 @@ def test_what_is_wrong_stands_beside_its_field_and_nothing_typed_is_lost(
         ({"s_base_url": "http://[::1]:8080"}, "base_url"),
         ({"s_base_url": "http://192.168.0.1"}, "base_url"),
         ({"s_base_url": "https://user:pw@127.0.0.1/"}, "base_url"),
+        ({"s_base_url": "http://127.0.0.1:0"}, "base_url"),
         ({"s_sender": "viel zu lang fuer SMS"}, "sender"),
         ({"s_password": ""}, "password"),
     ],
@@ -149,6 +150,7 @@ def test_a_wrong_or_private_place_is_refused(
     response = submit(client, SMSC, smsc("wrong", **typed), to=NEW)
     assert response.status_code == 422
     assert f'id="e-{place}"' in response.text
+    assert "Der Kanal kann das nicht verwenden" not in response.text, "the reader's language"
     assert CANARY not in response.text
 
 
