@@ -20,10 +20,8 @@ ENCODE = "write / ? # @ : [ ] and % inside a user name or password as %2F %3F %2
 _AUTHORITY_END = re.compile("[/?#]")
 #: A host with a port or without; an address in brackets may be cut off.
 _PLACE = re.compile(r"(?:\[[0-9A-Fa-f:.%]*\]?(?::[0-9]+)?|[^:\[\]]+:[0-9]+|[^:\[\]]*)")
-#: Options with a secret, and other servers' addresses that have one, in themselves or before an @.
-_SECRET_OPTION = re.compile(
-    r"(?i)pass|pwd|secret|token|key|cred|auth|callback.*(/|%2f)[\w-]{43}|%2f%2f[^&]*%40"
-)
+_SECRET_OPTION = re.compile(r"(?i)pass|pwd|secret|token|key|cred|auth|callback.*(/|%2f)[\w-]{43}")
+_TORN = re.compile("[@#]|%40")
 PURPOSES = ("service", "reminder", "results", "promotion", "greeting")
 #: Purposes that may go to whom nobody asked.
 _UNASKED = tuple(purpose for purpose in PURPOSES if purpose != "promotion")
@@ -65,7 +63,7 @@ def shown_url(url: str) -> str | None:
     after = rest[len(authority) :]
     login, at, place = authority.rpartition("@")
     path, _, query = after.partition("?")
-    if not _PLACE.fullmatch(place) or "@" in after or "#" in after or _SECRET_OPTION.search(query):
+    if not _PLACE.fullmatch(place) or _TORN.search(after) or _SECRET_OPTION.search(query):
         return None
     if ":" in path and not scheme.startswith("sqlite"):
         return None
