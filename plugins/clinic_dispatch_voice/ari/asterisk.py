@@ -106,7 +106,9 @@ class Asterisk:
             self._reader.cancel()
             await asyncio.gather(self._reader, return_exceptions=True)
         if self._events is not None:
+            connection = self._events.get_extra_info("socket")
             await self._events.close()
+            await _ended(connection)
         if self._session is not None:
             await self._session.close()
             await asyncio.sleep(0)
@@ -159,6 +161,14 @@ class Asterisk:
         finally:
             for listener in self._listeners.values():
                 listener.put_nowait(None)
+
+
+async def _ended(connection: Any) -> None:
+    """Wait for a connection's end: with TLS the other side has to agree, for a moment at most."""
+    for _ in range(100):
+        if connection is None or connection.fileno() < 0:
+            return
+        await asyncio.sleep(0.01)
 
 
 def _channels_in(event: Any) -> list[str]:

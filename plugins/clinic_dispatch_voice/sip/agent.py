@@ -57,7 +57,7 @@ class Agent:
         """Hear no more."""
         self._reader.cancel()
         await asyncio.gather(self._reader, return_exceptions=True)
-        self._wire.close()
+        await self._wire.closed()
 
     # Our requests
 

@@ -13,8 +13,9 @@ from clinic_dispatch_plugin.api import AccountError, Answer, ConnectionFailed, m
 from clinic_dispatch_voice.sip.message import Message, NotSipError, StreamReader, decode
 from clinic_dispatch_voice.sip.settings import SipSettings, client_tls
 
-#: Seconds for a connection.
+#: Seconds for a connection, and for the other side to agree to its end.
 _CONNECT = 10.0
+_END = 1.0
 
 
 class LostError(Exception):
@@ -38,6 +39,7 @@ class Wire:
         self.local = ("", 0)
         self._send: Callable[[bytes], None] | None = None
         self._transport: asyncio.DatagramTransport | asyncio.Transport | None = None
+        self._ended = asyncio.Event()
 
     def send(self, data: bytes) -> None:
         """Let it go."""
@@ -48,6 +50,20 @@ class Wire:
         """End it; what was written still goes."""
         if self._transport is not None:
             self._transport.close()
+
+    async def closed(self) -> None:
+        """End it and wait for the end: with TLS the other side has to agree, for a moment at most."""
+        self.close()
+        try:
+            async with asyncio.timeout(_END):
+                await self._ended.wait()
+        except TimeoutError:
+            if self._transport is not None:
+                self._transport.abort()
+
+    def ended(self) -> None:
+        """There is nothing more."""
+        self._ended.set()
 
     def opened_datagrams(self, transport: asyncio.DatagramTransport) -> None:
         """Datagrams can go."""
@@ -86,6 +102,9 @@ class _Datagrams(asyncio.DatagramProtocol):
         unheard = isinstance(exc, ConnectionRefusedError) and not self._heard
         self._wire.received.put_nowait(LostError(reason_of(exc), unheard=unheard))
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._wire.ended()
+
 
 class _Stream(asyncio.Protocol):
     def __init__(self, wire: Wire) -> None:
@@ -106,6 +125,7 @@ class _Stream(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         text = reason_of(exc) if exc else "the connection was closed by the exchange"
         self._wire.received.put_nowait(LostError(text))
+        self._wire.ended()
 
 
 async def open_wire(settings: SipSettings) -> Wire:
