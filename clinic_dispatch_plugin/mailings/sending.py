@@ -117,7 +117,7 @@ def send_now(
     for key in order:
         if dispatch.account(key, purpose) is None:
             raise NoRoute(key)
-    names, survey = names_of_source(dispatch, source, channel)
+    names, survey = names_of_source(dispatch, source, order)
     kept = checked_texts(dispatch, order, {**(further or {}), channel: content}, known=names)
     waits = checked_silences(dispatch, order, silences or {})
     values = _new_values(

@@ -27,6 +27,12 @@ DEEDS: Mapping[str, str] = {
     "cancel": N_("Cancelled by {who}"),
     "check_delivery": N_("Delivery checked by {who}"),
     "send_once_more": N_("Sent once more by {who}"),
+    "asked_in_vain": N_(
+        "The service was asked once more and did not say that it arrived, so it goes on by the next way"
+    ),
+    "not_asked": N_(
+        "The service could not be asked what became of it, so it goes on by the next way unasked"
+    ),
     "policy_given_up": N_("Given up by {who}, who changed what the program does about this error"),
     "policy_moved": N_(
         "Next try moved by {who}, who changed what the program does about this error"
@@ -119,7 +125,7 @@ def _tried(each: Try) -> Event:
         + (f" – {note}" if note else ""),
         more=via,
         raw=each.service_wrote,
-        css=words.attempt_state(each.state).css,
+        css=words.attempt_state(each.state, each.report).css,
     )
 
 

@@ -12,6 +12,7 @@ from sqlalchemy import update
 from clinic_dispatch_plugin.channels.errors import AccountError, ConnectionFailed
 from clinic_dispatch_plugin.channels.types import Answer
 from clinic_dispatch_plugin.reports import asking, inbox
+from clinic_dispatch_plugin.reports.askable import askables
 from clinic_dispatch_plugin.reports.schedule import first_after, next_ask
 from clinic_dispatch_plugin.reports.tables import Asking
 from tests.clinic.mailbag import LOST
@@ -47,7 +48,7 @@ def later(desk: Desk, *, counted: bool = True) -> None:
 
 
 def ask(desk: Desk) -> asking.Asked | None:
-    (askable,) = asking.askables(desk.dispatch)
+    (askable,) = askables(desk.dispatch)
     return asking.ask(desk.dispatch, askable)
 
 
