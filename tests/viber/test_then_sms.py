@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from sqlalchemy import select
 
+from clinic_dispatch_plugin.channels.types import DeliveryReport, ReportStatus
 from clinic_dispatch_plugin.database.base import db_now
 from clinic_dispatch_plugin.engine.tables import Lock
 from clinic_dispatch_plugin.host.types import Recipient
@@ -94,7 +95,20 @@ def _history(desk: Desk, ref: str) -> str:
         message_id = connection.execute(select(Message.id).where(Message.ref == ref)).scalar_one()
     with desk.dispatch.app_context():
         events = timeline(message_detail(desk.dispatch, CommandLine(), message_id))
-    return " | ".join(each.text for each in reversed(events))
+    return " | ".join(f"{each.text}, {each.more}" for each in reversed(events))
+
+
+def _hear_late(desk: Desk, ref: str) -> None:
+    """Viber reports the first try of a message at last."""
+    query = select(Attempt.key, Attempt.account_id).join(Message, Message.id == Attempt.message_id)
+    with desk.dispatch.database.begin() as connection:
+        first = connection.execute(query.where(Message.ref == ref).order_by(Attempt.id)).first()
+    assert first is not None
+    report = DeliveryReport(status=ReportStatus.DELIVERED, attempt_key=first.key)
+    inbox.keep(
+        desk.dispatch, [report], channel="viber", account_id=first.account_id, source="callback"
+    )
+    inbox.process(desk.dispatch)
 
 
 def test_before_a_text_follows_silence_viber_is_asked_what_became_of_the_message(
@@ -114,6 +128,12 @@ def test_before_a_text_follows_silence_viber_is_asked_what_became_of_the_message
         assert found(desk) == {"got it": ("viber", "delivered"), "silent": ("sms", "sent")}
         assert "did not say that it arrived" in _history(desk, "silent")
         assert "The service reports: delivered" in _history(desk, "got it")
+
+        # The end of the first way becomes known when the second was taken: shown, and nothing is undone.
+        _hear_late(desk, "silent")
+        assert found(desk)["silent"] == ("sms", "sent")
+        assert "The service reports: delivered" in _history(desk, "silent")
+        assert "by then it had been sent again" in _history(desk, "silent")
 
         start(desk, person("not asked", "+77011111115"), silences={"viber": 60})
         simulator.gateway.settings = replace(simulator.settings, password="another")

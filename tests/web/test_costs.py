@@ -186,9 +186,9 @@ def test_prices_stand_with_the_message_under_the_list_and_in_the_file(
     )
     pump(clinic.dispatch)
     page = client.get(f"{HOME}/{mailing_id}").text
-    assert "Kosten dieser Nachrichten: 0,1664 €" in said(page)
+    assert "Kosten dieser Nachrichten: 0,17 €" in said(page)
     listed = client.get(f"/dispatch/?mailing={mailing_id}&q=k1")
-    assert "Kosten dieser Nachrichten: 0,0832 €" in said(listed.text)
+    assert "Kosten dieser Nachrichten: 0,08 €" in said(listed.text)
     message = re.findall(r"/dispatch/messages/(\d+)", page)[0]
     assert "Preis: 0,0832 € · 2 Teile" in said(client.get(f"/dispatch/messages/{message}").text)
     file = client.get(f"/dispatch/messages.csv?mailing={mailing_id}").get_data(as_text=True)

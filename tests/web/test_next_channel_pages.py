@@ -295,7 +295,7 @@ def test_a_list_without_addresses_for_the_first_way_begins_with_the_next(
     content = "note;name;ref\nh1@note.example;Hilde;\n;Hugo;\nk1@note.example;;k1\n"
     refused = _upload(clinic, client, content)
     assert refused.status_code == 422, "nobody on the list could be reached by chat alone"
-    assert "Keine der Spalten" in words_of(refused)
+    assert "Keine Spalte ist als Spalte der Adressen zu erkennen" in words_of(refused)
     chosen = _upload(clinic, client, content, **{"channel.2": "note"})
     assert chosen.status_code == 303
     said = _checked(clinic, client)
