@@ -185,7 +185,8 @@ def send(
         and so does whoever it could not be delivered to there, where the error reference says so.
     :param texts: words of their own for channels after the first, by channel; the others say what the first says.
     :param silences: minutes without a report after which the next channel follows, by channel; 0: never so, nothing
-        said: as usual for the channel. The recipient may get both, should the first arrive later.
+        said: as usual for the channel. A gateway that can be asked is asked first; yet the recipient may get both,
+        should the first arrive later.
     :param any_hour: do not wait for the end of quiet hours; for one recipient, and not for promotions and greetings.
     :param trial: lists and the audit trail call it a trial.
     :param trial_of: the patient whose values a trial's words hold: who may not see them may not read it.
