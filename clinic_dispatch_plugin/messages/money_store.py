@@ -49,7 +49,7 @@ def waiting_by_account(connection: Connection, mailing_id: int) -> dict[int, int
         .where(mine, Message.state.in_(states), Message.account_id.is_not(None))
         .group_by(Message.account_id)
     )
-    return {int(row[0]): int(row[1]) for row in connection.execute(query)}
+    return {row[0]: row[1] for row in connection.execute(query) if row[0] is not None}
 
 
 def set_price(
