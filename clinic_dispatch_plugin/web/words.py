@@ -62,6 +62,7 @@ ATTEMPT_STATES: Mapping[str, tuple[str, str, str]] = {
     "uncertain": (N_("Uncertain"), "?", "doubt"),
     "withdrawn": (N_("Never handed over"), "–", "off"),
 }
+TAKEN_IN_VAIN = N_("Accepted, but not delivered")
 #: What was taken and did not arrive, or of which nobody knows, has no sign of success.
 _REPORTED_SIGNS: Mapping[tuple[str, str], tuple[str, str]] = {
     ("accepted", "failed"): ("✕", "bad"),
@@ -140,7 +141,13 @@ def attempt_state(key: str, report: str = "") -> Word:
     """An attempt's state in the reader's language; its sign says what was reported of it later, where that is worse."""
     word = _word(ATTEMPT_STATES, key)
     icon, css = _REPORTED_SIGNS.get((key, report), (word.icon, word.css))
-    return replace(word, icon=icon, css=css)
+    label = _(TAKEN_IN_VAIN) if (key, report) == ("accepted", "failed") else word.label
+    return replace(word, label=label, icon=icon, css=css)
+
+
+def reported_beside(key: str, reported: str) -> str:
+    """What was reported of a try, where its state does not say it."""
+    return "" if (key, reported) == ("accepted", "failed") else report(reported)
 
 
 def account_state(key: str) -> Word:
