@@ -73,6 +73,35 @@ class Reached:
             return None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lacking:
+    """An account that holds too little for a mailing, and when that is looked at again."""
+
+    account_id: int
+    balance: Money
+    need: Money
+    until: datetime
+
+    def __str__(self) -> str:
+        until = self.until.isoformat(timespec="seconds")
+        amounts = f"{self.balance.amount}|{self.need.amount}|{self.need.currency}"
+        return f"{self.account_id}|{amounts}|{until}"
+
+    @classmethod
+    def read(cls, text: str) -> Lacking | None:
+        """What :meth:`__str__` wrote; None for anything else."""
+        try:
+            account_id, balance, need, currency, until = text.split("|")
+            return cls(
+                account_id=int(account_id),
+                balance=Money(amount=Decimal(balance), currency=currency),
+                need=Money(amount=Decimal(need), currency=currency),
+                until=datetime.fromisoformat(until),
+            )
+        except (ValueError, InvalidOperation):
+            return None
+
+
 def storable_money(money: Money | None) -> Money | None:
     """The amount as a column holds it; None where it is none: endless, too large, or in no currency."""
     if money is None or not money.amount.is_finite() or abs(money.amount) >= _HIGHEST:

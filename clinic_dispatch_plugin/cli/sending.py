@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -184,7 +184,7 @@ def send(
     except (MailingProblem, NoRoute, HostFailed) as error:
         fail(str(error))
     if isinstance(source, FileSource):
-        _say_bad_rows(dispatch, source, channel, started)
+        _say_bad_rows(dispatch, source, [channel, *further], started)
     _check_plan(dispatch, started.mailing_id)
     _say_what_is_foreseen(dispatch, channel, started)
     _say_what_lacks(dispatch, purpose)
@@ -232,12 +232,12 @@ def _check_channel(dispatch: Dispatch, channel: str) -> None:
 
 
 def _say_bad_rows(
-    dispatch: Dispatch, source: FileSource, channel: str, started: StartedMailing
+    dispatch: Dispatch, source: FileSource, order: Sequence[str], started: StartedMailing
 ) -> None:
     """All of them: whoever corrects the file wants no second round. A file without any is not read once more."""
     if started.existed or not (started.bad_row_count or started.skipped or not started.planned):
         return
-    for row in bad_rows_of(dispatch, source.path, channel=channel):
+    for row in bad_rows_of(dispatch, source.path, order=order):
         click.echo(on_one_line(row), err=True)
 
 

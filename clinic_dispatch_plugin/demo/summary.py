@@ -28,6 +28,14 @@ _SAID = {
 }
 
 
+_HEADING = ("Nach Weg", "By way", "По каналам")
+_FELL_BACK = (
+    "{n} kamen vom Weg davor hierher",
+    "{n} fell back to it",
+    "{n} перешли с предыдущего канала",
+)
+
+
 def ends(dispatch: Dispatch, mailing_id: int) -> dict[str, End]:
     """Where each patient's message is now, by ref."""
     rows = list(messages_for_command(dispatch, mailing_id=mailing_id))
@@ -64,9 +72,9 @@ def show(channels: Sequence[Mapping[str, Any]], lang: str) -> None:
     """Print them, each channel with what came of it."""
     place = LANGUAGES.index(lang)
     first, *rest = (translate(CHANNELS[key], lang) for key in ORDER)
-    click.echo(f"\nBy way ({' → '.join([first, *rest])})")
+    click.echo(f"\n{_HEADING[place]} ({' → '.join([first, *rest])})")
     for each in channels:
         told = ", ".join(f"{each[key]} {said[place]}" for key, said in _SAID.items() if each[key])
-        onward = f" ({each['fell_back']} fell back to it)" if each["fell_back"] else ""
+        onward = f" ({_FELL_BACK[place].format(n=each['fell_back'])})" if each["fell_back"] else ""
         name = translate(CHANNELS[each["channel"]], lang)
         click.echo(f"  {each['messages']:4}  {name}{onward}: {told}")

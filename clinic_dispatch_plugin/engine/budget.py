@@ -1,4 +1,4 @@
-"""Keeps an account's caps: money is set aside before a window opens, and what does not fit stays unsent."""
+"""Keeps what accounts have and may spend: money is set aside before a window opens, what does not fit stays unsent."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from sqlalchemy import Connection
 from clinic_dispatch_plugin.accounts import service as accounts
 from clinic_dispatch_plugin.accounts import spending
 from clinic_dispatch_plugin.accounts.purse import quoted_part
-from clinic_dispatch_plugin.accounts.spending_rules import Reached
+from clinic_dispatch_plugin.accounts.spending_rules import Lacking, Reached
 from clinic_dispatch_plugin.channels.types import Account, Money, OutgoingMessage
 from clinic_dispatch_plugin.database.connection import now as database_now
+from clinic_dispatch_plugin.engine.lacking import lacking
 from clinic_dispatch_plugin.messages import progress_store as messages_progress
 from clinic_dispatch_plugin.messages import store as messages
 from clinic_dispatch_plugin.registry import Dispatch
@@ -22,6 +23,7 @@ from clinic_dispatch_plugin.registry import Dispatch
 ASK_AGAIN = 600
 CAP = "cap"
 UNKNOWN_PRICE = "price_unknown"
+MONEY = "money"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -48,9 +50,20 @@ class Budget:
         self.capped = bool(spending.caps_of(account))
         #: Not everything of the last window was allowed: the mailing stands still.
         self.used_up = False
+        #: Whether it was seen that the accounts hold enough, and what is known to lack.
+        self._looked = False
+        self._lacking: Lacking | None = None
 
-    def learn(self, outgoing: Sequence[OutgoingMessage]) -> None:
-        """Before the transaction: ask the gateway for a price where there is a cap and nobody knows one."""
+    def learn(self, mailing_id: int, outgoing: Sequence[OutgoingMessage]) -> None:
+        """Before the transaction: whether there is money for the whole mailing, and what a message costs.
+
+        The gateway is asked for a price where there is a cap and nobody knows one.
+        """
+        if not self._looked and outgoing:
+            self._looked = True
+            self._lacking = lacking(
+                self._dispatch, self._account, self._account_id, mailing_id, outgoing
+            )
         if not self.capped or self._quoted is not None or not outgoing:
             return
         with self._dispatch.database.begin() as connection:
@@ -62,6 +75,8 @@ class Budget:
     ) -> Allowed:
         """Inside the window's transaction: set money aside for as many as the caps have room for."""
         self.used_up = False
+        if self._lacking is not None and outgoing:
+            return Allowed(many=0, why=(MONEY, str(self._lacking)))
         if not self.capped or not outgoing:
             return Allowed(many=len(outgoing))
         part = spending.part_price(connection, self._account, self._account_id) or self._quoted
@@ -108,9 +123,9 @@ class Budget:
 
 
 def go_on_with_room(dispatch: Dispatch, connection: Connection) -> None:
-    """Mailings that waited for a new day or month, or for a higher cap, go on; others are left alone."""
+    """Mailings that waited for a new day or month, a higher cap, or a look at the balance, go on; others do not."""
     now = database_now(connection)
-    for row in messages_progress.paused_for(connection, [CAP, UNKNOWN_PRICE]):
+    for row in messages_progress.paused_for(connection, [CAP, UNKNOWN_PRICE, MONEY]):
         until = until_of(row["pause_reason"], row["pause_text"])
         over = until is not None and until <= now
         may = over or _raised(dispatch, connection, row["pause_reason"], row["pause_text"])
@@ -138,6 +153,9 @@ def until_of(reason: str, text: str) -> datetime | None:
     if reason == CAP:
         full = Reached.read(text)
         return full.until if full else None
+    if reason == MONEY:
+        short = Lacking.read(text)
+        return short.until if short else None
     try:
         return datetime.fromisoformat(text) if reason == UNKNOWN_PRICE else None
     except ValueError:

@@ -142,7 +142,7 @@ class Windows:
             self.over = True
             self._feed.close()
             return None
-        self._budget.learn(prepared.messages)
+        self._budget.learn(self._text.mailing_id, prepared.messages)
         return prepared
 
     def finish(self, results: list[SendResult]) -> None:

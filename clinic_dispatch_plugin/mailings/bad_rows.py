@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
 from clinic_dispatch_plugin.channels.errors import InvalidAddress
 from clinic_dispatch_plugin.mailings.forms import row_in_words
-from clinic_dispatch_plugin.mailings.recipient_file import BadRow, Role, RowProblem, open_recipients
+from clinic_dispatch_plugin.mailings.list_rows import is_reached, open_list, places_of
+from clinic_dispatch_plugin.mailings.recipient_file import BadRow, Role, RowProblem
 from clinic_dispatch_plugin.mailings.recipient_rows import showable
 from clinic_dispatch_plugin.messages.export import BOM, written
 from clinic_dispatch_plugin.registry import Dispatch
@@ -26,18 +27,23 @@ _PORTION = 500
 _SHOWN_LETTERS = 60
 
 
-def bad_rows_of(dispatch: Dispatch, path: Path, *, channel: str) -> Iterator[BadRow]:
+def bad_rows_of(dispatch: Dispatch, path: Path, *, order: Sequence[str]) -> Iterator[BadRow]:
     """The rows that cannot be used, and those whose address the channel refuses, in the order of the file.
 
+    :param order: the channels of the mailing, the first one first: a row may begin with a later one.
     :raises RecipientFileError: the file as a whole cannot be used.
     :raises OSError: it cannot be read.
     """
-    normalise = dispatch.channels[channel].normalise_address
-    with open_recipients(path, channel_key=channel) as file:
-        column = next(each.header for each in file.columns if each.role is Role.ADDRESS)
+    normalise = dispatch.channels[order[0]].normalise_address
+    with open_list(path, order) as file:
+        places = places_of(file, order)
+        column = next((each.header for each in file.columns if each.role is Role.ADDRESS), None)
         for row in file.rows():
             if isinstance(row, BadRow):
-                yield row
+                if row.rest is None or not is_reached(row.rest, places):
+                    yield row
+                continue
+            if column is None:
                 continue
             try:
                 normalise(row.address, region=dispatch.settings.region)

@@ -34,7 +34,7 @@ from clinic_dispatch_plugin.messages.quiet import may_overrule
 from clinic_dispatch_plugin.messages.showing import ways
 from clinic_dispatch_plugin.registry import current_dispatch
 from clinic_dispatch_plugin.web.auth import acting, allowed, requires
-from clinic_dispatch_plugin.web.i18n import _, format_money, format_number, language
+from clinic_dispatch_plugin.web.i18n import _, format_money, format_number, format_sum, language
 from clinic_dispatch_plugin.web.layout import render_page, said, url
 from clinic_dispatch_plugin.web.params import int_arg, number_in
 
@@ -199,7 +199,7 @@ def refuse_without_money(found: Costs) -> None:
     )
     said = {
         "account": purse.label,
-        "balance": format_money(purse.balance),
+        "balance": format_sum(purse.balance),
         "lacking": f"≈ {format_money(purse.short)}",
     }
     raise MailingProblem(Problem(field="", message=message, fields=said))

@@ -23,9 +23,10 @@ from clinic_dispatch_plugin.mailings.costing import Kind, Kinds, costs_money, co
 from clinic_dispatch_plugin.mailings.draft_checks import checked_draft
 from clinic_dispatch_plugin.mailings.drafts import of_row
 from clinic_dispatch_plugin.mailings.judging import Judge, Leg, Verdict
+from clinic_dispatch_plugin.mailings.list_rows import BadRows
 from clinic_dispatch_plugin.mailings.planning import candidates_of, overruled
 from clinic_dispatch_plugin.mailings.problems import NotYours
-from clinic_dispatch_plugin.mailings.sources import BadRows, chunks
+from clinic_dispatch_plugin.mailings.sources import chunks
 from clinic_dispatch_plugin.messages.mailing_rules import PLAN_AT_ONCE, PLAN_BATCH
 from clinic_dispatch_plugin.registry import Dispatch
 

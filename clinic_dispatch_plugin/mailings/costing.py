@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from clinic_dispatch_plugin.accounts import purse, spending
@@ -63,6 +63,8 @@ class Purse:
     unknown: int
     #: What its caps leave for now; None: there is none, or it is in another currency.
     room: Money | None = None
+    #: What it costs here besides if every message goes on to this channel; None: none can, or nobody knows.
+    further: Money | None = None
 
     @property
     def short(self) -> Money | None:
@@ -159,17 +161,21 @@ def costs(
         for key in dict.fromkeys([*_channels(kinds), *order])
         if (account := costs_money(dispatch, key, purpose))
     }
-    used = {key: known[key] for key in _channels(kinds) if key in known}
-    if not used and not known:
+    if not known:
         return Costs()
-    balances = purse.balances(dispatch, list(used.values()), patience=purse.PATIENCE / 2)
+    balances = purse.balances(dispatch, list(known.values()), patience=purse.PATIENCE / 2)
+    used = {key: known[key] for key in _channels(kinds) if key in known}
     lines = _lines(dispatch, kinds, used)
+    further = _further(dispatch, known, lines, order)
     return Costs(
         lines=lines,
-        further=_further(dispatch, known, lines, order),
+        further=_together(further),
         purses=[
-            _purse(dispatch, account, balance, [line for line in lines if line.channel == key])
-            for (key, account), balance in zip(used.items(), balances, strict=True)
+            replace(
+                _purse(dispatch, account, balance, [line for line in lines if line.channel == key]),
+                further=further.get(key),
+            )
+            for (key, account), balance in zip(known.items(), balances, strict=True)
         ],
     )
 
@@ -179,17 +185,25 @@ def _further(
     known: Mapping[str, Account],
     lines: Sequence[CostLine],
     begins: Mapping[str, int],
-) -> list[Money] | None:
-    """What it costs besides if every message goes on to every next channel; None: nobody knows."""
-    found: dict[str, Decimal] = {}
+) -> dict[str, Money | None]:
+    """What it costs besides, by channel, if every message goes on to every next channel; None: nobody knows."""
+    found: dict[str, Money | None] = {}
     before = 0
     for channel, count in begins.items():
         if before and channel in known:
             each = _dearest(dispatch, known[channel], lines)
-            if each is None:
-                return None
-            found[each.currency] = found.get(each.currency, Decimal(0)) + before * each.amount
+            found[channel] = each and Money(amount=before * each.amount, currency=each.currency)
         before += count
+    return found
+
+
+def _together(further: Mapping[str, Money | None]) -> list[Money] | None:
+    """The sum in each currency; None: it is not known of every channel."""
+    found: dict[str, Decimal] = {}
+    for each in further.values():
+        if each is None:
+            return None
+        found[each.currency] = found.get(each.currency, Decimal(0)) + each.amount
     return [Money(amount=amount, currency=unit) for unit, amount in sorted(found.items())]
 
 

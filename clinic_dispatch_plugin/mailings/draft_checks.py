@@ -18,7 +18,7 @@ def names_of(dispatch: Dispatch, draft: Draft) -> tuple[str, ...]:
     """
     if draft.source == "file":
         found = uploads.path(dispatch, draft.selection.get("upload"))
-        return file_names(found, channel=draft.channel)
+        return file_names(found, order=draft.order)
     return audience_names(dispatch.host, str(draft.selection.get("audience", "")))
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import PurePath
-from typing import IO
+from typing import IO, Any
 
 from clinic_dispatch_plugin.mailings import uploads
 from clinic_dispatch_plugin.mailings.drafts import (
@@ -19,6 +19,7 @@ from clinic_dispatch_plugin.mailings.drafts import (
 from clinic_dispatch_plugin.mailings.problems import MailingProblem, NotYours, Problem
 from clinic_dispatch_plugin.mailings.recipient_file import RecipientFileError
 from clinic_dispatch_plugin.mailings.sources import FileSurvey, one_line, survey_file
+from clinic_dispatch_plugin.messages.routes import order_of
 from clinic_dispatch_plugin.registry import Dispatch
 
 _SURVEYS = "mailing_surveys"
@@ -46,7 +47,7 @@ def choose_file(
     order = order_values(dispatch, draft, channel, fallbacks, waits)
     key = uploads.keep(dispatch, stream)
     try:
-        survey = survey_file(uploads.path(dispatch, key), channel=order["channel"])
+        survey = survey_file(uploads.path(dispatch, key), order=_order(order))
         if not survey.rows:
             raise MailingProblem(_nobody(survey))
     except RecipientFileError as error:
@@ -91,6 +92,10 @@ def file_problem(error: RecipientFileError) -> Problem:
     return Problem(field="file", message=error.message, advice=error.advice, fields=error.fields)
 
 
+def _order(values: Mapping[str, Any]) -> tuple[str, ...]:
+    return order_of(values["channel"], values["fallbacks"])
+
+
 def keep_file(
     dispatch: Dispatch,
     draft: Draft,
@@ -108,13 +113,14 @@ def keep_file(
         "purpose": checked_purpose(purpose),
         **order_values(dispatch, draft, channel, fallbacks, waits),
     }
-    if values["channel"] != draft.channel:
+    if _order(values) != draft.order:
         try:
-            survey_file(
-                uploads.path(dispatch, draft.selection.get("upload")), channel=values["channel"]
-            )
+            found = uploads.path(dispatch, draft.selection.get("upload"))
+            survey = survey_file(found, order=_order(values))
         except RecipientFileError as error:
             raise MailingProblem(file_problem(error)) from error
+        # Whoever has no address on one channel may have one on the next: what is wrong depends on the order.
+        values["selection"] = {**draft.selection, "bad_rows": survey.bad_rows.count}
     save(dispatch, draft.id, values)
 
 
@@ -123,10 +129,12 @@ def survey_of(dispatch: Dispatch, draft: Draft) -> FileSurvey | None:
     if not draft.selection.get("bad_rows"):
         return None
     known: OrderedDict[str, FileSurvey] = dispatch.cache.setdefault(_SURVEYS, OrderedDict())
-    key = str(draft.selection["upload"])
+    key = f"{draft.selection['upload']} {' '.join(draft.order)}"
     if key not in known:
         try:
-            known[key] = survey_file(uploads.path(dispatch, key), channel=draft.channel)
+            known[key] = survey_file(
+                uploads.path(dispatch, str(draft.selection["upload"])), order=draft.order
+            )
         except NotYours:
             return None
         while len(known) > _SURVEYS_KEPT:

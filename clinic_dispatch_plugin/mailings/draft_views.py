@@ -195,7 +195,7 @@ def bad_rows_csv(mailing_id: int) -> ResponseReturnValue:
     if draft.source != forms.FILE:
         return redirect(url("mailing_who", mailing_id=draft.id), 303)
     place = uploads.path(dispatch, draft.selection.get("upload"))
-    rows = bad_rows_of(dispatch, place, channel=draft.channel)
+    rows = bad_rows_of(dispatch, place, order=draft.order)
     response = Response(stream_with_context(csv_of_bad_rows(rows)), mimetype="text/csv")
     response.headers["Content-Disposition"] = 'attachment; filename="rows.csv"'
     response.headers["Cache-Control"] = "no-store"

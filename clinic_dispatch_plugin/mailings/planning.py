@@ -24,13 +24,13 @@ from clinic_dispatch_plugin.host.types import Actor
 from clinic_dispatch_plugin.mailings import store, uploads
 from clinic_dispatch_plugin.mailings.checks import Reason, Seen, person_key
 from clinic_dispatch_plugin.mailings.judging import LONGEST_LOCALE, Judge, Leg, Verdict
+from clinic_dispatch_plugin.mailings.list_rows import BadRows
 from clinic_dispatch_plugin.mailings.problems import HostFailed, MailingProblem, NoRoute, NotYours
 from clinic_dispatch_plugin.mailings.quiet import Quiet
 from clinic_dispatch_plugin.mailings.recipient_file import RecipientFileError
 from clinic_dispatch_plugin.mailings.sources import (
     LONGEST_REF,
     AudienceSource,
-    BadRows,
     Candidate,
     FileSource,
     Spool,

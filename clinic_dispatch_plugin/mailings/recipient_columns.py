@@ -98,10 +98,13 @@ class Column:
         return self.role not in (Role.VALUE, Role.IGNORED) and not stands_in
 
 
-def columns_of(headers: Sequence[str], *, channel_key: str, line: int) -> tuple[Column, ...]:
+def columns_of(
+    headers: Sequence[str], *, channel_key: str, line: int, further: Sequence[str] = ()
+) -> tuple[Column, ...]:
     """What each header means; upper and lower case, spaces and hyphens make no difference.
 
     :param line: the physical line of the headers, for errors.
+    :param further: the channels that follow: a file without a column for the first may have one for these.
     :raises RecipientFileError: no names, too many or too long, two alike, or no address column.
     """
     names = [_INVISIBLE.sub("", header).strip() for header in headers]
@@ -115,7 +118,7 @@ def columns_of(headers: Sequence[str], *, channel_key: str, line: int) -> tuple[
         )
     keys = [_key(name) for name in names]
     roles = _roles(keys, channel_key)
-    if Role.ADDRESS not in roles.values():
+    if Role.ADDRESS not in roles.values() and not _has_place(keys, further):
         raise RecipientFileError(
             FileProblem.NO_ADDRESS_COLUMN, headers=_listed(names), example=channel_key
         )
@@ -142,14 +145,19 @@ def address_place(columns: Sequence[Column], *, channel_key: str) -> Place:
     return Role.ADDRESS if column.role is Role.ADDRESS else column.placeholder
 
 
-def best_delimiter(header_line: str, *, channel_key: str) -> str:
+def _has_place(keys: Sequence[str], channels: Sequence[str]) -> bool:
+    """Whether one of these channels has a column."""
+    return any(word in keys for channel in channels for word in _address_words(channel))
+
+
+def best_delimiter(header_line: str, *, channel_key: str, further: Sequence[str] = ()) -> str:
     """Comma, semicolon or tab: the one that sets an address column free, else the commonest."""
     outside = re.sub(r'"[^"]*"', "", header_line)
     counts = {delimiter: outside.count(delimiter) for delimiter in _DELIMITERS}
 
     def rank(delimiter: str) -> tuple[bool, int]:
         keys = [_key(cell.strip(' "\r\n')) for cell in header_line.split(delimiter)]
-        return Role.ADDRESS in _roles(keys, channel_key).values(), counts[delimiter]
+        return _has_place(keys, (channel_key, *further)), counts[delimiter]
 
     return max(_DELIMITERS, key=rank)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -138,6 +138,7 @@ def open_recipients(
     source: Path | str | BinaryIO,
     *,
     channel_key: str = "email",
+    further: Sequence[str] = (),
     encoding: FileEncoding | None = None,
     limits: FileLimits | None = None,
 ) -> RecipientFile:
@@ -148,6 +149,7 @@ def open_recipients(
         the returned object.
     :param channel_key: its column holds the addresses; so may one called ``phone``, and the usual
         words in German, English and Russian.
+    :param further: the channels that follow: whoever has no address on the first may have one on these.
     :param encoding: what the person says it is, where the bytes leave a doubt.
     :raises RecipientFileError: the file as a whole cannot be used.
     :raises OSError: it cannot be opened or read.
@@ -155,11 +157,18 @@ def open_recipients(
     limits = limits or FileLimits()
     place = Path(source) if isinstance(source, str) else source
     if isinstance(place, Path) or place.seekable():
-        return _examined(place, channel_key=channel_key, encoding=encoding, limits=limits)
+        return _examined(
+            place, channel_key=channel_key, further=further, encoding=encoding, limits=limits
+        )
     copy = _spooled(place, limits.most_bytes)
     try:
         return _examined(
-            copy, channel_key=channel_key, encoding=encoding, limits=limits, is_copy=True
+            copy,
+            channel_key=channel_key,
+            further=further,
+            encoding=encoding,
+            limits=limits,
+            is_copy=True,
         )
     except BaseException:
         copy.close()
@@ -170,6 +179,7 @@ def _examined(
     place: Path | BinaryIO,
     *,
     channel_key: str,
+    further: Sequence[str],
     encoding: FileEncoding | None,
     limits: FileLimits,
     is_copy: bool = False,
@@ -179,7 +189,7 @@ def _examined(
         found = survey(stream, most_bytes=limits.most_bytes, declared=encoding)
     with _opened(place, start) as stream:
         stream.read(found.mark_bytes)
-        delimiter, header = _header(_lines_of(stream, found.encoding), channel_key)
+        delimiter, header = _header(_lines_of(stream, found.encoding), channel_key, further)
     return RecipientFile(
         source=place,
         start=start,
@@ -187,7 +197,9 @@ def _examined(
         byte_survey=found,
         delimiter=delimiter,
         header_line=header.line,
-        columns=columns_of(header.cells, channel_key=channel_key, line=header.line),
+        columns=columns_of(
+            header.cells, channel_key=channel_key, line=header.line, further=further
+        ),
         limits=limits,
     )
 
@@ -217,7 +229,7 @@ def _lines_of(stream: BinaryIO, encoding: FileEncoding) -> LineSource:
     return LineSource(physical_lines(decoded(stream, encoding)))
 
 
-def _header(lines: LineSource, channel_key: str) -> tuple[str, Record]:
+def _header(lines: LineSource, channel_key: str, further: Sequence[str]) -> tuple[str, Record]:
     """The delimiter and the record of the column names: the first line that is not blank."""
     named: str | None = None
     while (line := lines.take()) is not None:
@@ -228,7 +240,9 @@ def _header(lines: LineSource, channel_key: str) -> tuple[str, Record]:
             break
     if line is None:
         raise RecipientFileError(FileProblem.EMPTY)
-    delimiter = named or best_delimiter(line[:LONGEST_RECORD], channel_key=channel_key)
+    delimiter = named or best_delimiter(
+        line[:LONGEST_RECORD], channel_key=channel_key, further=further
+    )
     lines.put_back([line])
     record = RecordReader(lines, delimiter).next()
     if record is None or record.trouble is RowProblem.ROW_TOO_LONG:

@@ -90,7 +90,7 @@ class RowJudge:
         self._columns = columns
         self._longest_cell = longest_cell
         index = {column.role: i for i, column in enumerate(columns)}
-        self._address = index[Role.ADDRESS]
+        self._address = index.get(Role.ADDRESS)
         self._ref = index.get(Role.REF)
         self._name = index.get(Role.NAME)
         self._locale = index.get(Role.LOCALE)
@@ -129,11 +129,13 @@ class RowJudge:
 
     def _good(self, record: Record) -> RecipientRow | BadRow:
         cells = record.cells
-        address = cells[self._address].strip()
+        # Where the first channel has no column, its address is none: another channel's may be there.
+        address = "" if self._address is None else cells[self._address].strip()
+        whole = bool(address) or self._address is None
         locale = None
         if self._locale is not None and (written := cells[self._locale].strip()):
             locale = _locale_code(written)
-            if locale is None and address and self._columns[self._locale].is_strict:
+            if locale is None and whole and self._columns[self._locale].is_strict:
                 return self._bad(RowProblem.UNKNOWN_LOCALE, record, self._locale)
         values = {name: cells[i].strip() for i, name in self._values}
         if record.quote_line:
@@ -146,7 +148,7 @@ class RowJudge:
             locale=locale,
             values=values,
         )
-        if not address:
+        if not whole:
             return replace(self._bad(RowProblem.EMPTY_ADDRESS, record, self._address), rest=row)
         return row
 

@@ -37,7 +37,7 @@ def rehearse(
     for key in order:
         if dispatch.account(key) is None:
             raise NoRoute(key)
-    names, survey = names_of_source(dispatch, source, channel)
+    names, survey = names_of_source(dispatch, source, order)
     texts = checked_texts(dispatch, order, {**(further or {}), channel: content}, known=names)
     selection = selection_of(dispatch, source, survey)
     row = {

@@ -117,7 +117,7 @@ def send_now(
     for key in order:
         if dispatch.account(key, purpose) is None:
             raise NoRoute(key)
-    names, survey = names_of_source(dispatch, source, channel)
+    names, survey = names_of_source(dispatch, source, order)
     kept = checked_texts(dispatch, order, {**(further or {}), channel: content}, known=names)
     waits = checked_silences(dispatch, order, silences or {})
     values = _new_values(
@@ -185,7 +185,8 @@ def send(
         and so does whoever it could not be delivered to there, where the error reference says so.
     :param texts: words of their own for channels after the first, by channel; the others say what the first says.
     :param silences: minutes without a report after which the next channel follows, by channel; 0: never so, nothing
-        said: as usual for the channel. The recipient may get both, should the first arrive later.
+        said: as usual for the channel. A gateway that can be asked is asked first; yet the recipient may get both,
+        should the first arrive later.
     :param any_hour: do not wait for the end of quiet hours; for one recipient, and not for promotions and greetings.
     :param trial: lists and the audit trail call it a trial.
     :param trial_of: the patient whose values a trial's words hold: who may not see them may not read it.

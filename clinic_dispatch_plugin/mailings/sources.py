@@ -13,16 +13,16 @@ from typing import Any, TypeVar
 from clinic_dispatch_plugin.channels.text import clean_value
 from clinic_dispatch_plugin.host.adapter import HostAdapter
 from clinic_dispatch_plugin.host.types import Audience, Consent, Recipient
-from clinic_dispatch_plugin.mailings.problems import HostFailed, MailingProblem, Problem
-from clinic_dispatch_plugin.mailings.recipient_columns import Place, address_place
-from clinic_dispatch_plugin.mailings.recipient_file import (
-    BadRow,
-    RecipientFile,
-    RecipientRow,
-    Role,
-    RowProblem,
-    open_recipients,
+from clinic_dispatch_plugin.mailings.list_rows import (
+    BadRows,
+    in_file,
+    open_list,
+    places_of,
+    usable,
 )
+from clinic_dispatch_plugin.mailings.problems import HostFailed, MailingProblem, Problem
+from clinic_dispatch_plugin.mailings.recipient_columns import Place
+from clinic_dispatch_plugin.mailings.recipient_file import RecipientFile, RecipientRow, Role
 from clinic_dispatch_plugin.messages.access import Sight
 
 T = TypeVar("T")
@@ -59,25 +59,6 @@ class RecipientsSource:
 
 
 Source = AudienceSource | FileSource | RecipientsSource
-
-
-class BadRows:
-    """The first rows of a file that cannot be used, and how many there are.
-
-    :param whole_rows_only: leave out those that lack nothing but their address, for they become messages.
-    """
-
-    def __init__(self, *, most: int = 200, whole_rows_only: bool = False) -> None:
-        self.rows: list[BadRow] = []
-        self.count = 0
-        self.whole_rows_only = whole_rows_only
-        self._most = most
-
-    def add(self, row: BadRow) -> None:
-        """Count one more, and keep it where there is room."""
-        self.count += 1
-        if len(self.rows) < self._most:
-            self.rows.append(row)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,27 +155,13 @@ def file_candidates(
     :raises RecipientFileError: the file as a whole cannot be used.
     :raises HostFailed: the adapter raised.
     """
-    with open_recipients(source.path, channel_key=order[0]) as file:
-        places = {key: address_place(file.columns, channel_key=key) for key in order[1:]}
-        found = _usable(file.rows(), bad_rows)
+    with open_list(source.path, order) as file:
+        places = places_of(file, order)
+        found = usable(file.rows(), bad_rows, places)
         for rows in chunks(islice(found, skip, None), _ASK_AT_ONCE):
             known = _ask(host, sight, rows)
             for row in rows:
                 yield _of_row(row, known, purpose=purpose, order=order, places=places)
-
-
-def _usable(
-    rows: Iterable[RecipientRow | BadRow], bad_rows: BadRows | None
-) -> Iterator[RecipientRow]:
-    for row in rows:
-        if isinstance(row, RecipientRow):
-            yield row
-            continue
-        without_address = row.problem is RowProblem.EMPTY_ADDRESS
-        if bad_rows is not None and not (without_address and bad_rows.whole_rows_only):
-            bad_rows.add(row)
-        if without_address and row.rest is not None:
-            yield row.rest
 
 
 def _ask(host: HostAdapter, sight: Sight, rows: Sequence[RecipientRow]) -> Mapping[str, Recipient]:
@@ -223,7 +190,9 @@ def _of_row(
         ref=row.ref or "",
         name=name,
         locale=row.locale or (recipient.locale if recipient else "") or "",
-        raw_address=row.address,
+        raw_address=row.address
+        if order[0] in places
+        else (recipient.addresses.get(order[0]) if recipient else "") or "",
         values={"name": name, **row.values},
         line=row.line,
         active=recipient is not None and recipient.active if row.ref else True,
@@ -237,8 +206,7 @@ def _of_row(
 
 def _further(row: RecipientRow, recipient: Recipient | None, channel: str, place: Place) -> str:
     """The address on another channel: the file's, and where it has none the card's."""
-    in_file = row.address if place is Role.ADDRESS else row.values.get(place or "", "")
-    return in_file or (recipient.addresses.get(channel) if recipient else "") or ""
+    return in_file(row, place) or (recipient.addresses.get(channel) if recipient else "") or ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -252,23 +220,25 @@ class FileSurvey:
     names: tuple[str, ...]
 
 
-def survey_file(path: Path, *, channel: str) -> FileSurvey:
+def survey_file(path: Path, *, order: Sequence[str]) -> FileSurvey:
     """Read a file from end to end.
 
+    :param order: the channels of the mailing, the first one first.
     :raises RecipientFileError: the file as a whole cannot be used.
     """
     bad_rows = BadRows()
-    with open_recipients(path, channel_key=channel) as file:
-        rows = sum(1 for _ in _usable(file.rows(), bad_rows))
+    with open_list(path, order) as file:
+        rows = sum(1 for _ in usable(file.rows(), bad_rows, places_of(file, order)))
         return FileSurvey(rows=rows, bad_rows=bad_rows, names=_names(file))
 
 
-def file_names(path: Path, *, channel: str) -> tuple[str, ...]:
+def file_names(path: Path, *, order: Sequence[str]) -> tuple[str, ...]:
     """The placeholders a file offers.
 
+    :param order: the channels of the mailing, the first one first.
     :raises RecipientFileError: the file as a whole cannot be used.
     """
-    with open_recipients(path, channel_key=channel) as file:
+    with open_list(path, order) as file:
         return _names(file)
 
 

@@ -107,10 +107,12 @@ def preview(
     position: int = 0,
     has_next: bool = False,
     known: Collection[str] = (),
+    address: str | None = None,
 ) -> Preview:
     """What this recipient would read; a value that is missing shows as its name in angles.
 
     :param known: names recipients have values for; what is missing of these is named, others are mistakes.
+    :param address: on the channel that is shown; None: on the first.
     """
     locale = candidate.locale or dispatch.settings.locale
     missing: dict[str, None] = {}
@@ -130,14 +132,14 @@ def preview(
 
     return Preview(
         name=candidate.name,
-        address=candidate.raw_address,
+        address=candidate.raw_address if address is None else address,
         subject=rendered(content.subject, one_line=True),
         text=rendered(content.text),
         html=rendered(clean_html(content.html), html=True),
         missing=tuple(name for name in missing if name in known),
         position=position,
         has_next=has_next,
-        invented=not candidate.ref and not candidate.raw_address,
+        invented=not candidate.ref and not candidate.line and not candidate.raw_address,
     )
 
 
@@ -157,7 +159,8 @@ def preview_all(
     others = []
     for key, own in draft.further.items():
         words = suiting(dispatch, key, own_or_first(own, draft.content))
-        others.append((key, preview(dispatch, words, candidate, known=known)))
+        address = candidate.address_on(key, first=draft.channel)
+        others.append((key, preview(dispatch, words, candidate, known=known, address=address)))
     return replace(first, further=others)
 
 

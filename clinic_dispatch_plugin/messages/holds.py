@@ -6,12 +6,14 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from clinic_dispatch_plugin.accounts.spending_rules import Reached
+from clinic_dispatch_plugin.accounts import service as accounts
+from clinic_dispatch_plugin.accounts.spending_rules import Lacking, Reached
 from clinic_dispatch_plugin.error_reference.answers import answers_of_cause, explained
 from clinic_dispatch_plugin.messages import lists_store, showing
+from clinic_dispatch_plugin.messages.detail import account_label
 from clinic_dispatch_plugin.messages.results_store import last_stop
 from clinic_dispatch_plugin.registry import current_dispatch
-from clinic_dispatch_plugin.web.i18n import N_, _, format_money, format_time
+from clinic_dispatch_plugin.web.i18n import N_, _, format_money, format_sum, format_time
 
 #: Why a plan could not go on: kept with the mailing in English, shown in the reader's language.
 LIST_GONE = N_("The list of recipients is not there any more.")
@@ -46,6 +48,8 @@ def why_on_hold(mailing: Mapping[str, Any]) -> str:
         return f"{_('The messages could not all be prepared, so nothing goes out yet.')} {why}"
     if reason == "spam":
         return _stopped_by_cause(mailing)
+    if reason == "money":
+        return _too_little(text)
     if reason in ("cap", "price_unknown"):
         return _without_money(reason, text)
     if reason == "text":
@@ -53,6 +57,25 @@ def why_on_hold(mailing: Mapping[str, Any]) -> str:
     if reason == "person" and text:
         return _("{name} has put it on hold.", name=text)
     return _("Nothing goes out until somebody lets it go on.")
+
+
+def _too_little(text: str) -> str:
+    """Which account holds too little for the whole mailing."""
+    short = Lacking.read(text)
+    if short is None:
+        return _("Nothing goes out until somebody lets it go on.")
+    dispatch = current_dispatch()
+    with dispatch.database.begin() as connection:
+        row = accounts.account(connection, short.account_id)
+    return _(
+        "There is not enough money on the account {account}: it holds {balance}, and this mailing list needs "
+        "≈ {need}. Nothing of it goes out. The program looks again {time}, and goes on by itself once the account is "
+        "topped up.",
+        account=account_label(dispatch, row),
+        balance=format_sum(short.balance),
+        need=format_sum(short.need),
+        time=format_time(short.until),
+    )
 
 
 def _without_money(reason: str, text: str) -> str:

@@ -19,7 +19,7 @@ from clinic_dispatch_plugin.messages.lists import (
     segments_of,
 )
 from clinic_dispatch_plugin.registry import Dispatch
-from clinic_dispatch_plugin.web.i18n import _, format_money, n_
+from clinic_dispatch_plugin.web.i18n import _, format_sum, n_
 
 #: Ids a list may span for its sum: beyond, nobody waits for it.
 WIDEST = 200_000
@@ -71,9 +71,9 @@ def in_words(found: Sum) -> str:
     pieces = []
     for cost in found.costs:
         if cost.said is not None:
-            pieces.append(format_money(cost.said))
+            pieces.append(format_sum(cost.said))
         if cost.estimated is not None:
-            pieces.append(_("≈ {amount} not confirmed yet", amount=format_money(cost.estimated)))
+            pieces.append(_("≈ {amount} not confirmed yet", amount=format_sum(cost.estimated)))
     if found.unknown:
         pieces.append(n_("{n} without a price", "{n} without a price", found.unknown))
     if found.only:

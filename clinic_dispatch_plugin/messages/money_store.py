@@ -8,7 +8,7 @@ from decimal import Decimal
 from sqlalchemy import Connection, RowMapping, case, func, select, update
 
 from clinic_dispatch_plugin.messages.lists_store import Segment
-from clinic_dispatch_plugin.messages.rules import AttemptState
+from clinic_dispatch_plugin.messages.rules import AttemptState, MessageState
 from clinic_dispatch_plugin.messages.tables import Attempt, Message
 
 #: States in which an attempt costs something, or may.
@@ -35,6 +35,21 @@ def costs(connection: Connection, attempt_ids: Iterable[int]) -> Sequence[RowMap
         .with_for_update()
     )
     return connection.execute(query).mappings().all()
+
+
+def waiting_by_account(connection: Connection, mailing_id: int) -> dict[int, int]:
+    """How many messages of a mailing wait for each account; none where something of it was tried already."""
+    mine = Message.mailing_id == mailing_id
+    tried = select(Message.id).where(mine, Message.attempt_id.is_not(None)).limit(1)
+    if connection.execute(tried).first() is not None:
+        return {}
+    states = [MessageState.QUEUED.value, MessageState.LEASED.value]
+    query = (
+        select(Message.account_id, func.count())
+        .where(mine, Message.state.in_(states), Message.account_id.is_not(None))
+        .group_by(Message.account_id)
+    )
+    return {row[0]: row[1] for row in connection.execute(query) if row[0] is not None}
 
 
 def set_price(

@@ -4,8 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, RowMapping, String, cast, func, or_, select, update
+from sqlalchemy import (
+    Connection,
+    FromClause,
+    RowMapping,
+    SQLColumnExpression,
+    String,
+    cast,
+    func,
+    or_,
+    select,
+    update,
+)
 
 from clinic_dispatch_plugin.database.base import db_now
 from clinic_dispatch_plugin.messages.mailing_rules import MailingState
@@ -51,14 +63,29 @@ def silent(
     seconds: float,
     since: tuple[datetime, int] | None,
     limit: int,
+    join: tuple[FromClause, SQLColumnExpression[int]],
+    more: Sequence[SQLColumnExpression[Any]],
 ) -> Sequence[RowMapping]:
     """Messages a gateway of this channel took so many seconds ago, and did not report the end of; the oldest first.
 
     :param since: when the last one looked at was sent, and its id.
+    :param join: a table with a row for some attempts, and its column with the attempt's id.
     """
     query = (
-        select(Message.id, Message.attempt_id, Message.ref, Message.route, Message.sent_at)
+        select(
+            Message.id,
+            Message.attempt_id,
+            Message.ref,
+            Message.route,
+            Message.sent_at,
+            Attempt.account_id,
+            Attempt.opened_at,
+            Attempt.report,
+            *more,
+        )
+        .select_from(Message)
         .join(Attempt, Attempt.id == Message.attempt_id)
+        .outerjoin(join[0], join[1] == Attempt.id)
         .where(
             Message.mailing_id == mailing_id,
             Message.state == MessageState.SENT.value,

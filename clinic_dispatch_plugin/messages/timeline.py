@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -27,6 +27,12 @@ DEEDS: Mapping[str, str] = {
     "cancel": N_("Cancelled by {who}"),
     "check_delivery": N_("Delivery checked by {who}"),
     "send_once_more": N_("Sent once more by {who}"),
+    "asked_in_vain": N_(
+        "The service was asked once more and did not say that it arrived, so it goes on by the next way"
+    ),
+    "not_asked": N_(
+        "The service could not be asked what became of it, so it goes on by the next way unasked"
+    ),
     "policy_given_up": N_("Given up by {who}, who changed what the program does about this error"),
     "policy_moved": N_(
         "Next try moved by {who}, who changed what the program does about this error"
@@ -98,7 +104,7 @@ def _events(detail: Detail) -> Iterator[Event]:
         yield _tried(each)
     yield from _explained_later(detail)
     for mail in detail.heard:
-        yield _told(mail)
+        yield _told(mail, detail.tries)
     for deed in detail.trail:
         # The frame with the HTML belongs to a page that was looked at; once is enough to read here.
         # A complaint and a mail tied by hand stand there already as the mails they came with.
@@ -119,7 +125,7 @@ def _tried(each: Try) -> Event:
         + (f" – {note}" if note else ""),
         more=via,
         raw=each.service_wrote,
-        css=words.attempt_state(each.state).css,
+        css=words.attempt_state(each.state, each.report).css,
     )
 
 
@@ -138,7 +144,7 @@ def _explained_later(detail: Detail) -> Iterator[Event]:
         yield Event(at=answer.since, text=text)
 
 
-def _told(mail: Heard) -> Event:
+def _told(mail: Heard, tries: Sequence[Try]) -> Event:
     """What a mail said that came later; of which try stands under it."""
     known = REPORTED if mail.by_gateway else HEARD
     label, css = known.get(mail.action, HEARD[""])
@@ -146,6 +152,10 @@ def _told(mail: Heard) -> Event:
     more = [_("about try {number}", number=mail.number)] if mail.number is not None else []
     if mail.contradicts:
         more.append(_("this contradicts an earlier report: it counts as delivered"))
+    if _came_too_late(mail, tries):
+        more.append(
+            _("by then it had been sent again: it may have arrived twice, and the last try decides")
+        )
     if mail.tied_by:
         more.append(_("assigned by {who}", who=mail.tied_by))
     # A complaint's answer only says why nothing more is sent; the line says it better.
@@ -155,6 +165,18 @@ def _told(mail: Heard) -> Event:
         text=_(label) + (f" – {shown}" if shown else ""),
         more=", ".join(more),
         css=css,
+    )
+
+
+def _came_too_late(mail: Heard, tries: Sequence[Try]) -> bool:
+    """Whether a try arrived, and that became known only after another had gone out."""
+    if mail.action not in ("delivered", "read") or mail.number is None:
+        return False
+    return any(
+        each.number > mail.number
+        and each.state not in ("refused", "withdrawn")
+        and each.opened_at <= mail.at
+        for each in tries
     )
 
 

@@ -12,15 +12,9 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, RowMapping
 from sqlalchemy.exc import SQLAlchemyError
 
-from clinic_dispatch_plugin.accounts import service as accounts
 from clinic_dispatch_plugin.channels.channel import HearsReports, Sender
 from clinic_dispatch_plugin.channels.errors import ChannelError, ConnectionFailed
-from clinic_dispatch_plugin.channels.types import (
-    Account,
-    DeliveryReport,
-    ReportStatus,
-    SentMessage,
-)
+from clinic_dispatch_plugin.channels.types import DeliveryReport, ReportStatus, SentMessage
 from clinic_dispatch_plugin.database.connection import now as database_now
 from clinic_dispatch_plugin.engine import locks, prices
 from clinic_dispatch_plugin.engine.stream import channel_failed
@@ -29,6 +23,7 @@ from clinic_dispatch_plugin.messages.rules import AttemptState
 from clinic_dispatch_plugin.queue.context import places
 from clinic_dispatch_plugin.registry import Dispatch
 from clinic_dispatch_plugin.reports import asking_first, asking_store, inbox, schedule
+from clinic_dispatch_plugin.reports.askable import Askable, askables
 
 log = logging.getLogger(__name__)
 
@@ -47,23 +42,6 @@ NOT_FOUND_TIMES = 3
 _CLOSED_AT_ONCE = 500
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Askable:
-    """An account whose gateway can be asked."""
-
-    account: Account
-    account_id: int
-    #: Seconds after a handing-over in which it answers.
-    window: float
-    #: Whether it tells by our id that it never had a message.
-    proves_absence: bool
-
-    @property
-    def lock(self) -> str:
-        """The name of what one process does at a time."""
-        return f"ask-{self.account_id}"
-
-
 @dataclass(slots=True, kw_only=True)
 class Asked:
     """What came of one question."""
@@ -77,24 +55,6 @@ class Asked:
     trouble: ChannelError | None = None
     #: Until when it wants no further question; None: it was not to be asked at all just now.
     until: datetime | None = None
-
-
-def askables(dispatch: Dispatch) -> list[Askable]:
-    """The accounts whose gateways can be asked; one that was never used has nothing to be asked about."""
-    with dispatch.database.begin() as connection:
-        rows = {(row["channel"], row["key"]): row["id"] for row in accounts.accounts(connection)}
-    return [
-        Askable(
-            account=account,
-            account_id=rows[channel.key, account.key],
-            window=float(can.report_window),
-            proves_absence=can.query_by_our_id,
-        )
-        for channel in dispatch.channels.values()
-        for account in dispatch.accounts(channel.key)
-        if (can := channel.capabilities_of(account)).report_window > 0
-        and (channel.key, account.key) in rows
-    ]
 
 
 def go_round(dispatch: Dispatch) -> None:

@@ -13,7 +13,8 @@ from clinic_dispatch_plugin.messages import reported_store
 from clinic_dispatch_plugin.messages import store as messages
 from clinic_dispatch_plugin.registry import Dispatch
 from clinic_dispatch_plugin.reports import asking_store, inbox, schedule
-from clinic_dispatch_plugin.reports.asking import Askable, Asked, ask, askables, close
+from clinic_dispatch_plugin.reports.askable import Askable, askables
+from clinic_dispatch_plugin.reports.asking import Asked, ask, close
 
 #: Messages one wish is about; a gateway takes a hundred a minute.
 MOST = 2_000

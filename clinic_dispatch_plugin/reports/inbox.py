@@ -11,7 +11,6 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from clinic_dispatch_plugin.channels.types import DeliveryReport, ReportStatus
 from clinic_dispatch_plugin.engine import prices
-from clinic_dispatch_plugin.engine.silence import go_on_in_silence
 from clinic_dispatch_plugin.engine.tender import ring_for_work
 from clinic_dispatch_plugin.messages import reported_store
 from clinic_dispatch_plugin.messages import store as messages
@@ -21,6 +20,7 @@ from clinic_dispatch_plugin.reports import asking_first, effects, inbox_store
 from clinic_dispatch_plugin.reports.effects import Tie
 from clinic_dispatch_plugin.reports.rules import ReportState
 from clinic_dispatch_plugin.reports.said import READ, answer_in, kept, parts_in, price_in, whole
+from clinic_dispatch_plugin.reports.silence import go_on_in_silence
 from clinic_dispatch_plugin.reports.telling import tell_host
 from clinic_dispatch_plugin.reports.tying import Contradiction, Named, Parts, named, parts_of
 

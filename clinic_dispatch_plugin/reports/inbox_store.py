@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, RowMapping, delete, func, insert, select, update
@@ -33,6 +33,17 @@ def due(connection: Connection, limit: int) -> Sequence[int]:
     """Reports whose message is to be looked for now, those that came first in front."""
     query = select(Report.id).where(Report.state == _WAITING, Report.look_at <= db_now())
     return connection.scalars(query.order_by(Report.id).limit(limit)).all()
+
+
+def answers_to_read(connection: Connection, account_ids: Collection[int]) -> bool:
+    """Whether one of these gateways said something when it was asked that nobody has read yet."""
+    query = select(Report.id).where(
+        Report.state == _WAITING,
+        Report.look_at <= db_now(),
+        Report.source == "asked",
+        Report.account_id.in_(account_ids),
+    )
+    return connection.execute(query.limit(1)).first() is not None
 
 
 def take(connection: Connection, report_id: int) -> RowMapping | None:

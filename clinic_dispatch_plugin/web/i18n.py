@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta
+from decimal import ROUND_HALF_UP, Decimal
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -13,7 +14,7 @@ from zoneinfo import ZoneInfo
 from babel.dates import format_date as babel_date
 from babel.dates import format_time as babel_time
 from babel.messages.pofile import read_po
-from babel.numbers import format_currency, format_decimal
+from babel.numbers import format_currency, format_decimal, get_currency_precision
 from flask import has_request_context, request
 from markupsafe import Markup, escape
 
@@ -157,6 +158,15 @@ def format_money(money: Money) -> str:
         currency_digits=False,
         decimal_quantization=False,
     )
+
+
+def format_sum(money: Money) -> str:
+    """A sum or a balance, to the last coin there is: ``0.23 €``; less than half a coin with every figure."""
+    coin = Decimal(1).scaleb(-get_currency_precision(money.currency))
+    rounded = money.amount.quantize(coin, ROUND_HALF_UP)
+    if not rounded and money.amount:
+        return format_money(money)
+    return format_currency(rounded, money.currency, locale=language())
 
 
 def format_clock(value: datetime | None) -> str:

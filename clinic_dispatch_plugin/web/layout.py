@@ -91,6 +91,7 @@ def _make_environment(app: Flask) -> Environment:
         format_day=i18n.format_day,
         format_number=i18n.format_number,
         format_money=i18n.format_money,
+        format_sum=i18n.format_sum,
         csrf_field=csrf_field,
         csrf_token=csrf_token,
         allowed=allowed,

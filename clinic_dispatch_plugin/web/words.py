@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from clinic_dispatch_plugin.registry import current_dispatch
 from clinic_dispatch_plugin.web.i18n import N_, _
@@ -61,6 +61,13 @@ ATTEMPT_STATES: Mapping[str, tuple[str, str, str]] = {
     "refused": (N_("Refused"), "✕", "bad"),
     "uncertain": (N_("Uncertain"), "?", "doubt"),
     "withdrawn": (N_("Never handed over"), "–", "off"),
+}
+TAKEN_IN_VAIN = N_("Accepted, but not delivered")
+#: What was taken and did not arrive, or of which nobody knows, has no sign of success.
+_REPORTED_SIGNS: Mapping[tuple[str, str], tuple[str, str]] = {
+    ("accepted", "failed"): ("✕", "bad"),
+    ("accepted", "no_report"): ("–", "off"),
+    ("accepted", "delayed"): ("↻", "wait"),
 }
 ACCOUNT_STATES: Mapping[str, tuple[str, str, str]] = {
     "ready": (N_("Ready"), "✓", "ok"),
@@ -130,9 +137,17 @@ def mailing_state(key: str) -> Word:
     return _word(MAILING_STATES, key)
 
 
-def attempt_state(key: str) -> Word:
-    """An attempt's state in the reader's language."""
-    return _word(ATTEMPT_STATES, key)
+def attempt_state(key: str, report: str = "") -> Word:
+    """An attempt's state in the reader's language; its sign says what was reported of it later, where that is worse."""
+    word = _word(ATTEMPT_STATES, key)
+    icon, css = _REPORTED_SIGNS.get((key, report), (word.icon, word.css))
+    label = _(TAKEN_IN_VAIN) if (key, report) == ("accepted", "failed") else word.label
+    return replace(word, label=label, icon=icon, css=css)
+
+
+def reported_beside(key: str, reported: str) -> str:
+    """What was reported of a try, where its state does not say it."""
+    return "" if (key, reported) == ("accepted", "failed") else report(reported)
 
 
 def account_state(key: str) -> Word:

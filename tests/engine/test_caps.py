@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select
 
-from clinic_dispatch_plugin.accounts.spending_rules import Reached
+from clinic_dispatch_plugin.accounts.spending_rules import Lacking, Reached
 from clinic_dispatch_plugin.accounts.tables import Spending
 from clinic_dispatch_plugin.api import (
     Accepted,
@@ -22,6 +23,9 @@ from clinic_dispatch_plugin.api import (
 )
 from clinic_dispatch_plugin.engine.tender import tend
 from clinic_dispatch_plugin.error_reference import editing
+from clinic_dispatch_plugin.host.types import Recipient
+from clinic_dispatch_plugin.mailings.sending import send
+from clinic_dispatch_plugin.messages.holds import why_on_hold
 from clinic_dispatch_plugin.messages.mailing_tables import Mailing
 from clinic_dispatch_plugin.messages.tables import Attempt
 from clinic_dispatch_plugin.reports import asking_first, inbox
@@ -100,6 +104,47 @@ def test_a_cap_in_the_middle_of_a_window_stops_there_and_the_next_day_goes_on(
     tend(desk.dispatch)
     desk.pump()
     assert desk.states(mailing) == {"sent": 70}
+
+
+def test_a_mailing_its_account_has_too_little_for_is_held_whole_until_it_is_topped_up(
+    desk: Desk, channel: Priced
+) -> None:
+    channel.cost, channel.left = eur("0.075"), eur("0.40")
+    with desk.dispatch.database.begin() as connection:
+        # Inside the host's own transaction nobody can be asked: it is looked at before the first message goes.
+        mailing = send(
+            desk.dispatch,
+            to=[
+                Recipient(ref="", name=f"P{n}", addresses={"fake": f"p{n}@example.org"})
+                for n in range(6)
+            ],
+            channel="fake",
+            subject="S",
+            text="T",
+            connection=connection,
+        )
+    desk.pump()
+    assert channel.handed == [], "five could be paid for: the whole waits"
+    row = desk.state_of_mailing(mailing)
+    assert (row["state"], row["pause_reason"]) == ("paused", "money")
+    short = Lacking.read(row["pause_text"])
+    assert short is not None
+    assert (short.balance, short.need) == (eur("0.40"), eur("0.450000"))
+    with desk.dispatch.app_context():
+        said = why_on_hold(row)
+    assert "There is not enough money on the account nowhere" in said
+    tend(desk.dispatch)  # it is not time to look again
+    assert desk.state_of_mailing(mailing)["state"] == "paused"
+    past = str(replace(short, until=datetime(2020, 1, 1, tzinfo=UTC)))
+    desk.change(Mailing, Mailing.id == mailing, pause_text=past)
+    tend(desk.dispatch)
+    desk.pump()
+    assert desk.state_of_mailing(mailing)["pause_reason"] == "money", "it still lacks"
+    channel.left = eur("0.45")
+    desk.change(Mailing, Mailing.id == mailing, pause_text=past)
+    tend(desk.dispatch)
+    desk.pump()
+    assert desk.states(mailing) == {"sent": 6}
 
 
 def test_a_cap_that_is_raised_lets_the_mailing_go_on_by_itself(desk: Desk, channel: Priced) -> None:

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import Connection, select, text
 
 from clinic_dispatch_plugin.database.base import db_now
-from clinic_dispatch_plugin.engine import claims, silence, stream
+from clinic_dispatch_plugin.engine import claims, stream
 from clinic_dispatch_plugin.engine.tender import tend
 from clinic_dispatch_plugin.error_reference.editing import add_entry
 from clinic_dispatch_plugin.error_reference.tables import AnswerRow
@@ -27,7 +27,7 @@ from clinic_dispatch_plugin.messages.routes import Route
 from clinic_dispatch_plugin.messages.rules import MOVES, address_digest
 from clinic_dispatch_plugin.messages.store import block
 from clinic_dispatch_plugin.messages.tables import Attempt, Block, Message
-from clinic_dispatch_plugin.reports import effects, inbox
+from clinic_dispatch_plugin.reports import effects, inbox, silence
 from clinic_dispatch_plugin.reports.rules import MailKind, ReadMail, Reported, ReportedAction
 from clinic_dispatch_plugin.testing import FakeChannel, FakeHost
 from clinic_dispatch_plugin.testing.fake_channel import (

@@ -12,7 +12,8 @@ from sqlalchemy import update
 from clinic_dispatch_plugin.channels.errors import AccountError, ConnectionFailed
 from clinic_dispatch_plugin.channels.types import Answer
 from clinic_dispatch_plugin.reports import asking, inbox
-from clinic_dispatch_plugin.reports.schedule import first_after, next_ask
+from clinic_dispatch_plugin.reports.askable import askables
+from clinic_dispatch_plugin.reports.schedule import Turn, first_after, next_ask, turn_of
 from clinic_dispatch_plugin.reports.tables import Asking
 from tests.clinic.mailbag import LOST
 from tests.reports.gateway import WINDOW, Desk, said
@@ -47,7 +48,7 @@ def later(desk: Desk, *, counted: bool = True) -> None:
 
 
 def ask(desk: Desk) -> asking.Asked | None:
-    (askable,) = asking.askables(desk.dispatch)
+    (askable,) = askables(desk.dispatch)
     return asking.ask(desk.dispatch, askable)
 
 
@@ -63,6 +64,27 @@ def test_it_is_asked_soon_then_rarely_and_always_near_the_end(window: float) -> 
     assert 0.95 * window == ages[-1]
     free_ones = [age for age in ages if age < 0.8 * window]
     assert all(after == 2 * before for before, after in pairwise(free_ones))
+
+
+@pytest.mark.parametrize(
+    ("asked", "waited", "turn"),
+    [
+        (None, 0, Turn.WAITS),
+        (-1, 0, Turn.WAITS),  # what it said before the wait was over is no answer
+        (-1, 600, Turn.NOT_ASKED),
+        (None, 599, Turn.WAITS),
+        (None, 600, Turn.NOT_ASKED),
+        (0, 1, Turn.ASKED_IN_VAIN),
+        (5, 601, Turn.ASKED_IN_VAIN),
+    ],
+)
+def test_silence_waits_for_the_gateways_answer_and_no_longer_than_its_time(
+    asked: int | None, waited: int, turn: Turn
+) -> None:
+    asked_at = None if asked is None else OPENED + timedelta(seconds=asked)
+    now = OPENED + timedelta(seconds=waited)
+    found = turn_of(over_at=OPENED, asked_at=asked_at, now=now, patience=600.0)
+    assert found is turn
 
 
 def test_each_open_attempt_is_asked_for_and_its_answer_moves_it(quiet: Desk) -> None:

@@ -137,6 +137,11 @@ def test_every_end_has_a_word_of_its_own(office: Desk) -> None:
         page = client.get(f"/dispatch/messages/{ids[status]}").text
         assert f"</span> {word}</span>" in page, status
         assert f"</span> {word}</span>" in listed, status
+    # A try that was taken and did not arrive has no sign of success.
+    failed = client.get(f"/dispatch/messages/{ids['failed']}").text
+    assert "✕</span> Angenommen, aber nicht zugestellt" in failed
+    assert "✓</span> Angenommen" not in failed
+    assert "–</span> Angenommen" in client.get(f"/dispatch/messages/{ids['no_report']}").text
 
 
 def test_a_contradiction_is_shown_and_changes_nothing(office: Desk) -> None:

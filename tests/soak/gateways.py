@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 
 from clinic_dispatch_plugin.simulators.gateways.server import HttpSimulator
@@ -60,6 +61,8 @@ def main(folder: Path, callback_port: int) -> None:
         plans=PlansByPerson(),
         latency=0.012,
         report_delay=0.3,
+        # Nothing here is about money: no mailing is to be held for the want of it.
+        balance=Decimal("1e9"),
         signature_secret=CALLBACK_KEY,
         callback_url=f"http://127.0.0.1:{callback_port}/dispatch/callbacks/viber/default?md5=1",
     )

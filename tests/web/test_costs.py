@@ -99,9 +99,9 @@ def press_start(client: FlaskClient, address: str, page: str) -> tuple[int, str]
 def test_the_review_says_the_cost_by_network_and_the_balance(client: FlaskClient) -> None:
     _, page = review(client)
     words = said(page)
-    assert "Was es kosten wird Zusammen: ≈ 0,225 €" in words
+    assert "Was es kosten wird Zusammen: ≈ 0,23 €" in words
     assert "Paid KZ Kcell 1 2 ≈ 0,075 € ≈ 0,15 €" in words
-    assert "Paid DE 1 1 ≈ 0,075 € ≈ 0,075 €" in words
+    assert "Paid DE 1 1 ≈ 0,075 € ≈ 0,08 €" in words
     assert "Guthaben 100,00 €" in words
     assert "reicht nicht" not in words
 
@@ -120,6 +120,12 @@ def test_the_account_of_the_purpose_is_asked_and_what_goes_on_is_reckoned_at_mos
     # Ten begin with a channel that costs nothing, and may all go on.
     assert found.further == [eur("0.75")]
     assert found.at_most == [eur("0.975")]
+    [purse] = found.purses
+    assert (purse.needs, purse.further) == ([eur("0.225")], eur("0.75")), "exactly, and at most"
+    # An account that only messages going on may need is told with its balance, too.
+    begins = {"fake": 10, "paid": 0}
+    [purse] = costs(clinic.dispatch, {}, "results", begins=begins).purses
+    assert (purse.balance, purse.needs, purse.short) == (eur("100"), [], None)
     paid.price_each = None
     clinic.dispatch.cache.pop("purse")
     assert costs(clinic.dispatch, kinds, "results", begins=begins).at_most == ()
@@ -180,9 +186,9 @@ def test_prices_stand_with_the_message_under_the_list_and_in_the_file(
     )
     pump(clinic.dispatch)
     page = client.get(f"{HOME}/{mailing_id}").text
-    assert "Kosten dieser Nachrichten: 0,1664 €" in said(page)
+    assert "Kosten dieser Nachrichten: 0,17 €" in said(page)
     listed = client.get(f"/dispatch/?mailing={mailing_id}&q=k1")
-    assert "Kosten dieser Nachrichten: 0,0832 €" in said(listed.text)
+    assert "Kosten dieser Nachrichten: 0,08 €" in said(listed.text)
     message = re.findall(r"/dispatch/messages/(\d+)", page)[0]
     assert "Preis: 0,0832 € · 2 Teile" in said(client.get(f"/dispatch/messages/{message}").text)
     file = client.get(f"/dispatch/messages.csv?mailing={mailing_id}").get_data(as_text=True)

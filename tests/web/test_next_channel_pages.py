@@ -252,20 +252,22 @@ def test_a_message_that_was_sent_goes_once_more_by_the_way_that_carried_it(
     assert [each.content.text for each in clinic.extra["note"].handed][-2:] == ["Kurz", "Kurz"]
 
 
-def test_a_list_may_name_an_address_for_each_way(
-    clinic: Clinic, client: FlaskClient, tmp_path: object
-) -> None:
-    content = "chat;name;telefon\ng1@chat.example;Gerd;\n;Gabi;g2@note.example\n"
+def _upload(clinic: Clinic, client: FlaskClient, content: str, **more: str) -> TestResponse:
+    """Choose a list that goes by chat, then as ``more`` says."""
     page = client.get(f"{HOME}/new").text
     data = {
         **fields_of(page),
         "whom": "file",
         "purpose": "service",
         "channel": "chat",
-        "channel.2": "note",
+        **more,
         "file": (io.BytesIO(content.encode()), "list.csv"),
     }
-    client.post(f"{HOME}/new", data=data, content_type="multipart/form-data")
+    return client.post(f"{HOME}/new", data=data, content_type="multipart/form-data")
+
+
+def _checked(clinic: Clinic, client: FlaskClient) -> str:
+    """Write a text for the last draft; returns what its check says."""
     query = select(Mailing.id).order_by(Mailing.id.desc())
     with clinic.dispatch.database.begin() as connection:
         mailing_id = connection.scalars(query).first()
@@ -274,9 +276,58 @@ def test_a_list_may_name_an_address_for_each_way(
         f"{HOME}/{mailing_id}/what",
         {"name": "L", "subject": "S", "text": "Hallo {{ name }}", "go": "next"},
     )
-    said = words_of(client.get(f"{HOME}/{mailing_id}/check"))
+    return words_of(client.get(f"{HOME}/{mailing_id}/check"))
+
+
+def test_a_list_may_name_an_address_for_each_way(clinic: Clinic, client: FlaskClient) -> None:
+    content = "chat;name;telefon\ng1@chat.example;Gerd;\n;Gabi;g2@note.example\n"
+    chosen = _upload(clinic, client, content, **{"channel.2": "note"})
+    assert "kann nicht verwendet werden" not in words_of(client.get(chosen.headers["Location"]))
+    said = _checked(clinic, client)
     assert "2 von 2 Patienten erhalten die Nachricht" in said
     assert "1 per Note" in said
+
+
+def test_a_list_without_addresses_for_the_first_way_begins_with_the_next(
+    clinic: Clinic, client: FlaskClient
+) -> None:
+    patient(clinic, "k1", chat="k1@chat.example", note="other@note.example")
+    content = "note;name;ref\nh1@note.example;Hilde;\n;Hugo;\nk1@note.example;;k1\n"
+    refused = _upload(clinic, client, content)
+    assert refused.status_code == 422, "nobody on the list could be reached by chat alone"
+    assert "Keine Spalte ist als Spalte der Adressen zu erkennen" in words_of(refused)
+    chosen = _upload(clinic, client, content, **{"channel.2": "note"})
+    assert chosen.status_code == 303
+    said = _checked(clinic, client)
+    assert "2 von 3 Patienten erhalten die Nachricht" in said
+    # Whom the list names by their card is reached by chat as the card says.
+    assert "1 per Chat" in said
+    assert "1 per Note davon 1, weil es per Chat nicht geht: Keine Adresse" in said
+    assert "h1@note.example" in said
+    mailing_id = _last_mailing(clinic)
+    check, start = f"{HOME}/{mailing_id}/check", f"{HOME}/{mailing_id}/start"
+    assert (
+        client.post(start, data=fields_of(client.get(check).text, action=start)).status_code == 303
+    )
+    with clinic.dispatch.database.begin() as connection:
+        query = select(Message.channel, Message.address, Message.state)
+        found = connection.execute(query.where(Message.mailing_id == mailing_id)).all()
+    assert sorted(map(tuple, found)) == [
+        ("chat", "", "skipped"),
+        ("chat", "k1@chat.example", "queued"),
+        ("note", "h1@note.example", "queued"),
+    ]
+    # The order is changed, and with it who can be reached: the list stays, and says so.
+    again = _upload(clinic, client, content, **{"channel.2": "note"}).headers["Location"]
+    who = again.replace("/what", "/who")
+    kept = {**fields_of(client.get(who).text), "whom": "file", "channel.2": ""}
+    assert client.post(who, data=kept).status_code == 422
+
+
+def _last_mailing(clinic: Clinic) -> int:
+    with clinic.dispatch.database.begin() as connection:
+        query = select(Mailing.id).order_by(Mailing.id.desc())
+        return int(connection.execute(query).scalars().first() or 0)
 
 
 def test_the_command_line_names_ways_and_their_words(
