@@ -69,6 +69,8 @@ def _note_accepted(connection: Connection, said: Accepted) -> None:
 
 
 def _correct(dispatch: Dispatch, connection: Connection, was: Costs) -> None:
+    if not was:
+        return
     now = {row["id"]: row for row in money_store.costs(connection, [row["id"] for row in was])}
     changes = []
     for row in was:

@@ -9,11 +9,10 @@ from dataclasses import dataclass, field
 from clinic_dispatch_plugin.engine import drain, store
 from clinic_dispatch_plugin.engine.journal import Journal
 from clinic_dispatch_plugin.engine.lease import Lease
+from clinic_dispatch_plugin.engine.pace import WIDEST_WINDOW
 from clinic_dispatch_plugin.engine.prepare import Row, Text
 from clinic_dispatch_plugin.registry import Dispatch
 
-#: Messages whose attempts one transaction opens: what a machine's death leaves uncertain at most.
-WINDOW = 50
 #: Bits of an attempt's id that number it within its run.
 NUMBER_BITS = 20
 #: Seconds for which it is believed whether an account goes at half its rate.
@@ -53,5 +52,5 @@ class RunState:
     @property
     def may_send(self) -> bool:
         """Whether another message may go out: the lease holds, nobody asked the worker to end, and numbers are left."""
-        numbers_left = self.numbered < (1 << NUMBER_BITS) - WINDOW
+        numbers_left = self.numbered < (1 << NUMBER_BITS) - WIDEST_WINDOW
         return numbers_left and self.lease.holds and not drain.requested()

@@ -22,7 +22,7 @@ from clinic_dispatch_plugin.engine.feed import Feed
 from clinic_dispatch_plugin.engine.hearing import Hearing
 from clinic_dispatch_plugin.engine.prepare import Text
 from clinic_dispatch_plugin.engine.rules import storable
-from clinic_dispatch_plugin.engine.run import WINDOW, RunState
+from clinic_dispatch_plugin.engine.run import RunState
 from clinic_dispatch_plugin.engine.windows import Windows
 from clinic_dispatch_plugin.queue.context import places
 from clinic_dispatch_plugin.registry import Dispatch
@@ -137,7 +137,7 @@ class Stream:
             self._feed.fail(error)
         self._run.lease.progress()
         self._results.append(result)
-        if len(self._results) >= WINDOW // 2 or not len(self._feed):
+        if len(self._results) >= self._windows.half or not len(self._feed):
             self._wake.set()
 
     # -- the recording side -----------------------------------------------------------------------

@@ -23,10 +23,11 @@ from clinic_dispatch_plugin.engine.claims import Claims
 from clinic_dispatch_plugin.engine.feed import Feed
 from clinic_dispatch_plugin.engine.lease import clock
 from clinic_dispatch_plugin.engine.onward import stuck
+from clinic_dispatch_plugin.engine.pace import Pace
 from clinic_dispatch_plugin.engine.prepare import Prepared, Row, Text, prepare
 from clinic_dispatch_plugin.engine.recorder import Judged, Recorded, Result, judge, write
 from clinic_dispatch_plugin.engine.rules import Facts
-from clinic_dispatch_plugin.engine.run import WINDOW, RunState
+from clinic_dispatch_plugin.engine.run import RunState
 from clinic_dispatch_plugin.error_reference.service import note_answer
 from clinic_dispatch_plugin.messages import store as messages
 from clinic_dispatch_plugin.messages.addresses_store import readdress
@@ -78,6 +79,7 @@ class Windows:
         self._account_id = account_id
         self._budget = Budget(run.dispatch, account, account_id)
         self._probing = probing
+        self._pace = Pace(most=1) if probing else Pace()
         self._facts: dict[int, tuple[Row, Facts]] = {}
         #: Nothing more will be opened.
         self.over = False
@@ -91,11 +93,16 @@ class Windows:
 
         :param answered: results that the next commit records.
         """
-        return self._room(answered) >= (1 if self._probing else WINDOW // 2)
+        return self._room(answered) >= self.half
+
+    @property
+    def half(self) -> int:
+        """Results that are worth a commit of their own."""
+        return max(1, self._pace.size // 2)
 
     def _room(self, answered: int) -> int:
         """How many attempts the next commit may open."""
-        return (1 if self._probing else WINDOW) - len(self._facts) + answered
+        return self._pace.size - len(self._facts) + answered
 
     def prepare_next(
         self, *, meanwhile: Callable[[], object], answered: int = 0
@@ -167,6 +174,7 @@ class Windows:
         for result in results:
             self._facts.pop(result.attempt_id, None)
         self.handled += len(results)
+        self._pace.answered(len(results))
         if done.opened:
             self._run.lease.renewed(asked_at)
             fail_point("pump.after_open")

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, RowMapping, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from clinic_dispatch_plugin.database.base import db_now
+from clinic_dispatch_plugin.database.rows import among
 from clinic_dispatch_plugin.messages.tables import Audit, Block
 
 
@@ -22,8 +23,8 @@ def blocked(
     """
     query = select(Block.address_digest, Block.scope).where(
         Block.channel == channel,
-        Block.address_digest.in_(list(digests)),
-        Block.scope.in_(["", purpose]),
+        among(connection, Block.__table__.c.address_digest, digests),
+        or_(Block.scope == "", Block.scope == purpose),
         or_(Block.until.is_(None), Block.until > db_now()),
     )
     rows = sorted((row.scope, row.address_digest) for row in connection.execute(query))

@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from sqlalchemy import Connection, RowMapping, case, func, select, update
 
+from clinic_dispatch_plugin.database.rows import among
 from clinic_dispatch_plugin.messages.lists_store import Segment
 from clinic_dispatch_plugin.messages.rules import AttemptState, MessageState
 from clinic_dispatch_plugin.messages.tables import Attempt, Message
@@ -30,7 +31,7 @@ def costs(connection: Connection, attempt_ids: Iterable[int]) -> Sequence[RowMap
             Attempt.currency,
             Attempt.parts,
         )
-        .where(Attempt.id.in_(sorted(attempt_ids)))
+        .where(among(connection, Attempt.__table__.c.id, attempt_ids))
         .order_by(Attempt.id)
         .with_for_update()
     )

@@ -21,6 +21,7 @@ from sqlalchemy import (
 )
 
 from clinic_dispatch_plugin.database.base import db_now
+from clinic_dispatch_plugin.database.rows import among
 from clinic_dispatch_plugin.messages.blocks_store import (
     block,
     blocked,
@@ -105,6 +106,29 @@ __all__ = [
 #: Runs that died holding a message before it is claimed alone.
 SUSPECT_RUNS = 2
 
+#: What sending a message needs of its row.
+_TO_SEND = tuple(
+    Message.__table__.c[name]
+    for name in (
+        "id",
+        "key",
+        "mailing_id",
+        "account_id",
+        "channel",
+        "ref",
+        "name",
+        "locale",
+        "address",
+        "route",
+        "data",
+        "duplicate_key",
+        "attempts",
+        "last_number",
+        "tries",
+        "created_at",
+    )
+)
+
 
 def add_messages(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
     """Insert planned messages."""
@@ -157,8 +181,8 @@ def claim(
 def leased(connection: Connection, *, run_id: int, ids: Iterable[int]) -> Sequence[RowMapping]:
     """What a run needs to send these messages of its own."""
     query = (
-        select(Message.__table__)
-        .where(Message.id.in_(list(ids)), Message.run_id == run_id)
+        select(*_TO_SEND)
+        .where(among(connection, Message.__table__.c.id, ids), Message.run_id == run_id)
         .where(Message.state == MessageState.LEASED.value)
         .order_by(Message.due_at, Message.id)
     )
@@ -167,7 +191,7 @@ def leased(connection: Connection, *, run_id: int, ids: Iterable[int]) -> Sequen
 
 def those_there(connection: Connection, attempt_ids: Iterable[int]) -> set[int]:
     """Which of these attempts were written down."""
-    query = select(Attempt.id).where(Attempt.id.in_(list(attempt_ids)))
+    query = select(Attempt.id).where(among(connection, Attempt.__table__.c.id, attempt_ids))
     return set(connection.scalars(query))
 
 

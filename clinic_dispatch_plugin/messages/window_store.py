@@ -23,7 +23,7 @@ from sqlalchemy import (
 )
 
 from clinic_dispatch_plugin.database.base import db_now
-from clinic_dispatch_plugin.database.rows import arrays, rows_of
+from clinic_dispatch_plugin.database.rows import given_rows, rows_of
 from clinic_dispatch_plugin.messages.rules import (
     SETTLED,
     AttemptState,
@@ -90,7 +90,7 @@ def open_attempts(connection: Connection, attempts: Sequence[Mapping[str, Any]])
     ]
     at_once = _at_once(connection)
     if at_once:
-        moved = set(connection.scalars(_moving(at_once=True), arrays(_MOVING, moving)))
+        moved = set(connection.scalars(_moving(at_once=True), given_rows(moving)))
     else:
         connection.execute(_moving(at_once=False), moving)
         moved = _moved(connection, attempts)
@@ -100,9 +100,7 @@ def open_attempts(connection: Connection, attempts: Sequence[Mapping[str, Any]])
         if attempt["id"] in moved
     ]
     if rows and at_once:
-        connection.execute(
-            _opening(), arrays({name: _ATTEMPT[name].type for name in _OPENING}, rows)
-        )
+        connection.execute(_opening(), given_rows(rows))
     elif rows:
         connection.execute(insert(Attempt), rows)
     return {row["id"] for row in rows}
@@ -111,7 +109,7 @@ def open_attempts(connection: Connection, attempts: Sequence[Mapping[str, Any]])
 def close_attempts(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
     """Record results on their own attempts: ``attempt, state, answer_id, answer_text, provider_id``."""
     at_once = _at_once(connection)
-    values = arrays(_OF_ATTEMPT, rows) if at_once else list(rows)
+    values = given_rows(rows) if at_once else list(rows)
     connection.execute(_closing(at_once=at_once), values)
 
 
@@ -122,7 +120,7 @@ def settle_sent(connection: Connection, rows: Sequence[Mapping[str, Any]], mover
         by_state.setdefault(MessageState(row["b_state"]), []).append(row)
     at_once = _at_once(connection)
     for state, several in by_state.items():
-        values = arrays(_OF_MESSAGE, several) if at_once else several
+        values = given_rows(several) if at_once else several
         connection.execute(_settling(state, mover, at_once=at_once), values)
 
 

@@ -12,7 +12,7 @@ from clinic_dispatch_plugin.accounts import service as accounts
 from clinic_dispatch_plugin.accounts.tables import AccountRow
 from clinic_dispatch_plugin.api import AccountError, Answer, ConnectionFailed
 from clinic_dispatch_plugin.database.base import db_now
-from clinic_dispatch_plugin.engine.run import WINDOW
+from clinic_dispatch_plugin.engine.pace import WINDOW
 from clinic_dispatch_plugin.engine.tender import tend
 from clinic_dispatch_plugin.messages.tables import Attempt, Message
 from clinic_dispatch_plugin.testing.fake_channel import (

@@ -13,7 +13,7 @@ from sqlalchemy import QueuePool, select
 from clinic_dispatch_plugin.channels.types import Answer
 from clinic_dispatch_plugin.database.base import db_now
 from clinic_dispatch_plugin.engine import asking
-from clinic_dispatch_plugin.engine.run import WINDOW
+from clinic_dispatch_plugin.engine.pace import WINDOW
 from clinic_dispatch_plugin.error_reference.service import note_answer
 from clinic_dispatch_plugin.error_reference.tables import AnswerRow
 from clinic_dispatch_plugin.host.types import Actor, Consent, Recipient

@@ -155,9 +155,9 @@ MUTATIONS = (
     Mutation(
         promise="G6",
         harm="ten times as many messages are in doubt when a machine dies",
-        file=f"{ENGINE}/run.py",
-        old="WINDOW = 50\n",
-        new="WINDOW = 500\n",
+        file=f"{ENGINE}/pace.py",
+        old="self.size = min(WINDOW, most)",
+        new="self.size = min(10 * WINDOW, most)",
         tests=(f"{RUNS}::test_a_killed_runs_journal_on_no_local_disk_leaves_one_window_in_doubt",),
     ),
     Mutation(

@@ -14,10 +14,10 @@ import django
 from django.conf import settings
 
 DATABASE = dict(part.split("=", 1) for part in os.environ["RIVAL_DATABASE"].split())
-settings.configure(
-    SECRET_KEY="rival",
-    INSTALLED_APPS=["django.contrib.contenttypes", "django.contrib.auth", "post_office"],
-    DATABASES={
+OPTIONS = {
+    "SECRET_KEY": "rival",
+    "INSTALLED_APPS": ["django.contrib.contenttypes", "django.contrib.auth", "post_office"],
+    "DATABASES": {
         "default": {
             "ENGINE": "django.db.backends.postgresql",
             "NAME": DATABASE["dbname"],
@@ -25,12 +25,12 @@ settings.configure(
             "HOST": DATABASE["host"],
         }
     },
-    EMAIL_BACKEND="post_office.EmailBackend",
-    EMAIL_HOST="127.0.0.1",
-    EMAIL_PORT=int(os.environ["RIVAL_RELAY"]),
-    USE_TZ=True,
-    DEFAULT_AUTO_FIELD="django.db.models.BigAutoField",
-    POST_OFFICE={
+    "EMAIL_BACKEND": "post_office.EmailBackend",
+    "EMAIL_HOST": "127.0.0.1",
+    "EMAIL_PORT": int(os.environ["RIVAL_RELAY"]),
+    "USE_TZ": True,
+    "DEFAULT_AUTO_FIELD": "django.db.models.BigAutoField",
+    "POST_OFFICE": {
         "BACKENDS": {"default": "django.core.mail.backends.smtp.EmailBackend"},
         "BATCH_SIZE": 1000,
         "THREADS_PER_PROCESS": 10,
@@ -39,8 +39,10 @@ settings.configure(
         "MESSAGE_ID_ENABLED": False,
         "CELERY_ENABLED": False,
     },
-)
-django.setup()
+}
+if not settings.configured:  # its own processes read this file again
+    settings.configure(**OPTIONS)
+    django.setup()
 
 if __name__ == "__main__":
     from common import HTML, SENDER, TEXT
