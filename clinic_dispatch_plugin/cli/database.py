@@ -8,6 +8,7 @@ from collections.abc import Callable
 import click
 from flask.cli import AppGroup
 
+from clinic_dispatch_plugin.accounts.keys import seal_open
 from clinic_dispatch_plugin.cli.base import fail, guarded, typed
 from clinic_dispatch_plugin.database import migrate
 from clinic_dispatch_plugin.database.connection import Database
@@ -32,6 +33,7 @@ def upgrade(revision: str) -> None:
     _run(migrate.upgrade, dispatch, revision)
     click.echo(f"tables: revision {migrate.current(dispatch.database)}")
     if migrate.current(dispatch.database) == migrate.head():
+        seal_open(dispatch)
         for pack, count in install_packs(dispatch).items():
             click.echo(f"reference: {count} entries of {pack}")
 

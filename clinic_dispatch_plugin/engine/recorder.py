@@ -23,13 +23,13 @@ from clinic_dispatch_plugin.engine.rules import (
 )
 from clinic_dispatch_plugin.error_reference.service import Met, Noted, note_answer, note_answers
 from clinic_dispatch_plugin.messages import store as messages
+from clinic_dispatch_plugin.messages.fingerprints import fingerprint
 from clinic_dispatch_plugin.messages.onward_store import go_on_refused
 from clinic_dispatch_plugin.messages.routes import Onward, Route
 from clinic_dispatch_plugin.messages.rules import (
     AttemptState,
     MessageState,
     Mover,
-    address_digest,
     masked,
 )
 from clinic_dispatch_plugin.registry import Dispatch
@@ -161,7 +161,7 @@ def write(
             messages.block(
                 connection,
                 channel=result.channel,
-                digest=address_digest(result.channel, result.address),
+                digest=fingerprint(dispatch, result.channel, result.address),
                 answer_id=answer_id,
                 days=outcome.block_days,
                 shown=masked(result.address),
@@ -241,11 +241,11 @@ def _about_money(judged: tuple[Result, Outcome, int | None]) -> bool:
 
 def _going_on(
     result: Result, outcome: Outcome, onward: Onward, answer_id: int | None
-) -> tuple[int, int, int, Onward, Route, int | None]:
+) -> tuple[int, int, Onward, Route, int | None]:
     facts, route = outcome.facts, result.stuck.route if result.stuck else Route()
     if answer_id is not None:
         route = route.passing(result.channel, answer_id)
-    return facts.message_id, facts.attempt_id, facts.attempts, onward, route, answer_id
+    return facts.message_id, facts.attempt_id, onward, route, answer_id
 
 
 def _attempt_row(outcome: Outcome, answer_id: int | None) -> dict[str, Any]:
@@ -266,7 +266,6 @@ def _message_row(outcome: Outcome, answer_id: int | None) -> dict[str, Any]:
         "b_state": outcome.message.value,
         "b_due": outcome.due_at,
         "b_tries": outcome.tries,
-        "b_attempts": outcome.attempts,
         "b_answer": answer_id if explained else None,
         "b_provider": outcome.provider_id,
     }
