@@ -285,7 +285,8 @@ def _finished(dispatch: Dispatch, row: Row, text: Text) -> Content | Answer:
     except EmptyPlaceholder as error:
         return Answer(system="dispatch", code="empty_placeholder", text=str(error))
     except Exception as error:
-        log.error("message %d cannot be made: %s", row["id"], places(error))
+        ids = {"message_id": row["id"], "mailing_id": text.mailing_id}
+        log.error("message %d cannot be made: %s", row["id"], places(error), extra=ids)
         return Answer(system="dispatch", code="harmful", text=type(error).__name__)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -33,6 +34,8 @@ from clinic_dispatch_plugin.messages.rules import (
     masked,
 )
 from clinic_dispatch_plugin.registry import Dispatch
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,6 +156,8 @@ def write(
         reason_id = answer_id
         if outcome.reason is not None:
             reason_id, _ = note_answer(dispatch, connection, outcome.reason, channel=result.channel)
+        if outcome.attempt is AttemptState.UNCERTAIN:
+            _tell(outcome)
         if outcome.onward is None:
             settled.append(_message_row(outcome, reason_id))
         else:
@@ -232,6 +237,17 @@ def _consequences(done: Recorded, outcome: Outcome, sample: str) -> None:
                 answer=answer,
             )
         )
+
+
+def _tell(outcome: Outcome) -> None:
+    """A doubt is rare, and whoever runs the workers may find its ids in the log: nobody's data, no gateway's words."""
+    facts, answer = outcome.facts, outcome.answer
+    log.warning(
+        "message %d is in doubt (%s): nobody knows whether its gateway took it",
+        facts.message_id,
+        f"{answer.system}:{answer.code}" if answer is not None else "no answer",
+        extra={"message_id": facts.message_id, "attempt_id": facts.attempt_id},
+    )
 
 
 def _about_money(judged: tuple[Result, Outcome, int | None]) -> bool:

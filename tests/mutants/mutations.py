@@ -362,7 +362,7 @@ MUTATIONS = (
         promise="secrets",
         harm="a log holds the words of a host's error, and with them a patient's name",
         file=f"{ENGINE}/prepare.py",
-        old='        log.error("message %d cannot be made: %s", row["id"], places(error))\n',
+        old='        log.error("message %d cannot be made: %s", row["id"], places(error), extra=ids)\n',
         new='        log.exception("message %d cannot be made: %s", row["id"], error)\n',
         tests=(
             f"{RUNS}::test_a_text_that_cannot_be_made_stops_this_message_alone",
