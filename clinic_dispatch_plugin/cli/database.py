@@ -57,7 +57,8 @@ def downgrade(revision: str, yes: bool) -> None:
 def _spare_older_workers(dispatch: Dispatch, wanted: str) -> None:
     """A new pair of digits takes something away from programs at work: they have to end first."""
     was = migrate.current(dispatch.database)
-    if was is not None and was[:2] < wanted[:2] and worker_is_seen(dispatch):
+    parts = was is not None and wanted.isdigit() and was[:2] < wanted[:2]
+    if parts and worker_is_seen(dispatch):
         fail(
             f"Revision {wanted} is not for the workers that run now: end them, wait half a minute, "
             f"run `{typed('db upgrade')}` again, and start the new ones."
