@@ -15,8 +15,8 @@ from sqlalchemy.exc import DBAPIError
 from clinic_dispatch_plugin.channels.text import Template
 from clinic_dispatch_plugin.database.base import db_now
 from clinic_dispatch_plugin.engine import drain, store
-from clinic_dispatch_plugin.engine.pump import pump
 from clinic_dispatch_plugin.engine.pace import WINDOW
+from clinic_dispatch_plugin.engine.pump import pump
 from clinic_dispatch_plugin.engine.tables import Run
 from clinic_dispatch_plugin.engine.tender import keep_house, tend
 from clinic_dispatch_plugin.host.types import Actor, Recipient
