@@ -12,6 +12,7 @@ from flask.signals import appcontext_pushed
 
 from clinic_dispatch_plugin import cli
 from clinic_dispatch_plugin.accounts.book import Book
+from clinic_dispatch_plugin.accounts.keys import seal_open
 from clinic_dispatch_plugin.accounts.setup import BOOK
 from clinic_dispatch_plugin.config import load_settings, merged
 from clinic_dispatch_plugin.database.base import TABLE_PREFIX
@@ -94,6 +95,7 @@ class ClinicDispatch:
         dispatch.housekeeping += [
             partial(remove_old_uploads, dispatch),
             partial(forget_runs, dispatch),
+            partial(seal_open, dispatch),
         ]
         dispatch.hear = partial(inbox.hear, dispatch)
         dispatch.rounds.append((asking.EVERY_SECONDS, partial(asking.go_round, dispatch)))

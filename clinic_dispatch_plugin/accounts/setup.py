@@ -9,6 +9,7 @@ from sqlalchemy import Connection, RowMapping
 
 from clinic_dispatch_plugin.accounts import callbacks, service, setup_store
 from clinic_dispatch_plugin.accounts.book import Book, Unusable
+from clinic_dispatch_plugin.accounts.keys import seal_anew as seal_keys_anew
 from clinic_dispatch_plugin.accounts.secrets import KeyLost, seal, seal_anew, unseal
 from clinic_dispatch_plugin.channels.forms import url_of, values_in
 from clinic_dispatch_plugin.database.connection import now
@@ -159,6 +160,8 @@ class Resealed:
     done: int = 0
     #: Names of accounts that none of the keys opens.
     lost: list[str] = field(default_factory=list)
+    #: Keys of the installation itself that none opens.
+    keys_lost: list[str] = field(default_factory=list)
 
 
 def rotate(dispatch: Dispatch) -> Resealed:
@@ -170,6 +173,7 @@ def rotate(dispatch: Dispatch) -> Resealed:
 
     def work(connection: Connection) -> Resealed:
         found.done, found.lost = 0, []
+        found.keys_lost = seal_keys_anew(dispatch.settings.secret_keys, connection)
         for row in setup_store.setups(connection):
             name = f"{row['channel']}/{row['key']}"
             try:

@@ -15,6 +15,7 @@ from sqlalchemy import (
     Integer,
     SmallInteger,
     String,
+    Text,
     UniqueConstraint,
 )
 from sqlalchemy.orm import Mapped, mapped_column
@@ -144,3 +145,13 @@ class AccountShare(Base):
     #: Runs are forgotten after a while, and their shares with them.
     run_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     connections: Mapped[int] = mapped_column(Integer)
+
+
+class KeptKey(Base):
+    """A key of this installation, made with the tables; the configuration's keys seal it where there are any."""
+
+    __tablename__ = "dispatch_key"
+
+    name: Mapped[str] = mapped_column(String(32), primary_key=True)
+    #: ``open:`` and hexadecimal digits, or sealed.
+    value: Mapped[str] = mapped_column(Text)

@@ -16,6 +16,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from clinic_dispatch_plugin.channels.reference import LANGUAGES
 from clinic_dispatch_plugin.database import migrate
 from clinic_dispatch_plugin.messages.access import CommandLine
+from clinic_dispatch_plugin.messages.fingerprints import AddressesUnknown
 from clinic_dispatch_plugin.registry import Dispatch, current_dispatch
 from clinic_dispatch_plugin.web.asking import HostFailed
 
@@ -27,6 +28,11 @@ dispatch = AppGroup("dispatch", help="Mailings to patients, and the reference of
 #: Who acts when a command is typed; the audit trail shows it.
 SYSTEM = CommandLine(name="command line")
 
+#: Why nothing is sent without the key of the blocked addresses, and what to do.
+ADDRESSES_UNKNOWN = (
+    "no key of CLINIC_DISPATCH_SECRET_KEYS knows blocked addresses again, so nothing is sent"
+)
+PUT_BACK = "put the key from before behind the newest"
 #: Characters of a path that are shown.
 _LONGEST_PLACE = 300
 #: The largest id every database holds.
@@ -106,6 +112,8 @@ def guarded(command: Callable[P, R]) -> Callable[P, R]:
             fail(unusable(error))
         except HostFailed as error:
             fail(silent_host(error))
+        except AddressesUnknown:
+            fail(f"{ADDRESSES_UNKNOWN}: {PUT_BACK}.")
         except BrokenPipeError:
             raise  # whoever read the output has gone; click ends quietly
         except OSError as error:

@@ -8,9 +8,11 @@ from collections.abc import Callable
 import click
 from flask.cli import AppGroup
 
+from clinic_dispatch_plugin.accounts.keys import seal_open
 from clinic_dispatch_plugin.cli.base import fail, guarded, typed
 from clinic_dispatch_plugin.database import migrate
 from clinic_dispatch_plugin.database.connection import Database
+from clinic_dispatch_plugin.engine.presence import worker_is_seen
 from clinic_dispatch_plugin.error_reference.packs import install_packs
 from clinic_dispatch_plugin.registry import Dispatch, current_dispatch
 
@@ -29,9 +31,11 @@ db = AppGroup("db", help="Tables of the plugin: make, change, check them.")
 def upgrade(revision: str) -> None:
     """Bring the tables to REVISION (the newest by default), and the shipped reference with them."""
     dispatch = current_dispatch()
+    _spare_older_workers(dispatch, migrate.head() if revision == "head" else revision)
     _run(migrate.upgrade, dispatch, revision)
     click.echo(f"tables: revision {migrate.current(dispatch.database)}")
     if migrate.current(dispatch.database) == migrate.head():
+        seal_open(dispatch)
         for pack, count in install_packs(dispatch).items():
             click.echo(f"reference: {count} entries of {pack}")
 
@@ -48,6 +52,17 @@ def downgrade(revision: str, yes: bool) -> None:
         )
     _run(migrate.downgrade, current_dispatch(), revision)
     click.echo(f"tables: revision {migrate.current(current_dispatch().database) or 'none'}")
+
+
+def _spare_older_workers(dispatch: Dispatch, wanted: str) -> None:
+    """A new pair of digits takes something away from programs at work: they have to end first."""
+    was = migrate.current(dispatch.database)
+    parts = was is not None and wanted.isdigit() and was[:2] < wanted[:2]
+    if parts and worker_is_seen(dispatch):
+        fail(
+            f"Revision {wanted} is not for the workers that run now: end them, wait half a minute, "
+            f"run `{typed('db upgrade')}` again, and start the new ones."
+        )
 
 
 def _run(move: Callable[[Database, str], None], dispatch: Dispatch, revision: str) -> None:

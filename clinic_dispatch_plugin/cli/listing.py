@@ -98,6 +98,11 @@ def _print_status(found: Mapping[str, Any]) -> None:
     for worker in found["workers"]:
         seen = f"seen {worker['seen_seconds_ago']:.0f} s ago"
         click.echo(f"           {worker['name']}, version {worker['version']}, {seen}")
+    if found["restored"]:
+        click.echo(
+            "backup     the database was restored, so nothing is sent: "
+            f"run {typed('recover --restored')}"
+        )
     oldest = found["oldest_waiting_seconds"]
     since = "" if oldest is None else f", the oldest for {oldest:.0f} s"
     click.echo(f"waiting    {found['waiting']} due now{since}; {found['running']} mailings running")
@@ -131,6 +136,7 @@ def _status(dispatch: Dispatch) -> dict[str, Any]:
         "waiting": found.waiting,
         "oldest_waiting_seconds": None if waited is None else round(waited, 1),
         "running": found.mailings,
+        "restored": found.restored,
         "sent_last_minute": sum(found.a_minute.values()),
         "accounts": [
             {

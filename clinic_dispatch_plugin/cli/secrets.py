@@ -9,7 +9,15 @@ from flask.cli import AppGroup
 
 from clinic_dispatch_plugin.accounts.secrets import NoKey
 from clinic_dispatch_plugin.accounts.setup import rotate as seal_all_anew
-from clinic_dispatch_plugin.cli.base import fail, guarded, json_option, print_json, ready
+from clinic_dispatch_plugin.cli.base import (
+    ADDRESSES_UNKNOWN,
+    PUT_BACK,
+    fail,
+    guarded,
+    json_option,
+    print_json,
+    ready,
+)
 
 
 def register(group: AppGroup) -> None:
@@ -34,16 +42,19 @@ def rotate(as_json: bool) -> None:
         fail(
             "CLINIC_DISPATCH_SECRET_KEYS is not set: put the new key first and the old one behind it."
         )
+    good = not found.lost and not found.keys_lost
     if as_json:
-        print_json({"ok": not found.lost, "done": found.done, "lost": found.lost})
+        print_json({"ok": good, "done": found.done, "lost": found.lost, "keys": found.keys_lost})
     else:
         click.echo(f"{found.done} accounts are encrypted by the newest key.")
         for name in found.lost:
             click.echo(
                 f"{name}: none of the keys opens it; enter its log-in again on the settings page."
             )
-        if not found.lost:
+        if found.keys_lost:
+            click.echo(f"{ADDRESSES_UNKNOWN}: {PUT_BACK}.")
+        if good:
             click.echo(
                 "Older keys still check unsubscribe links sent before: keep them behind the newest."
             )
-    sys.exit(1 if found.lost else 0)
+    sys.exit(0 if good else 1)

@@ -8,11 +8,12 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from clinic_dispatch_plugin.accounts import purse, spending
 from clinic_dispatch_plugin.accounts import service as accounts
+from clinic_dispatch_plugin.accounts.keys import lost
 from clinic_dispatch_plugin.accounts.setup import setups, unusable
 from clinic_dispatch_plugin.channels.channel import Channel
 from clinic_dispatch_plugin.channels.errors import ChannelError
 from clinic_dispatch_plugin.channels.types import Account, Money
-from clinic_dispatch_plugin.cli.base import typed
+from clinic_dispatch_plugin.cli.base import ADDRESSES_UNKNOWN, PUT_BACK, typed
 from clinic_dispatch_plugin.cli.findings import Finding
 from clinic_dispatch_plugin.database.connection import now as database_now
 from clinic_dispatch_plugin.engine.presence import Presence, look
@@ -64,7 +65,11 @@ def _worker(found: Presence) -> Finding:
 
 
 def _unusable(dispatch: Dispatch) -> Iterator[Finding]:
-    """Accounts of the settings page that this process cannot use."""
+    """Accounts of the settings page that this process cannot use, and blocked addresses it cannot know."""
+    if lost(dispatch):
+        yield Finding(
+            subject="blocked addresses", state="wrong", text=ADDRESSES_UNKNOWN, advice=PUT_BACK
+        )
     with dispatch.database.begin() as connection:
         names = {row["account_id"]: f"{row['channel']}/{row['key']}" for row in setups(connection)}
     for row_id, found in unusable(dispatch).items():

@@ -7,7 +7,8 @@ import sys
 import click
 from flask.cli import AppGroup
 
-from clinic_dispatch_plugin.cli.base import fail, guarded, ready
+from clinic_dispatch_plugin.accounts.keys import lost
+from clinic_dispatch_plugin.cli.base import ADDRESSES_UNKNOWN, PUT_BACK, fail, guarded, ready
 from clinic_dispatch_plugin.engine.worker import WorkerProblem, run_worker
 from clinic_dispatch_plugin.queue.logs import set_up
 
@@ -30,6 +31,8 @@ def register(group: AppGroup) -> None:
 def worker(burst: bool, concurrency: int) -> None:
     """Send what is due until SIGTERM or Ctrl-C; the first finishes what is open, the second ends at once."""
     dispatch = ready()
+    if lost(dispatch):
+        fail(f"{ADDRESSES_UNKNOWN}: {PUT_BACK}.")
     set_up(dispatch.settings.log)
     if not burst:
         place = "the embedded server" if dispatch.doorbell.embedded else "Redis"

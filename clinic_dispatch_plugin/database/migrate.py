@@ -93,8 +93,8 @@ def head() -> str:
 def fits(revision: str) -> bool:
     """Whether this version can work on tables of this revision: its own, or a later one that only added to them.
 
-    A revision's first two digits say what it fits: ``0012`` adds what may be left empty, and programs made for any
-    earlier ``00`` go on beside it. ``0101`` takes something away, which whoever knows only ``00`` must not meet.
+    A revision's first two digits say what it fits: ``0110`` adds what may be left empty, and programs made for any
+    earlier ``01`` go on beside it. ``0201`` takes something away, which whoever knows only ``01`` must not meet.
     """
     needed = head()
     return revision == needed or (revision[:2] == needed[:2] and revision > needed)

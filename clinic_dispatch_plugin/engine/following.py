@@ -27,7 +27,8 @@ from clinic_dispatch_plugin.host.types import Actor
 from clinic_dispatch_plugin.messages import blocks_store, moves_store, service, waiting_store
 from clinic_dispatch_plugin.messages.access import CommandLine, Sight
 from clinic_dispatch_plugin.messages.detail import account_label
-from clinic_dispatch_plugin.messages.rules import MessageState, address_digest, masked
+from clinic_dispatch_plugin.messages.fingerprints import fingerprint
+from clinic_dispatch_plugin.messages.rules import MessageState, masked
 from clinic_dispatch_plugin.messages.selection import BATCH
 from clinic_dispatch_plugin.registry import Dispatch
 
@@ -201,7 +202,7 @@ class Following:
                 blocks_store.block(
                     connection,
                     channel=row["channel"],
-                    digest=address_digest(row["channel"], row["address"]),
+                    digest=fingerprint(self._dispatch, row["channel"], row["address"]),
                     answer_id=row["answer_id"],
                     days=made.block_days,
                     shown=masked(row["address"]),
@@ -285,7 +286,7 @@ def _count(done: Consequences, fate: Fate, known: Mapping[int, str]) -> None:
     if made.message is MessageState.UNDELIVERED:
         done.given_up += 1
         if made.block:
-            done.blocked.add((row["channel"], address_digest(row["channel"], row["address"])))
+            done.blocked.add((row["channel"], row["address"].casefold()))
     elif made.stops_account:
         done.held += 1
         if row["account_id"] in known:

@@ -30,6 +30,11 @@ def _metrics(found: Presence) -> Iterable[tuple[str, str, list[_Sample]]]:
 
     yield "up", "Whether the database answers.", one(1)
     yield "queue_up", "Whether Redis answers.", one(int(found.queue_answers))
+    yield (
+        "restored",
+        "Whether nothing is sent because the database was restored from a backup.",
+        one(int(found.restored)),
+    )
     yield "workers", "Workers seen in the last half minute.", one(len(found.workers))
     yield "runs", "Runs that are sending.", one(found.runs)
     yield "mailings_running", "Mailings that are at work.", one(found.mailings)

@@ -11,8 +11,8 @@ from clinic_dispatch_plugin.accounts import service as accounts
 from clinic_dispatch_plugin.engine.addresses import usable_address
 from clinic_dispatch_plugin.host.types import Consent, consent_allows, consent_said, names_yes
 from clinic_dispatch_plugin.messages import store as messages
+from clinic_dispatch_plugin.messages.fingerprints import fingerprint
 from clinic_dispatch_plugin.messages.routes import Onward, Route, after
-from clinic_dispatch_plugin.messages.rules import address_digest
 from clinic_dispatch_plugin.registry import Dispatch
 
 NOT_AGREED = "not_agreed"
@@ -100,7 +100,9 @@ def _ways(dispatch: Dispatch, one: Stuck) -> list[_Way]:
             continue
         address, fault = usable_address(channel, raw, region=dispatch.settings.region)
         if not fault:
-            found.append(_Way(channel=key, address=address, digest=address_digest(key, address)))
+            found.append(
+                _Way(channel=key, address=address, digest=fingerprint(dispatch, key, address))
+            )
     return found
 
 

@@ -21,9 +21,10 @@ from clinic_dispatch_plugin.engine.rules import EXPIRED
 from clinic_dispatch_plugin.host.types import Recipient, consent_allows, consent_said
 from clinic_dispatch_plugin.messages import contents, lists_store
 from clinic_dispatch_plugin.messages import store as messages
+from clinic_dispatch_plugin.messages.fingerprints import fingerprint
 from clinic_dispatch_plugin.messages.quiet import any_hour, hours_of
 from clinic_dispatch_plugin.messages.routes import PASSABLE, Onward, Route, after, order_of
-from clinic_dispatch_plugin.messages.rules import address_digest, new_key, unsubscribe_token
+from clinic_dispatch_plugin.messages.rules import new_key, unsubscribe_token
 from clinic_dispatch_plugin.queue.context import places
 from clinic_dispatch_plugin.quiet_hours import Hours, due_after, zone_named
 from clinic_dispatch_plugin.registry import Dispatch
@@ -194,7 +195,7 @@ def _known(
             new = moved(connection, channel, now, cards, region=region)
             for row in now:
                 row["address"] = new.get(row["id"], (row["address"], ""))[0]
-        digests = [address_digest(text.channel, row["address"]) for row in now]
+        digests = [fingerprint(dispatch, text.channel, row["address"]) for row in now]
         blocked = messages.blocked(connection, text.channel, digests, text.purpose)
         at = database_now(connection) if hours else None
     return _Known(
@@ -220,7 +221,7 @@ def _reason_not_to(dispatch: Dispatch, row: Row, text: Text, known: _Known) -> A
     code = known.faults.get(row["id"])
     if not code and not consent_allows(text.purpose, said, unknown_goes=unknown_goes):
         code = "not_agreed"
-    code = code or known.blocked.get(address_digest(text.channel, row["address"]))
+    code = code or known.blocked.get(fingerprint(dispatch, text.channel, row["address"]))
     return Answer(system="dispatch", code=code) if code else None
 
 
@@ -241,7 +242,7 @@ def _going_on(dispatch: Dispatch, text: Text, known: _Known) -> dict[int, tuple[
         return {}
     reasons = {row["id"]: _reason_not_to(dispatch, row, text, known) for row in known.rows}
     several = [
-        _stuck(row, text, known)
+        _stuck(dispatch, row, text, known)
         for row in known.rows
         if (reason := reasons[row["id"]]) is not None and reason.code in PASSABLE
     ]
@@ -255,8 +256,8 @@ def _going_on(dispatch: Dispatch, text: Text, known: _Known) -> dict[int, tuple[
     }
 
 
-def _stuck(row: Row, text: Text, known: _Known) -> Stuck:
-    blocked = known.blocked.get(address_digest(text.channel, row["address"]))
+def _stuck(dispatch: Dispatch, row: Row, text: Text, known: _Known) -> Stuck:
+    blocked = known.blocked.get(fingerprint(dispatch, text.channel, row["address"]))
     card = known.cards.get(row["ref"]) if row["ref"] else None
     planned = Route.read(row["route"]).addresses
     addresses = card.addresses if card is not None and text.follows_cards else planned
@@ -284,7 +285,8 @@ def _finished(dispatch: Dispatch, row: Row, text: Text) -> Content | Answer:
     except EmptyPlaceholder as error:
         return Answer(system="dispatch", code="empty_placeholder", text=str(error))
     except Exception as error:
-        log.error("message %d cannot be made: %s", row["id"], places(error))
+        ids = {"message_id": row["id"], "mailing_id": text.mailing_id}
+        log.error("message %d cannot be made: %s", row["id"], places(error), extra=ids)
         return Answer(system="dispatch", code="harmful", text=type(error).__name__)
 
 
@@ -314,6 +316,6 @@ def unsubscribe_url(dispatch: Dispatch, row: Row, text: Text) -> str | None:
         settings.base_url and settings.secret_keys
     ):
         return None
-    digest = address_digest(row["channel"], row["address"])
+    digest = fingerprint(dispatch, row["channel"], row["address"])
     token = unsubscribe_token(settings.secret_keys[0], row["channel"], text.purpose, digest)
     return f"{settings.base_url}{settings.url_prefix}/unsubscribe/{token}"

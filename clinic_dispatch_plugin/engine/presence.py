@@ -11,6 +11,7 @@ from sqlalchemy import RowMapping
 from clinic_dispatch_plugin.accounts import service as accounts
 from clinic_dispatch_plugin.database.connection import now
 from clinic_dispatch_plugin.engine import store
+from clinic_dispatch_plugin.engine.recovery import LOCK
 from clinic_dispatch_plugin.engine.turns import next_turn
 from clinic_dispatch_plugin.messages import store as messages
 from clinic_dispatch_plugin.messages.results_store import handed_lately
@@ -44,6 +45,8 @@ class Presence:
     a_minute: Mapping[int, int]
     #: Accounts that go at half their rate because their gateway asked for it.
     slowed: Collection[int]
+    #: The database was restored from a backup: nothing is sent from it until a person says so.
+    restored: bool
 
     @property
     def waiting_seconds(self) -> float | None:
@@ -74,6 +77,7 @@ def look(dispatch: Dispatch) -> Presence:
                 row["id"]: handed_lately(connection, row["id"], seconds=60.0) for row in known
             },
             slowed=[row["id"] for row in known if store.slowed(connection, row["id"])],
+            restored=store.locked_until(connection, LOCK) is not None,
         )
 
 

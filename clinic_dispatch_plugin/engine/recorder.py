@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -23,16 +24,18 @@ from clinic_dispatch_plugin.engine.rules import (
 )
 from clinic_dispatch_plugin.error_reference.service import Met, Noted, note_answer, note_answers
 from clinic_dispatch_plugin.messages import store as messages
+from clinic_dispatch_plugin.messages.fingerprints import fingerprint
 from clinic_dispatch_plugin.messages.onward_store import go_on_refused
 from clinic_dispatch_plugin.messages.routes import Onward, Route
 from clinic_dispatch_plugin.messages.rules import (
     AttemptState,
     MessageState,
     Mover,
-    address_digest,
     masked,
 )
 from clinic_dispatch_plugin.registry import Dispatch
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,6 +156,8 @@ def write(
         reason_id = answer_id
         if outcome.reason is not None:
             reason_id, _ = note_answer(dispatch, connection, outcome.reason, channel=result.channel)
+        if outcome.attempt is AttemptState.UNCERTAIN:
+            _tell(outcome)
         if outcome.onward is None:
             settled.append(_message_row(outcome, reason_id))
         else:
@@ -161,7 +166,7 @@ def write(
             messages.block(
                 connection,
                 channel=result.channel,
-                digest=address_digest(result.channel, result.address),
+                digest=fingerprint(dispatch, result.channel, result.address),
                 answer_id=answer_id,
                 days=outcome.block_days,
                 shown=masked(result.address),
@@ -234,6 +239,17 @@ def _consequences(done: Recorded, outcome: Outcome, sample: str) -> None:
         )
 
 
+def _tell(outcome: Outcome) -> None:
+    """A doubt is rare, and whoever runs the workers may find its ids in the log: nobody's data, no gateway's words."""
+    facts, answer = outcome.facts, outcome.answer
+    log.warning(
+        "message %d is in doubt (%s): nobody knows whether its gateway took it",
+        facts.message_id,
+        f"{answer.system}:{answer.code}" if answer is not None else "no answer",
+        extra={"message_id": facts.message_id, "attempt_id": facts.attempt_id},
+    )
+
+
 def _about_money(judged: tuple[Result, Outcome, int | None]) -> bool:
     said = judged[0].said
     return judged[1].facts.set_aside or (isinstance(said, Accepted) and said.price is not None)
@@ -241,11 +257,11 @@ def _about_money(judged: tuple[Result, Outcome, int | None]) -> bool:
 
 def _going_on(
     result: Result, outcome: Outcome, onward: Onward, answer_id: int | None
-) -> tuple[int, int, int, Onward, Route, int | None]:
+) -> tuple[int, int, Onward, Route, int | None]:
     facts, route = outcome.facts, result.stuck.route if result.stuck else Route()
     if answer_id is not None:
         route = route.passing(result.channel, answer_id)
-    return facts.message_id, facts.attempt_id, facts.attempts, onward, route, answer_id
+    return facts.message_id, facts.attempt_id, onward, route, answer_id
 
 
 def _attempt_row(outcome: Outcome, answer_id: int | None) -> dict[str, Any]:
@@ -266,7 +282,6 @@ def _message_row(outcome: Outcome, answer_id: int | None) -> dict[str, Any]:
         "b_state": outcome.message.value,
         "b_due": outcome.due_at,
         "b_tries": outcome.tries,
-        "b_attempts": outcome.attempts,
         "b_answer": answer_id if explained else None,
         "b_provider": outcome.provider_id,
     }

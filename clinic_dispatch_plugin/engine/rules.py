@@ -58,7 +58,6 @@ class Outcome:
     attempt: AttemptState
     message: MessageState
     tries: int
-    attempts: int
     due_at: datetime | None = None
     #: The answer of the attempt, and the one that explains the message where it differs.
     answer: Answer | None = None
@@ -152,7 +151,6 @@ def decide(
                 attempt=AttemptState.ACCEPTED,
                 message=MessageState.SENT,
                 tries=facts.tries + 1,
-                attempts=facts.attempts,
                 provider_id=_plain(provider_id)[:255] if provider_id else None,
             )
         case Uncertain(answer=answer, provider_id=provider_id):
@@ -161,7 +159,6 @@ def decide(
                 attempt=AttemptState.UNCERTAIN,
                 message=MessageState.UNCERTAIN,
                 tries=facts.tries + 1,
-                attempts=facts.attempts,
                 answer=answer,
                 provider_id=_plain(provider_id)[:255] if provider_id else None,
             )
@@ -213,7 +210,6 @@ def _not_sent(facts: Facts, answer: Answer | None, *, now: datetime, scale: floa
         attempt=AttemptState.WITHDRAWN,
         message=MessageState.UNDELIVERED if gives_up else MessageState.QUEUED,
         tries=tries,
-        attempts=facts.attempts - 1,
         due_at=None if gives_up else now + timedelta(seconds=pause),
         answer=answer,
     )
@@ -241,7 +237,6 @@ def _refused(
         attempt=AttemptState.REFUSED,
         message=MessageState.QUEUED if waits else MessageState.UNDELIVERED,
         tries=tries,
-        attempts=facts.attempts,
         due_at=due_at if waits else None,
         answer=result.answer,
         reason=EXPIRED if expired else None,
@@ -263,7 +258,6 @@ def _asks(result: Refused, facts: Facts) -> Outcome:
         attempt=AttemptState.UNCERTAIN,
         message=MessageState.UNCERTAIN,
         tries=facts.tries,
-        attempts=facts.attempts,
         answer=result.answer,
         reason=ASKING,
     )

@@ -219,7 +219,7 @@ def _measure(
     with dispatch.database.begin() as connection:
         at = now(connection)
     judge = Judge(
-        settings=dispatch.settings,
+        dispatch=dispatch,
         legs=[
             Leg(
                 channel=dispatch.channels[key],

@@ -10,7 +10,6 @@ from sqlalchemy import Connection
 from clinic_dispatch_plugin.channels.channel import Channel
 from clinic_dispatch_plugin.channels.text import EmptyPlaceholder, clean_value
 from clinic_dispatch_plugin.channels.types import Content
-from clinic_dispatch_plugin.config import Settings
 from clinic_dispatch_plugin.engine.addresses import LONGEST_ADDRESS, usable_address
 from clinic_dispatch_plugin.engine.prepare import Text
 from clinic_dispatch_plugin.host.types import Consent, consent_allows
@@ -25,8 +24,9 @@ from clinic_dispatch_plugin.mailings.checks import (
 from clinic_dispatch_plugin.mailings.content import names_in
 from clinic_dispatch_plugin.mailings.sources import LONGEST_REF, Candidate
 from clinic_dispatch_plugin.messages import store as messages
+from clinic_dispatch_plugin.messages.fingerprints import fingerprint
 from clinic_dispatch_plugin.messages.routes import PASSABLE
-from clinic_dispatch_plugin.messages.rules import address_digest
+from clinic_dispatch_plugin.registry import Dispatch
 
 LONGEST_LOCALE = 16
 
@@ -68,12 +68,13 @@ class Judge:
     def __init__(
         self,
         *,
-        settings: Settings,
+        dispatch: Dispatch,
         legs: Sequence[Leg],
         overruled: Reason | None = None,
         seen: Seen | None = None,
     ) -> None:
-        self._settings = settings
+        self._dispatch = dispatch
+        self._settings = dispatch.settings
         self._legs = legs
         self._first = legs[0].channel.key
         self._purpose = legs[0].text.purpose
@@ -83,7 +84,7 @@ class Judge:
 
     def judge(self, connection: Connection, candidates: Sequence[Candidate]) -> list[Verdict]:
         """Decide about some; reads which addresses are blocked, and writes nothing."""
-        looks = [_Look(self._settings, leg, self._first) for leg in self._legs]
+        looks = [_Look(self._dispatch, leg, self._first) for leg in self._legs]
         for look in looks:
             look.read(connection, candidates)
         return [self._verdict(candidate, looks) for candidate in candidates]
@@ -178,9 +179,10 @@ class Judge:
 class _Look:
     """The addresses of some candidates on one channel, and which of them are blocked."""
 
-    def __init__(self, settings: Settings, leg: Leg, first: str) -> None:
+    def __init__(self, dispatch: Dispatch, leg: Leg, first: str) -> None:
         self.channel, self.text, self.routed = leg.channel.key, leg.text, leg.routed
-        self._leg, self._first, self._region = leg, first, settings.region
+        self._leg, self._first, self._region = leg, first, dispatch.settings.region
+        self._dispatch = dispatch
         self._addresses: dict[int, tuple[str, Reason | None]] = {}
         self._blocked: dict[str, str] = {}
 
@@ -190,7 +192,7 @@ class _Look:
             address, fault = usable_address(self._leg.channel, raw, region=self._region)
             self._addresses[id(candidate)] = address, Reason(fault) if fault else None
         digests = [
-            address_digest(self.channel, address)
+            fingerprint(self._dispatch, self.channel, address)
             for address, fault in self._addresses.values()
             if not fault
         ]
@@ -201,4 +203,6 @@ class _Look:
 
     def blocked(self, candidate: Candidate) -> str | None:
         address, fault = self._addresses[id(candidate)]
-        return None if fault else self._blocked.get(address_digest(self.channel, address))
+        return (
+            None if fault else self._blocked.get(fingerprint(self._dispatch, self.channel, address))
+        )

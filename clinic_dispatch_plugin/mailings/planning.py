@@ -207,7 +207,7 @@ class _Writer:
         }
         self._quiet = Quiet(dispatch, row)
         self.judge = Judge(
-            settings=dispatch.settings,
+            dispatch=dispatch,
             legs=[
                 Leg(
                     channel=dispatch.channels[key],

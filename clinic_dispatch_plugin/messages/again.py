@@ -12,10 +12,10 @@ from clinic_dispatch_plugin.host.types import Actor
 from clinic_dispatch_plugin.messages import moves_store, onward_store, store
 from clinic_dispatch_plugin.messages.afresh import Fresh, fresh_facts
 from clinic_dispatch_plugin.messages.blocks import blocked_by_hand
+from clinic_dispatch_plugin.messages.fingerprints import fingerprint
 from clinic_dispatch_plugin.messages.repeats import goes_there_already
 from clinic_dispatch_plugin.messages.restart import from_the_first, places_of
 from clinic_dispatch_plugin.messages.routes import Onward, Route
-from clinic_dispatch_plugin.messages.rules import address_digest
 from clinic_dispatch_plugin.messages.selection import Chosen, batches
 from clinic_dispatch_plugin.messages.service import (
     RESENDABLE,
@@ -73,7 +73,7 @@ def _resend(
 ) -> Outcome:
     rows, outcome = movable(dispatch, connection, ids, RESENDABLE, facts)
     as_now = [_with(row, facts.get(row["id"], Fresh())) for row in rows]
-    unsubscribed = _unsubscribed(connection, as_now)
+    unsubscribed = _unsubscribed(dispatch, connection, as_now)
     by_hand = blocked_by_hand(dispatch, connection, as_now)
     going: list[Row] = []
     for row in as_now:
@@ -86,8 +86,12 @@ def _resend(
         else:
             going.append(row)
     _take_over(dispatch, connection, going, facts)
-    unblock_addresses(connection, [place for row in going for place in places_of(dispatch, row)])
-    _subscribe_again(connection, actor, [row for row in going if row["id"] in unsubscribed])
+    unblock_addresses(
+        dispatch, connection, [place for row in going for place in places_of(dispatch, row)]
+    )
+    _subscribe_again(
+        dispatch, connection, actor, [row for row in going if row["id"] in unsubscribed]
+    )
     gone = {row["id"] for row in going}
     return queue_again(
         dispatch,
@@ -136,11 +140,11 @@ def _take_over(
             moves_store.set_address(connection, row["id"], fresh.address)
 
 
-def _unsubscribed(connection: Connection, rows: Iterable[Row]) -> set[int]:
+def _unsubscribed(dispatch: Dispatch, connection: Connection, rows: Iterable[Row]) -> set[int]:
     """Messages whose recipients said "no more of these"."""
     kinds: dict[tuple[str, str], dict[int, str]] = {}
     for row in rows:
-        digest = address_digest(row["channel"], row["address"])
+        digest = fingerprint(dispatch, row["channel"], row["address"])
         kinds.setdefault((row["channel"], row["purpose"]), {})[row["id"]] = digest
     found: set[int] = set()
     for (channel, purpose), digests in kinds.items():
@@ -149,10 +153,12 @@ def _unsubscribed(connection: Connection, rows: Iterable[Row]) -> set[int]:
     return found
 
 
-def _subscribe_again(connection: Connection, actor: Actor, rows: Iterable[Row]) -> None:
+def _subscribe_again(
+    dispatch: Dispatch, connection: Connection, actor: Actor, rows: Iterable[Row]
+) -> None:
     """A person says that the recipient asked for it; who said so stays in the trail."""
     for row in rows:
-        digest = address_digest(row["channel"], row["address"])
+        digest = fingerprint(dispatch, row["channel"], row["address"])
         store.subscribe_again(connection, row["channel"], digest, row["purpose"])
         details = {"channel": row["channel"], "purpose": row["purpose"], "digest": digest}
         audit(connection, actor, "subscribe_again", [row], details)

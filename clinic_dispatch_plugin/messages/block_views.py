@@ -13,6 +13,7 @@ from clinic_dispatch_plugin.host.types import Action
 from clinic_dispatch_plugin.messages import blocks, forms, showing
 from clinic_dispatch_plugin.messages.correction import AddressProblem, NotPossible, normalised
 from clinic_dispatch_plugin.messages.detail import message_detail
+from clinic_dispatch_plugin.messages.fingerprints import LENGTH
 from clinic_dispatch_plugin.registry import current_dispatch
 from clinic_dispatch_plugin.web import words
 from clinic_dispatch_plugin.web.auth import acting, requires
@@ -50,7 +51,7 @@ def _list(*, errors: Mapping[str, str], typed: str = "") -> Response:
     dispatch = current_dispatch()
     channel = choice_arg("channel", list(dispatch.channels))
     cause = text_arg("cause", limit=forms.LONGEST_CAUSE)
-    digests = [each for each in request.args.getlist("address")[:20] if len(each) == 64]
+    digests = [each for each in request.args.getlist("address")[:20] if len(each) == LENGTH]
     page = blocks.list_blocks(
         dispatch, channel=channel, cause=cause, digests=digests or None, before=id_arg("before")
     )

@@ -22,8 +22,9 @@ from clinic_dispatch_plugin.host.types import Actor
 from clinic_dispatch_plugin.messages import blocked_store as store
 from clinic_dispatch_plugin.messages import blocks_store
 from clinic_dispatch_plugin.messages.access import Sight
+from clinic_dispatch_plugin.messages.fingerprints import fingerprint
 from clinic_dispatch_plugin.messages.lists import Line, lines
-from clinic_dispatch_plugin.messages.rules import address_digest, masked
+from clinic_dispatch_plugin.messages.rules import masked
 from clinic_dispatch_plugin.registry import Dispatch
 
 #: Our own code for what a person blocked.
@@ -157,7 +158,7 @@ def digests_of(dispatch: Dispatch, value: str, *, channel: str = "") -> list[str
             except InvalidAddress:
                 continue
             if address:
-                found.append(address_digest(key, address))
+                found.append(fingerprint(dispatch, key, address))
     return found
 
 
@@ -176,7 +177,7 @@ def block_address(
     :raises BlockedAlready: it is blocked.
     :raises TooEarly: ``until`` has passed.
     """
-    digest = address_digest(channel, address)
+    digest = fingerprint(dispatch, channel, address)
 
     def work(connection: Connection) -> int:
         answer = Answer(system="dispatch", code=BY_HAND)
@@ -255,15 +256,15 @@ def kept_back(dispatch: Dispatch, actor: Actor, ids: Sequence[int]) -> list[Line
             limit=LOOKED_AT,
         )
     meant = {(block["address_digest"], block["scope"]) for block in blocks}
-    rows = [row for row in rows if _meant(row, meant)]
+    rows = [row for row in rows if _meant(dispatch, row, meant)]
     seen = Sight(dispatch, actor).of(rows, lambda row: str(row["ref"]))
     with dispatch.database.begin() as connection:
         found = lines(dispatch, connection, seen[:MOST_KEPT_BACK])
     return [line for line in found if line.can_be_resent]
 
 
-def _meant(row: Mapping[Any, Any], meant: set[tuple[str, str]]) -> bool:
-    digest = address_digest(row["channel"], row["address"])
+def _meant(dispatch: Dispatch, row: Mapping[Any, Any], meant: set[tuple[str, str]]) -> bool:
+    digest = fingerprint(dispatch, row["channel"], row["address"])
     return (digest, "") in meant or (digest, row["purpose"]) in meant
 
 
@@ -271,7 +272,7 @@ def block_of(
     dispatch: Dispatch, connection: Connection, channel: str, address: str
 ) -> Blocked | None:
     """The block that holds for an address, whatever is sent; None: it has none."""
-    rows = store.of_addresses(connection, channel, [address_digest(channel, address)])
+    rows = store.of_addresses(connection, channel, [fingerprint(dispatch, channel, address)])
     return next(iter(_blocked(dispatch, connection, rows)), None)
 
 
@@ -281,7 +282,7 @@ def blocked_by_hand(
     """Messages to addresses that a person blocked: sending again does not lift what a colleague ordered."""
     by_channel: dict[str, dict[int, str]] = {}
     for row in rows:
-        digest = address_digest(row["channel"], row["address"])
+        digest = fingerprint(dispatch, row["channel"], row["address"])
         by_channel.setdefault(row["channel"], {})[row["id"]] = digest
     found: set[int] = set()
     for channel, digests in by_channel.items():

@@ -93,7 +93,7 @@ def correct_address(dispatch: Dispatch, actor: Actor, message_id: int, value: st
             route = Route.read(rows[0]["route"]).anew({rows[0]["channel"]: address})
             onward_store.set_route(connection, message_id, route)
         now = [{**rows[0], "address": address}]
-        unblock_addresses(connection, now)
+        unblock_addresses(dispatch, connection, now)
         details = {
             "from": masked(row["address"]) if row["address"] else "",
             "to": masked(address),

@@ -17,9 +17,9 @@ from clinic_dispatch_plugin.messages import blocks_store
 from clinic_dispatch_plugin.messages import lists_store as store
 from clinic_dispatch_plugin.messages.access import Sight
 from clinic_dispatch_plugin.messages.blocks import Blocked, block_of
+from clinic_dispatch_plugin.messages.fingerprints import fingerprint
 from clinic_dispatch_plugin.messages.lists import Line, lines
 from clinic_dispatch_plugin.messages.money import Cost, of_attempt
-from clinic_dispatch_plugin.messages.rules import address_digest
 from clinic_dispatch_plugin.queue.context import places
 from clinic_dispatch_plugin.registry import Dispatch
 
@@ -117,7 +117,7 @@ def message_detail(dispatch: Dispatch, actor: Actor, message_id: int) -> Detail:
         answers = explained(dispatch, connection, wanted)
         named = describers(connection, answers.values())
         trail = blocks_store.audit_of_message(connection, message_id)
-        unsubscribed_at = _unsubscribed_at(connection, row, mailing)
+        unsubscribed_at = _unsubscribed_at(dispatch, connection, row, mailing)
         block = block_of(dispatch, connection, row["channel"], row["address"])
         known = {account["id"]: account for account in accounts.accounts(connection)}
     assert mailing is not None
@@ -141,9 +141,9 @@ def message_detail(dispatch: Dispatch, actor: Actor, message_id: int) -> Detail:
 
 
 def _unsubscribed_at(
-    connection: Connection, row: RowMapping, mailing: RowMapping | None
+    dispatch: Dispatch, connection: Connection, row: RowMapping, mailing: RowMapping | None
 ) -> datetime | None:
-    digest = address_digest(row["channel"], row["address"])
+    digest = fingerprint(dispatch, row["channel"], row["address"])
     purpose = mailing["purpose"] if mailing else ""
     return blocks_store.unsubscribed(connection, row["channel"], [digest], purpose).get(digest)
 

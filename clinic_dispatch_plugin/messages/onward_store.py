@@ -65,12 +65,12 @@ def _row(message_id: int, onward: Onward, route: Route, answer_id: int | None) -
 
 def go_on_refused(
     connection: Connection,
-    rows: Sequence[tuple[int, int, int, Onward, Route, int | None]],
+    rows: Sequence[tuple[int, int, Onward, Route, int | None]],
     mover: Mover,
 ) -> None:
     """Messages whose current attempt was refused for good.
 
-    :param rows: ``(message, attempt, attempts made, where to, route so far, answer)``.
+    :param rows: ``(message, attempt, where to, route so far, answer)``.
     """
     in_flight = [
         source
@@ -86,14 +86,10 @@ def go_on_refused(
             Message.attempt_id == bindparam("b_attempt"),
             or_(*(Message.state == literal(source.value) for source in in_flight)),
         )
-        .values(**_bound(attempts=bindparam("b_attempts"))),
+        .values(**_bound()),
         [
-            {
-                **_row(message_id, onward, route, answer_id),
-                "b_attempt": attempt_id,
-                "b_attempts": made,
-            }
-            for message_id, attempt_id, made, onward, route, answer_id in rows
+            {**_row(message_id, onward, route, answer_id), "b_attempt": attempt_id}
+            for message_id, attempt_id, onward, route, answer_id in rows
         ],
     )
 

@@ -24,6 +24,7 @@ from clinic_dispatch_plugin.database.base import db_now
 from clinic_dispatch_plugin.messages.mailing_tables import Mailing
 from clinic_dispatch_plugin.messages.rules import AttemptState, MessageState, Mover, sources
 from clinic_dispatch_plugin.messages.tables import Attempt, Message
+from clinic_dispatch_plugin.messages.window_store import uncount
 
 #: Reports by weight: one never overwrites a heavier one.
 WEIGHTS = ("delayed", "no_report", "failed", "delivered", "read")
@@ -293,6 +294,7 @@ def never_taken(connection: Connection, message_id: int, attempt_id: int) -> boo
     )
     if not done.rowcount:
         return False
+    uncount(connection, [message_id])
     moved = connection.execute(
         update(Message)
         .where(
@@ -307,7 +309,6 @@ def never_taken(connection: Connection, message_id: int, attempt_id: int) -> boo
             answer_id=None,
             provider_id=None,
             final_at=None,
-            attempts=case((Message.attempts > 0, Message.attempts - 1), else_=0),
             tries=case((Message.tries > 0, Message.tries - 1), else_=0),
         )
     )

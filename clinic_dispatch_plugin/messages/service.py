@@ -19,11 +19,11 @@ from clinic_dispatch_plugin.host.types import Actor
 from clinic_dispatch_plugin.messages import moves_store, store
 from clinic_dispatch_plugin.messages.afresh import Fresh
 from clinic_dispatch_plugin.messages.awaited import awaited_messages
+from clinic_dispatch_plugin.messages.fingerprints import fingerprint, keyed
 from clinic_dispatch_plugin.messages.mailing_rules import MailingState
 from clinic_dispatch_plugin.messages.rules import (
     MessageState,
     Mover,
-    address_digest,
     read_unsubscribe_token,
     sources,
 )
@@ -156,12 +156,14 @@ def _refusal(
     return None
 
 
-def unblock_addresses(connection: Connection, rows: Iterable[Mapping[Any, Any]]) -> None:
+def unblock_addresses(
+    dispatch: Dispatch, connection: Connection, rows: Iterable[Mapping[Any, Any]]
+) -> None:
     """Lift the blocks the program made of these messages' addresses; what recipients asked for stays."""
     by_channel: dict[str, set[str]] = {}
     for row in rows:
         if row["address"]:
-            digest = address_digest(row["channel"], row["address"])
+            digest = fingerprint(dispatch, row["channel"], row["address"])
             by_channel.setdefault(row["channel"], set()).add(digest)
     for channel, digests in by_channel.items():
         store.unblock(connection, channel, digests)
@@ -339,7 +341,7 @@ def unsubscribe(dispatch: Dispatch, token: str) -> bool:
     read = read_unsubscribe_token(dispatch.settings.secret_keys, token)
     if read is None:
         return False
-    channel, purpose, digest = read
+    channel, purpose, digest = read[0], read[1], keyed(dispatch, read[2])
 
     def work(connection: Connection) -> None:
         store.write_audit(

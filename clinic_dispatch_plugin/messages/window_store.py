@@ -62,10 +62,15 @@ _OF_MESSAGE = {
     "b_attempt": _MESSAGE.attempt_id.type,
     "b_due": _MESSAGE.due_at.type,
     "b_tries": _MESSAGE.tries.type,
-    "b_attempts": _MESSAGE.attempts.type,
     "b_answer": _MESSAGE.answer_id.type,
     "b_provider": _MESSAGE.provider_id.type,
 }
+_WITHDRAWN = AttemptState.WITHDRAWN.value
+_UNCOUNTING = (
+    update(Message)
+    .where(Message.id == bindparam("b_message"), Message.attempts > 0)
+    .values(attempts=Message.attempts - 1)
+)
 _MOVING = {
     "b_message": _MESSAGE.id.type,
     "b_attempt": _MESSAGE.attempt_id.type,
@@ -107,10 +112,30 @@ def open_attempts(connection: Connection, attempts: Sequence[Mapping[str, Any]])
 
 
 def close_attempts(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Record results on their own attempts: ``attempt, state, answer_id, answer_text, provider_id``."""
+    """Record results on their own attempts: ``attempt, state, answer_id, answer_text, provider_id``.
+
+    What is withdrawn was no try: it counts for its message no more, wherever that is by now.
+    """
     at_once = _at_once(connection)
-    values = given_rows(rows) if at_once else list(rows)
-    connection.execute(_closing(at_once=at_once), values)
+    taken_back = [row for row in rows if row["b_state"] == _WITHDRAWN]
+    others = [row for row in rows if row["b_state"] != _WITHDRAWN]
+    if others:
+        values = given_rows(others) if at_once else others
+        connection.execute(_closing(at_once=at_once), values)
+    closed = [
+        row["b_attempt"]
+        for row in taken_back
+        if connection.execute(_closing(at_once=False), row).rowcount
+    ]
+    if closed:
+        query = select(Attempt.message_id).where(Attempt.id.in_(closed))
+        uncount(connection, connection.scalars(query).all())
+
+
+def uncount(connection: Connection, message_ids: Sequence[int]) -> None:
+    """One try less for each of these: it was never made."""
+    if message_ids:
+        connection.execute(_UNCOUNTING, [{"b_message": each} for each in message_ids])
 
 
 def settle_sent(connection: Connection, rows: Sequence[Mapping[str, Any]], mover: Mover) -> None:
@@ -202,7 +227,6 @@ def _settling(state: MessageState, mover: Mover, *, at_once: bool) -> Executable
         "run_id": None,
         "due_at": given["b_due"],
         "tries": given["b_tries"],
-        "attempts": given["b_attempts"],
         "answer_id": given["b_answer"],
         "provider_id": given["b_provider"],
     }

@@ -240,5 +240,7 @@ def _count_absence(dispatch: Dispatch, row: RowMapping) -> None:
         return found
 
     if dispatch.database.run(work):
-        log.info("message %s was never taken by its gateway and waits again", row["message_id"])
+        ids = {"message_id": row["message_id"], "attempt_id": row["id"]}
+        text = "message %s was never taken by its gateway and waits again"
+        log.info(text, row["message_id"], extra=ids)
         dispatch.doorbell.ring()

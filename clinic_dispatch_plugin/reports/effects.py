@@ -16,8 +16,9 @@ from clinic_dispatch_plugin.error_reference.rules import Explanation
 from clinic_dispatch_plugin.error_reference.service import Met, note_answer, note_answers
 from clinic_dispatch_plugin.messages import lists_store, onward_store, reported_store
 from clinic_dispatch_plugin.messages import store as messages
+from clinic_dispatch_plugin.messages.fingerprints import fingerprint
 from clinic_dispatch_plugin.messages.routes import order_of
-from clinic_dispatch_plugin.messages.rules import AttemptState, address_digest, masked
+from clinic_dispatch_plugin.messages.rules import AttemptState, masked
 from clinic_dispatch_plugin.registry import Dispatch
 from clinic_dispatch_plugin.reports.rules import (
     BounceState,
@@ -164,7 +165,7 @@ def failed(
             messages.block(
                 connection,
                 channel=channel,
-                digest=address_digest(channel, tie.attempt["address"]),
+                digest=fingerprint(dispatch, channel, tie.attempt["address"]),
                 answer_id=answer_id,
                 days=policy.block_days,
                 shown=masked(tie.attempt["address"]),
@@ -234,7 +235,7 @@ def _complained(dispatch: Dispatch, connection: Connection, tie: Tie) -> int:
     messages.block(
         connection,
         channel=channel,
-        digest=address_digest(channel, tie.attempt["address"]),
+        digest=fingerprint(dispatch, channel, tie.attempt["address"]),
         answer_id=answer_id,
         scope=Purpose.PROMOTION.value,
     )

@@ -18,7 +18,8 @@ from clinic_dispatch_plugin.host.types import Actor, Audience, FilterField, Reci
 from clinic_dispatch_plugin.mailings import drafts, texts
 from clinic_dispatch_plugin.mailings.content import MailingContent
 from clinic_dispatch_plugin.messages.blocks import block_address
-from clinic_dispatch_plugin.messages.rules import address_digest, unsubscribe_token
+from clinic_dispatch_plugin.messages.fingerprints import fingerprint
+from clinic_dispatch_plugin.messages.rules import unsubscribe_token
 from clinic_dispatch_plugin.reports.service import take
 from tests.clinic.browsing import submit
 from tests.clinic.host import Clinic, make_clinic
@@ -198,7 +199,7 @@ def _drafts(clinic: Clinic) -> dict[str, Any]:
 def _token(clinic: Clinic) -> str:
     key = clinic.dispatch.settings.secret_keys[0]
     return unsubscribe_token(
-        key, "email", "promotion", address_digest("email", "anna1@example.org")
+        key, "email", "promotion", fingerprint(clinic.dispatch, "email", "anna1@example.org")
     )
 
 

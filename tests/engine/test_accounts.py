@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Any
 
@@ -15,6 +16,7 @@ from clinic_dispatch_plugin.database.base import db_now
 from clinic_dispatch_plugin.engine.pace import WINDOW
 from clinic_dispatch_plugin.engine.tender import tend
 from clinic_dispatch_plugin.messages.tables import Attempt, Message
+from clinic_dispatch_plugin.queue.logs import JsonLines
 from clinic_dispatch_plugin.testing.fake_channel import (
     Say,
     accept,
@@ -295,8 +297,14 @@ def test_a_channel_that_breaks_leaves_what_it_took_uncertain(
     desk.mailing(20)
     desk.settle()
     assert desk.states() == {"sent": 19, "uncertain": 1}
-    assert desk.message("p5@example.org")["state"] == "uncertain"
+    message = desk.message("p5@example.org")
+    assert message["state"] == "uncertain"
     assert "channel fake failed while sending" in caplog.text
+    [line] = [
+        json.loads(JsonLines().format(each)) for each in caplog.records if "in doubt" in each.msg
+    ]
+    assert (line["message"], line["attempt"]) == (message["id"], message["attempt_id"])
+    assert "p5@" not in str(line)
 
 
 def test_a_channel_without_an_account_leaves_its_messages_waiting(desk: Desk) -> None:

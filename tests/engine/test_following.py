@@ -19,8 +19,9 @@ from clinic_dispatch_plugin.error_reference.checking import ReferenceProblem
 from clinic_dispatch_plugin.error_reference.following import Consequences, Follower, PolicyChange
 from clinic_dispatch_plugin.host.types import Actor
 from clinic_dispatch_plugin.messages import store
+from clinic_dispatch_plugin.messages.fingerprints import fingerprint
 from clinic_dispatch_plugin.messages.mailing_tables import Mailing
-from clinic_dispatch_plugin.messages.rules import address_digest, new_key
+from clinic_dispatch_plugin.messages.rules import new_key
 from clinic_dispatch_plugin.messages.tables import Attempt, Audit, Block, Message
 from clinic_dispatch_plugin.testing.fake_channel import refuse
 from tests.conftest import DATABASES
@@ -85,7 +86,7 @@ def test_giving_up_ends_blocks_is_written_down_and_lets_the_mailing_finish(desk:
     assert (row["state"], row["code"], row["due_at"]) == ("undelivered", "greylisted", None)
     assert row["final_at"] is not None
     assert deeds(desk) == ["policy_given_up"] * 3
-    digest = address_digest("fake", "p0@example.org")
+    digest = fingerprint(desk.dispatch, "fake", "p0@example.org")
     with desk.dispatch.database.begin() as connection:
         assert digest in store.blocked(connection, "fake", [digest], "service")
     desk.settle()

@@ -18,8 +18,8 @@ from clinic_dispatch_plugin.error_reference.service import note_answer
 from clinic_dispatch_plugin.error_reference.tables import AnswerRow
 from clinic_dispatch_plugin.host.types import Actor, Consent, Recipient
 from clinic_dispatch_plugin.mailings import service as mailings
+from clinic_dispatch_plugin.messages.fingerprints import fingerprint
 from clinic_dispatch_plugin.messages.mailing_tables import Mailing
-from clinic_dispatch_plugin.messages.rules import address_digest
 from clinic_dispatch_plugin.messages.store import block, unblock, write_audit
 from clinic_dispatch_plugin.messages.tables import Attempt, Message
 from tests.conftest import DATABASES
@@ -77,7 +77,7 @@ def test_who_withdraws_while_others_are_sent_gets_nothing(desk: Desk) -> None:
 
 def test_a_block_set_after_the_plan_holds(desk: Desk) -> None:
     desk.mailing(["a@example.org", "b@example.org"])
-    digest = address_digest("fake", "A@example.org")
+    digest = fingerprint(desk.dispatch, "fake", "A@example.org")
     desk.dispatch.database.run(
         lambda connection: block(connection, channel="fake", digest=digest, answer_id=None)
     )
@@ -91,7 +91,7 @@ def test_a_block_set_after_the_plan_holds(desk: Desk) -> None:
 
 
 def test_a_block_for_one_purpose_holds_for_no_other(desk: Desk) -> None:
-    digest = address_digest("fake", "a@example.org")
+    digest = fingerprint(desk.dispatch, "fake", "a@example.org")
     desk.host.add(patient(0, address="a@example.org"))
     desk.dispatch.database.run(
         lambda connection: block(
@@ -189,7 +189,7 @@ def test_a_block_is_looked_up_for_the_address_that_is_used(desk: Desk) -> None:
     desk.host.add(patient(0, address="bad@example.org"), patient(1, address="good@example.org"))
     desk.mailing(2, refs=["r0", "r1"])
     for address in ("bad@example.org", "p1@example.org"):
-        digest = address_digest("fake", address)
+        digest = fingerprint(desk.dispatch, "fake", address)
         desk.dispatch.database.run(
             lambda connection, digest=digest: block(  # type: ignore[misc]
                 connection, channel="fake", digest=digest, answer_id=None

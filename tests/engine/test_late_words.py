@@ -9,7 +9,7 @@ from clinic_dispatch_plugin.database.base import db_now
 from clinic_dispatch_plugin.engine.tables import Run
 from clinic_dispatch_plugin.engine.tender import tend
 from clinic_dispatch_plugin.host.types import Actor
-from clinic_dispatch_plugin.messages import reported_store
+from clinic_dispatch_plugin.messages import reported_store, truth_store
 from clinic_dispatch_plugin.messages.selection import Chosen
 from clinic_dispatch_plugin.messages.service import Settlement, settle_uncertain
 from clinic_dispatch_plugin.messages.tables import Attempt
@@ -22,12 +22,15 @@ pytestmark = pytest.mark.parametrize("database_url", DATABASES[:1], indirect=Tru
 ADDRESS = "p0@example.org"
 
 
-def two_workers(desk: Desk) -> tuple[Stepper, Stepper]:
-    """The first has the message in hand and is frozen; a person sent it again, and the second opened its window."""
+def two_workers(desk: Desk, *, taken: bool = True) -> tuple[Stepper, Stepper]:
+    """The first has the message in hand and is frozen; a person sent it again, and the second opened its window.
+
+    :param taken: it was about to go when the first froze; else its window was opened and no more.
+    """
     mailing = desk.mailing(1)
     first = Stepper(desk, mailing)
     first.open()
-    assert first.take() is not None
+    assert not taken or first.take() is not None
     first.expire()
     tend(desk.dispatch)
     seconds = desk.dispatch.settings.quarantine_seconds
@@ -53,6 +56,24 @@ def test_a_late_result_leaves_the_attempt_that_is_under_way_alone(desk: Desk) ->
     assert (old["state"], new["state"]) == ("refused", "open")
     for worker in (first, second):
         worker.end(Gateway())
+
+
+@pytest.mark.parametrize("first_ends", ["meanwhile", "afterwards"])
+def test_a_try_that_proves_late_to_be_none_is_not_counted(desk: Desk, first_ends: str) -> None:
+    """Its message has gone on by then: it counts the tries that were made, whoever records first."""
+    first, second = two_workers(desk, taken=False)
+    assert desk.message(ADDRESS)["attempts"] == 2
+    if first_ends == "meanwhile":
+        first.end(Gateway())
+    assert second.take() is not None
+    second.end(Gateway())
+    if first_ends == "afterwards":
+        first.end(Gateway())
+    old, new = desk.attempts_of(ADDRESS)
+    assert (old["state"], new["state"]) == ("withdrawn", "accepted")
+    assert (desk.message(ADDRESS)["state"], desk.message(ADDRESS)["attempts"]) == ("sent", 1)
+    with desk.dispatch.database.begin() as connection:
+        assert truth_store.disagreements(connection) == {}
 
 
 def test_a_late_report_of_an_old_attempt_says_nothing_of_the_new_one(desk: Desk) -> None:

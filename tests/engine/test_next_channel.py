@@ -21,10 +21,11 @@ from clinic_dispatch_plugin.host.types import Recipient
 from clinic_dispatch_plugin.mailings.order import checked_silences
 from clinic_dispatch_plugin.mailings.problems import MailingProblem
 from clinic_dispatch_plugin.mailings.sending import send
+from clinic_dispatch_plugin.messages.fingerprints import fingerprint
 from clinic_dispatch_plugin.messages.mailing_tables import Mailing
 from clinic_dispatch_plugin.messages.reported_store import attempts_of_message
 from clinic_dispatch_plugin.messages.routes import Route
-from clinic_dispatch_plugin.messages.rules import MOVES, address_digest
+from clinic_dispatch_plugin.messages.rules import MOVES
 from clinic_dispatch_plugin.messages.store import block
 from clinic_dispatch_plugin.messages.tables import Attempt, Block, Message
 from clinic_dispatch_plugin.reports import effects, inbox, silence
@@ -216,7 +217,7 @@ def test_the_last_look_goes_on_by_what_the_card_says_then(desk: Desk) -> None:
         person("moved", post="new@post.example"),
         person("gone"),
     )
-    digest = address_digest("chat", "blocked@chat.example")
+    digest = fingerprint(desk.dispatch, "chat", "blocked@chat.example")
     desk.dispatch.database.run(
         lambda connection: block(connection, channel="chat", digest=digest, answer_id=None)
     )
@@ -254,7 +255,7 @@ def test_a_promotion_never_goes_on_to_a_channel_without_consent(desk: Desk) -> N
         desk.channel.will(f"{each}@chat.example", refuse("unknown"))
     start(desk, *people, purpose="promotion")
     for each in ("unsubscribed", "named"):
-        digest = address_digest("chat", f"{each}@chat.example")
+        digest = fingerprint(desk.dispatch, "chat", f"{each}@chat.example")
         desk.dispatch.database.run(
             lambda connection, digest=digest: block(  # type: ignore[misc]
                 connection, channel="chat", digest=digest, answer_id=None, scope="promotion"
@@ -395,7 +396,7 @@ def test_whoever_is_not_heard_of_in_time_gets_it_by_the_next_channel_once(
     ]
     people[6] = person("nowhere", chat="nowhere@chat.example")
     people[7] = person("stays", chat="stays@chat.example", post="stays@post.example")
-    digest = address_digest("post", "stays@post.example")
+    digest = fingerprint(desk.dispatch, "post", "stays@post.example")
     desk.dispatch.database.run(
         lambda connection: block(connection, channel="post", digest=digest, answer_id=None)
     )

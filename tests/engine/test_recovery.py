@@ -11,6 +11,8 @@ from sqlalchemy import func, select
 
 from clinic_dispatch_plugin.database.base import Base
 from clinic_dispatch_plugin.engine import store
+from clinic_dispatch_plugin.engine.metrics import exposition
+from clinic_dispatch_plugin.engine.presence import look
 from clinic_dispatch_plugin.engine.recovery import GAP, LOCK, awaits_recovery, recover
 from clinic_dispatch_plugin.engine.remembered import Remembered, recall, remember
 from clinic_dispatch_plugin.engine.tables import Run
@@ -68,9 +70,12 @@ def test_what_waited_in_the_backup_is_in_doubt_and_nothing_is_sent_twice(desk: D
     assert len(desk.channel.handed) == 21
     with pytest.raises(WorkerProblem, match="recover --restored"):
         run_worker(desk.dispatch, burst=True)
+    assert look(desk.dispatch).restored, "status, its page and the metrics say so"
+    assert "clinic_dispatch_restored 1\n" in exposition(desk.dispatch)
 
     done = recover(desk.dispatch, ADMIN)
     assert (done.uncertain, done.mailings) == (20, 1)
+    assert not look(desk.dispatch).restored
     assert desk.states() == {"sent": 1, "uncertain": 20}
     assert desk.message("p7@example.org")["code"] == "restored"
     held = desk.state_of_mailing(planned)

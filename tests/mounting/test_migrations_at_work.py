@@ -6,12 +6,26 @@ from pathlib import Path
 
 import pytest
 from flask import Flask
+from flask.testing import FlaskCliRunner
 from sqlalchemy import inspect, text
 
 from clinic_dispatch_plugin.database import migrate
+from clinic_dispatch_plugin.engine import store
 from clinic_dispatch_plugin.extension import ClinicDispatch
 from tests.conftest import DATABASES
 from tests.engine.dispatching import open_desk
+
+
+def commands(url: str, folder: Path) -> FlaskCliRunner:
+    """A clinic's command line."""
+    app = Flask("at_work")
+    app.config.update(
+        CLINIC_DISPATCH_DATABASE_URL=url,
+        CLINIC_DISPATCH_DATA_DIR=str(folder / "data"),
+        CLINIC_DISPATCH_REDIS_URL="unix:///nowhere.sock",
+    )
+    ClinicDispatch().init_app(app)
+    return app.test_cli_runner()
 
 
 @pytest.mark.parametrize("database_url", DATABASES, indirect=True)
@@ -50,14 +64,25 @@ def test_a_command_starts_where_the_tables_fit(tmp_path: Path, revision: str, st
         connection.execute(
             text(f"UPDATE {migrate.VERSION_TABLE} SET version_num = :new"), {"new": written}
         )
-    app = Flask("at_work")
-    app.config.update(
-        CLINIC_DISPATCH_DATABASE_URL=url,
-        CLINIC_DISPATCH_DATA_DIR=str(tmp_path / "data"),
-        CLINIC_DISPATCH_REDIS_URL="unix:///nowhere.sock",
-    )
-    ClinicDispatch().init_app(app)
-    done = app.test_cli_runner().invoke(args=["dispatch", "blocks"])
+    done = commands(url, tmp_path).invoke(args=["dispatch", "blocks"])
     assert (done.exit_code == 0) is starts, done.output
     assert starts or "db upgrade" in done.output
     desk.dispatch.database.dispose()
+
+
+def test_what_takes_something_away_waits_until_the_workers_have_ended(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'clinic.sqlite'}"
+    desk = open_desk(url, tmp_path)
+    database = desk.dispatch.database
+    migrate.downgrade(database, "0010")
+    here = {"name": "old", "host": "h", "version": "0", "concurrency": 1}
+    database.run(lambda connection: store.sign_of_life(connection, **here))  # type: ignore[arg-type]
+    runner = commands(url, tmp_path)
+    asked = runner.invoke(args=["dispatch", "db", "upgrade"])
+    assert asked.exit_code == 1 and "workers" in asked.output
+    assert migrate.current(database) == "0010"
+    database.run(lambda connection: store.sign_off(connection, "old"))
+    done = runner.invoke(args=["dispatch", "db", "upgrade"])
+    assert done.exit_code == 0, done.output
+    assert migrate.current(database) == migrate.head()
+    database.dispose()

@@ -48,6 +48,14 @@ MUTATIONS = (
         tests=(f"{JOURNAL}::test_a_damaged_journal_is_believed_no_more_than_it_deserves",),
     ),
     Mutation(
+        promise="G1",
+        harm="a try that was proved late to be none stays counted, and the doctor finds records that disagree",
+        file=f"{MESSAGES}/window_store.py",
+        old="    if closed:\n",
+        new="    if not rows:\n",
+        tests=(f"{LATE}::test_a_try_that_proves_late_to_be_none_is_not_counted",),
+    ),
+    Mutation(
         promise="G2",
         harm="what a dead run had leased is never given back",
         file=f"{ENGINE}/aftermath.py",
@@ -180,7 +188,7 @@ MUTATIONS = (
         promise="G7",
         harm="a block set after the plan does not hold",
         file=f"{ENGINE}/prepare.py",
-        old='    code = code or known.blocked.get(address_digest(text.channel, row["address"]))\n',
+        old='    code = code or known.blocked.get(fingerprint(dispatch, text.channel, row["address"]))\n',
         new="",
         tests=(f"{LOOK}::test_a_block_set_after_the_plan_holds",),
     ),
@@ -354,7 +362,7 @@ MUTATIONS = (
         promise="secrets",
         harm="a log holds the words of a host's error, and with them a patient's name",
         file=f"{ENGINE}/prepare.py",
-        old='        log.error("message %d cannot be made: %s", row["id"], places(error))\n',
+        old='        log.error("message %d cannot be made: %s", row["id"], places(error), extra=ids)\n',
         new='        log.exception("message %d cannot be made: %s", row["id"], error)\n',
         tests=(
             f"{RUNS}::test_a_text_that_cannot_be_made_stops_this_message_alone",
@@ -368,6 +376,14 @@ MUTATIONS = (
         old="    database_url: str | None = field(default=None, repr=False)\n",
         new="    database_url: str | None = None\n",
         tests=("tests/mounting/test_settings.py::test_settings_show_no_secret",),
+    ),
+    Mutation(
+        promise="secrets",
+        harm="addresses can be tried out on a copy of the blocked ones",
+        file=f"{MESSAGES}/fingerprints.py",
+        old="    if digest.startswith(_KEYED):\n",
+        new="    if digest:\n",
+        tests=("tests/store/test_fingerprints.py",),
     ),
     Mutation(
         promise="patterns",

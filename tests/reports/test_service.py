@@ -12,7 +12,7 @@ from clinic_dispatch_plugin.database.base import db_now
 from clinic_dispatch_plugin.error_reference.answers import explained
 from clinic_dispatch_plugin.host.types import Actor
 from clinic_dispatch_plugin.messages.again import resend
-from clinic_dispatch_plugin.messages.rules import address_digest
+from clinic_dispatch_plugin.messages.fingerprints import fingerprint
 from clinic_dispatch_plugin.messages.selection import Chosen
 from clinic_dispatch_plugin.messages.tables import Attempt
 from clinic_dispatch_plugin.reports.rules import MOST_BYTES
@@ -94,7 +94,7 @@ def test_the_policy_of_the_entry_blocks_a_dead_address_and_spares_a_full_one(pos
     dead, full = post.sent(), post.sent()
     given(post, "postfix", dead)
     given(post, "mailbox full, given up after days", full)
-    digest = address_digest("email", post.attempts(dead)[0]["address"])
+    digest = fingerprint(post.dispatch, "email", post.attempts(dead)[0]["address"])
     assert post.blocks() == [(digest, "")]
     assert post.message(full)["state"] == "undelivered"
 
@@ -141,7 +141,7 @@ def test_a_complaint_blocks_promotions_and_nothing_else(post: Post) -> None:
     given(post, "complaint with the recipient struck out", message_id)
     given(post, "complaint with the recipient", message_id)
     assert post.message(message_id)["state"] == "sent"
-    digest = address_digest("email", post.attempts(message_id)[0]["address"])
+    digest = fingerprint(post.dispatch, "email", post.attempts(message_id)[0]["address"])
     assert post.blocks() == [(digest, "promotion")]
     assert [row["message_id"] for row in post.trail("complaint")] == [message_id]
 

@@ -15,8 +15,8 @@ _OF_SERVERS = re.compile(
     r"|InvalidJobOperation|NoSuchJobError|ExecAbortError"
     r"|the callback .* cannot be kept|a callback for .* cannot be kept"
 )
-#: A logger's line that tells of an error; RQ's own are told once more by the exception below them.
-_ERROR = re.compile(r" (ERROR|CRITICAL) (?!rq\.worker)")
+#: A logger's line that tells of an error; RQ's own and the pool's are told once more by the exception below them.
+_ERROR = re.compile(r" (ERROR|CRITICAL) (?!rq\.worker|sqlalchemy\.pool)")
 #: The last line of a traceback.
 _LAST = re.compile(r"^[A-Za-z_][\w.]*(Error|Exception|Failed|Operation|Interrupt|Exit|Warning)\b")
 _NUMBERS = re.compile(r"\d+")

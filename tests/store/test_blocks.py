@@ -15,7 +15,8 @@ from clinic_dispatch_plugin.host.types import Actor
 from clinic_dispatch_plugin.messages import blocks, store
 from clinic_dispatch_plugin.messages.again import resend
 from clinic_dispatch_plugin.messages.correction import AddressProblem, correct_address
-from clinic_dispatch_plugin.messages.rules import address_digest, masked
+from clinic_dispatch_plugin.messages.fingerprints import fingerprint
+from clinic_dispatch_plugin.messages.rules import masked
 from clinic_dispatch_plugin.messages.selection import Chosen
 from clinic_dispatch_plugin.messages.service import Refusal
 from clinic_dispatch_plugin.registry import Dispatch
@@ -47,7 +48,7 @@ class Given:
             store.block(
                 connection,  # type: ignore[arg-type]
                 channel="letter",
-                digest=address_digest("letter", address),
+                digest=fingerprint(self.dispatch, "letter", address),
                 answer_id=answer_id,
                 scope=scope,
                 days=days,
@@ -65,7 +66,7 @@ class Given:
 
     def holds(self, address: str, purpose: str = "reminder") -> bool:
         """Whether nothing goes to it."""
-        digest = address_digest("letter", address)
+        digest = fingerprint(self.dispatch, "letter", address)
         with self.dispatch.database.begin() as connection:
             return bool(store.blocked(connection, "letter", [digest], purpose))
 

@@ -26,12 +26,12 @@ from clinic_dispatch_plugin.messages.correction import (
     NotPossible,
     correct_address,
 )
+from clinic_dispatch_plugin.messages.fingerprints import fingerprint
 from clinic_dispatch_plugin.messages.lists import Line, MessageFilter, Page, list_messages
 from clinic_dispatch_plugin.messages.lists_store import Segment, page_query
 from clinic_dispatch_plugin.messages.report import support_report
 from clinic_dispatch_plugin.messages.rules import (
     MessageState,
-    address_digest,
     unsubscribe_token,
 )
 from clinic_dispatch_plugin.messages.selection import Chosen
@@ -203,7 +203,7 @@ def test_one_cause_of_a_mailing_is_sent_again_and_no_other(given: Given) -> None
 
 def test_a_block_the_program_made_is_lifted_and_the_recipients_own_stays(given: Given) -> None:
     message = given.bag.message(given.bag.mailing(), "skipped", answer=ours("blocked"))
-    digest = address_digest("letter", given.bag.row(message)["address"])
+    digest = fingerprint(given.dispatch, "letter", given.bag.row(message)["address"])
 
     def blocks(connection: Connection) -> None:
         for scope in ("", "promotion"):
@@ -422,7 +422,7 @@ def test_a_stopped_account_is_tried_again_once(given: Given) -> None:
 
 def test_an_unsubscribed_address_gets_no_more_of_this_purpose_alone(given: Given) -> None:
     key = given.dispatch.settings.secret_keys[0]
-    digest = address_digest("letter", "anna@example.org")
+    digest = fingerprint(given.dispatch, "letter", "anna@example.org")
     token = unsubscribe_token(key, "letter", "promotion", digest)
 
     assert unsubscribe(given.dispatch, token)

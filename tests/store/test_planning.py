@@ -25,8 +25,8 @@ from clinic_dispatch_plugin.mailings.problems import MailingProblem, NoRoute
 from clinic_dispatch_plugin.mailings.sources import AudienceSource, FileSource, RecipientsSource
 from clinic_dispatch_plugin.messages import store as messages
 from clinic_dispatch_plugin.messages.access import CommandLine
+from clinic_dispatch_plugin.messages.fingerprints import fingerprint
 from clinic_dispatch_plugin.messages.mailing_tables import Mailing, Revision
-from clinic_dispatch_plugin.messages.rules import address_digest
 from clinic_dispatch_plugin.messages.tables import Audit, Message
 from tests.clinic.host import Clinic, TinyHost, make_clinic
 from tests.store.letters import LetterPlugin, Letters
@@ -155,7 +155,7 @@ def test_whoever_gets_nothing_is_a_row_that_says_why(clinic: Clinic) -> None:
         answer_id, _ = note_answer(
             clinic.dispatch, connection, Answer(system="dispatch", code="blocked")
         )
-        digest = address_digest("letter", "blocked@example.org")
+        digest = fingerprint(clinic.dispatch, "letter", "blocked@example.org")
         messages.block(connection, channel="letter", digest=digest, answer_id=answer_id)
 
     clinic.dispatch.database.run(block)
@@ -181,9 +181,9 @@ def test_a_block_that_ended_or_holds_for_another_purpose_stops_nobody(clinic: Cl
 
     def block(connection: Connection) -> None:
         for ref, scope in (("1", ""), ("2", "promotion")):
-            digest = address_digest("letter", f"{ref}@example.org")
+            digest = fingerprint(clinic.dispatch, "letter", f"{ref}@example.org")
             messages.block(connection, channel="letter", digest=digest, answer_id=None, scope=scope)
-        first = [address_digest("letter", "1@example.org")]
+        first = [fingerprint(clinic.dispatch, "letter", "1@example.org")]
         messages.unblock(connection, "letter", first)
 
     clinic.dispatch.database.run(block)

@@ -15,7 +15,8 @@ from clinic_dispatch_plugin.api import Answer
 from clinic_dispatch_plugin.error_reference.service import note_answer
 from clinic_dispatch_plugin.messages import store
 from clinic_dispatch_plugin.messages.blocks import list_blocks
-from clinic_dispatch_plugin.messages.rules import address_digest, masked
+from clinic_dispatch_plugin.messages.fingerprints import fingerprint
+from clinic_dispatch_plugin.messages.rules import masked
 from tests.cli.conftest import typing_in
 from tests.clinic.browsing import submit
 from tests.clinic.full import EMAIL
@@ -46,7 +47,7 @@ def block(clinic: Clinic, address: str, *, scope: str = "") -> int:
         store.block(
             connection,
             channel="email",
-            digest=address_digest("email", address),
+            digest=fingerprint(clinic.dispatch, "email", address),
             answer_id=answer_id,
             scope=scope,
             shown="" if scope else masked(address),

@@ -16,7 +16,8 @@ from clinic_dispatch_plugin.engine.store import sign_of_life
 from clinic_dispatch_plugin.error_reference.editing import add_entry
 from clinic_dispatch_plugin.host.types import Action
 from clinic_dispatch_plugin.messages import store
-from clinic_dispatch_plugin.messages.rules import address_digest, unsubscribe_token
+from clinic_dispatch_plugin.messages.fingerprints import fingerprint
+from clinic_dispatch_plugin.messages.rules import unsubscribe_token
 from clinic_dispatch_plugin.queue.doorbell import Doorbell
 from tests.clinic.browsing import submit, token_in
 from tests.clinic.host import Clinic, make_clinic
@@ -363,7 +364,7 @@ def test_everybody_may_unsubscribe_and_learns_nothing(
     client: FlaskClient, clinic: Clinic, kind: str
 ) -> None:
     clinic.host.actor = None
-    digest = address_digest("email", "anna@example.org")
+    digest = fingerprint(clinic.dispatch, "email", "anna@example.org")
     token = unsubscribe_token("k" * 40, "email", "promotion", digest)
     path = {"known": token, "unknown": token[:-2] + "zz", "rubbish": "%00%ff'--"}[kind]
     asked = client.get(f"/dispatch/unsubscribe/{path}")

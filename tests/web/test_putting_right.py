@@ -11,7 +11,8 @@ from clinic_dispatch_plugin.channels.types import Answer
 from clinic_dispatch_plugin.host.adapter import HostAdapter
 from clinic_dispatch_plugin.host.types import Action, Recipient
 from clinic_dispatch_plugin.messages import store
-from clinic_dispatch_plugin.messages.rules import address_digest, unsubscribe_token
+from clinic_dispatch_plugin.messages.fingerprints import fingerprint
+from clinic_dispatch_plugin.messages.rules import unsubscribe_token
 from clinic_dispatch_plugin.messages.service import unsubscribe
 from tests.clinic.browsing import submit, token_in
 from tests.clinic.full import EMAIL
@@ -35,7 +36,7 @@ def bag(clinic: Clinic) -> Mailbag:
 
 
 def unsubscribed(clinic: Clinic, address: str, purpose: str = "promotion") -> str:
-    digest = address_digest("email", address)
+    digest = fingerprint(clinic.dispatch, "email", address)
     assert unsubscribe(clinic.dispatch, unsubscribe_token("k" * 40, "email", purpose, digest))
     return digest
 

@@ -17,6 +17,8 @@ from sqlalchemy import select, update
 
 from clinic_dispatch_plugin.config_values import quiet_hours
 from clinic_dispatch_plugin.database.base import db_now
+from clinic_dispatch_plugin.engine.recovery import LOCK
+from clinic_dispatch_plugin.engine.store import drop_lock, take_lock
 from clinic_dispatch_plugin.engine.tender import tend
 from clinic_dispatch_plugin.mailings import uploads
 from clinic_dispatch_plugin.mailings.planning import plan
@@ -198,3 +200,9 @@ def test_the_page_of_operation_says_what_stands_still_and_what_helps(
     part = client.get("/dispatch/work.json").get_json()["html"]
     assert "letzten Minute" in part
     assert client.get("/dispatch/work", headers={"X-Actor": "reception"}).status_code == 403
+    dispatch = clinic.dispatch
+    dispatch.database.run(lambda connection: take_lock(connection, LOCK, LOCK, 60.0))
+    try:
+        assert "recover --restored" in words(client.get("/dispatch/work"))
+    finally:
+        dispatch.database.run(lambda connection: drop_lock(connection, LOCK))
