@@ -16,7 +16,6 @@ from sqlalchemy import Connection
 
 from clinic_dispatch_plugin.accounts import service as accounts
 from clinic_dispatch_plugin.accounts import shares, trial
-from clinic_dispatch_plugin.engine import store as engine
 from clinic_dispatch_plugin.api import (
     Account,
     ConfigurationError,
@@ -24,6 +23,7 @@ from clinic_dispatch_plugin.api import (
     GatewayForm,
     SettingField,
 )
+from clinic_dispatch_plugin.engine import store as engine
 from clinic_dispatch_plugin.host.types import Action
 from clinic_dispatch_plugin.simulators.ari import AriSimulator, AsteriskSettings
 from clinic_dispatch_plugin.simulators.gateways.server import HttpSimulator
