@@ -64,6 +64,7 @@ from clinic_dispatch_plugin.channels.reference import (
     load_packs,
     shared_causes,
 )
+from clinic_dispatch_plugin.channels.translations import load_translations
 from clinic_dispatch_plugin.channels.types import (
     Accepted,
     Account,
@@ -153,6 +154,7 @@ __all__ = [
     "load_causes",
     "load_pack",
     "load_packs",
+    "load_translations",
     "may_connect",
     "nothing_sent",
     "number_field",

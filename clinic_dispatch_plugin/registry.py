@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
@@ -16,11 +17,13 @@ from sqlalchemy import Connection
 
 from clinic_dispatch_plugin import hookspecs
 from clinic_dispatch_plugin.channels.channel import Channel
+from clinic_dispatch_plugin.channels.guarding import NoChannel, checked, guard
 from clinic_dispatch_plugin.channels.reference import ReferencePack
 from clinic_dispatch_plugin.channels.types import Account, DeliveryReport
 from clinic_dispatch_plugin.config import PREFIX, ConfigurationError, Settings, merged
 from clinic_dispatch_plugin.database.connection import Database
 from clinic_dispatch_plugin.host.adapter import HostAdapter
+from clinic_dispatch_plugin.queue.context import places
 from clinic_dispatch_plugin.queue.doorbell import Doorbell
 from clinic_dispatch_plugin.quiet_hours import QuietHours
 
@@ -41,6 +44,8 @@ class LoadedPlugin:
     blocked: bool = False
     #: Its setting is wrong, or another plugin brings the same channel: nothing of it needs repair.
     by_configuration: bool = False
+    #: It fails on some questions only: its channels are used all the same.
+    in_use: bool = False
 
 
 def _not_mounted(*_: Any, **__: Any) -> int:
@@ -168,7 +173,7 @@ class Dispatch:
         ask = self.plugins.subset_hook_caller("clinic_dispatch_reference_packs", others)
         try:
             return [pack for several in ask() for pack in several]
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             log.exception("plugin %s cannot say what its errors mean", name)
             problem = f"its reference cannot be used: {type(error).__name__}: {error}"
             self.note_problem(name, problem)
@@ -277,6 +282,7 @@ def collect_channels(
                 _note(loaded, name, problem, by_configuration=True)
                 continue
             channels[channel.key], brought[channel.key] = channel, name
+            guard(channel, partial(_fails_now, loaded, name, channel.key))
     return {key: channels[key] for key in sorted(channels, key=_order(manager, brought))}
 
 
@@ -298,17 +304,27 @@ def _order(manager: pluggy.PluginManager, brought: Mapping[str, str]) -> Callabl
 
 
 def _note(
-    loaded: list[LoadedPlugin], name: str, problem: str, *, by_configuration: bool = False
+    loaded: list[LoadedPlugin],
+    name: str,
+    problem: str,
+    *,
+    by_configuration: bool = False,
+    in_use: bool = False,
 ) -> None:
     """Write down what is wrong with a plugin; one that was given by hand is added for it."""
     if name not in {each.name for each in loaded}:
         loaded.append(LoadedPlugin(name=name, distribution="given by hand"))
     loaded[:] = [
-        replace(each, problem=problem, by_configuration=by_configuration)
+        replace(each, problem=problem, by_configuration=by_configuration, in_use=in_use)
         if each.name == name
         else each
         for each in loaded
     ]
+
+
+def _fails_now(loaded: list[LoadedPlugin], name: str, channel: str, what: str) -> None:
+    """A channel fails on a question: its plugin is named, and goes on being used."""
+    _note(loaded, name, f"channel {channel}: {what}", in_use=True)
 
 
 def _channels_of(
@@ -325,9 +341,11 @@ def _channels_of(
         log.error("the channels of plugin %s are left out: %s", name, error.message)
         _note(loaded, name, error.message, by_configuration=True)
         return []
-    except Exception as error:
-        log.exception("plugin %s cannot say its channels and is left out", name)
-        _note(loaded, name, f"its channels cannot be used: {type(error).__name__}: {error}")
+    except (Exception, SystemExit) as error:
+        # Its words may hold what stands in the configuration.
+        log.error("plugin %s cannot say its channels and is left out: %s", name, places(error))
+        kind = str(error) if isinstance(error, NoChannel) else type(error).__name__
+        _note(loaded, name, f"its channels cannot be used: {kind}")
         return []
 
 
@@ -336,4 +354,4 @@ def _asked_alone(
 ) -> list[Channel]:
     others = [other for other in manager.get_plugins() if other is not plugin]
     ask = manager.subset_hook_caller("clinic_dispatch_channels", remove_plugins=others)
-    return [channel for several in ask(config=config) for channel in several]
+    return [checked(channel) for several in ask(config=config) for channel in several]

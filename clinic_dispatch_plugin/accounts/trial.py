@@ -79,7 +79,7 @@ def signed_in(dispatch: Dispatch, account: Account) -> Found:
         log.error("channel %s failed when it was tried: %s", account.channel, places(error))
         text = f"the channel failed: {type(error).__name__}"
         return Found(
-            outcome="failed", answer=Answer(system="dispatch", code="connect_failed", text=text)
+            outcome="failed", answer=Answer(system="dispatch", code="channel_failed", text=text)
         )
     return Found(outcome="ok")
 

@@ -120,6 +120,9 @@ class Channel(abc.ABC):
     system: ClassVar[str] = "dispatch"
     #: Minutes without a report after which a mailing goes on by its next channel, unless it says otherwise; 0: never.
     silence_minutes: ClassVar[int] = 0
+    #: What pages show instead of its own English words (label, forms, what is wrong with a setting): by language,
+    #: then by the English text; see ``load_translations``. What is not there is looked for among the core's words.
+    translations: ClassVar[Mapping[str, Mapping[str, str]]] = {}
 
     @abc.abstractmethod
     def accounts(self) -> Sequence[Account]:

@@ -21,6 +21,7 @@ from clinic_dispatch_plugin.engine.recovery import awaits_recovery
 from clinic_dispatch_plugin.engine.turns import is_full
 from clinic_dispatch_plugin.error_reference import service as error_reference
 from clinic_dispatch_plugin.messages import truth_store
+from clinic_dispatch_plugin.queue.context import places
 from clinic_dispatch_plugin.registry import Dispatch
 
 #: Seconds a message may be due before somebody ought to have begun with it.
@@ -165,7 +166,7 @@ def _gateway(dispatch: Dispatch, key: str, channel: Channel, account: Account) -
         text = f"{account.label}: {error.answer.text or error.answer.code}"
         return Finding(subject=subject, state="wrong", text=text, advice=helps or advice)
     except Exception as error:
-        text = f"{account.label}: {type(error).__name__}: {error}"
+        text = f"{account.label}: the channel failed: {places(error)}"
         advice += "; where they are right, report this to whoever wrote the channel"
         return Finding(subject=subject, state="wrong", text=text[:300], advice=advice)
     return _signed_in(dispatch, subject, channel, account)

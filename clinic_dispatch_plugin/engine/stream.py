@@ -205,7 +205,7 @@ def account_trouble(
 def channel_failed(error: Exception) -> ConnectionFailed:
     """A channel that raises what it must not: the account rests like one that cannot be reached."""
     text = f"the channel failed: {type(error).__name__}"
-    return ConnectionFailed(Answer(system="dispatch", code="connect_failed", text=text))
+    return ConnectionFailed(Answer(system="dispatch", code="channel_failed", text=text))
 
 
 def _not_sent(attempt_id: int) -> SendResult:

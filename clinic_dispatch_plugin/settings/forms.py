@@ -179,7 +179,7 @@ def check(dispatch: Dispatch, channel: str, key: str, form: GatewayForm, typed: 
             return url
         dispatch.account_at(channel, url, key=key)
     except ConfigurationError as error:
-        said = sentence(error.advice, {each.key for each in form.fields})
+        said = sentence(error.advice, {each.key for each in form.fields}, channel=channel)
         typed.fault(said.field, said.words)
     except ValueError:
         typed.fault(form.fields[0].key, _("This is no address. Please look at the example."))

@@ -1,6 +1,7 @@
 """What channels say about a wrong setting, in the reader's language and beside the field it is about.
 
-Channels speak English, for whoever writes the configuration. A sentence that is not here is shown as it is.
+Channels speak English, for whoever writes the configuration. A sentence that is neither here nor in the channel's
+own catalogue is shown as it is.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from clinic_dispatch_plugin.web.i18n import N_, _
+from clinic_dispatch_plugin.web.words import own_word
 
 #: ``rate is 'fast': give messages a second.`` – an option, its value, what to write.
 _OF_OPTION = re.compile(
@@ -187,8 +189,8 @@ class Sentence:
     words: str
 
 
-def sentence(advice: str, fields: Collection[str]) -> Sentence:
-    """A channel's advice as the page says it.
+def sentence(advice: str, fields: Collection[str], *, channel: str) -> Sentence:
+    """A channel's advice as the page says it: by its own catalogue, else in a sentence of ours.
 
     :param fields: those of the form.
     """
@@ -196,6 +198,9 @@ def sentence(advice: str, fields: Collection[str]) -> Sentence:
     named = text.partition(" ")[0].strip("'\"")
     if of_option := _OF_OPTION.match(text):
         named, text = of_option["name"], of_option["reason"]
+    own = own_word(channel, text)
+    if own:
+        return Sentence(field=named if named in fields else "form", words=own)
     for pattern, place, words in _SENTENCES:
         if found := re.match(pattern, text):
             said = found.groupdict()

@@ -116,6 +116,7 @@ def _new(channel: str, form: GatewayForm | None, typed: Typed, *, name: str) -> 
         purposes=typed.purposes or list(PURPOSES),
         purpose_names=PURPOSES,
         errors=typed.errors,
+        labels={**_labels(channel, form), "name": _("Name")},
         keys_set=bool(dispatch.settings.secret_keys),
         secrets_at={},
         version="",
@@ -298,6 +299,13 @@ def _form(shown: Shown) -> GatewayForm | None:
     return showing.form_of(current_dispatch(), shown.channel, shown.setup["scheme"])
 
 
+def _labels(channel: str, form: GatewayForm | None) -> dict[str, str]:
+    """What the fields are called, for the list of what is wrong and the trail of changes."""
+    fields = form.fields if form is not None else ()
+    found = {each.key: words.of_channel(channel, each.label) for each in fields}
+    return {**found, wording.PURPOSES_FIELD: _("What may go through it")}
+
+
 def _typed_as(shown: Shown) -> Typed:
     """The form as the account stands."""
     values = setup.opened(current_dispatch(), shown.setup) if shown.setup is not None else {}
@@ -310,8 +318,6 @@ def _one(shown: Shown, typed: Typed, *, made: str = "") -> Response:
     :param made: the address for reports that was made just now.
     """
     dispatch, form = current_dispatch(), _form(shown)
-    labels = {each.key: _(each.label) for each in form.fields} if form is not None else {}
-    labels[wording.PURPOSES_FIELD] = _("What may go through it")
     return render_page(
         f"{FOLDER}/account.html",
         422 if typed.errors else 200,
@@ -327,7 +333,7 @@ def _one(shown: Shown, typed: Typed, *, made: str = "") -> Response:
         version=shown.setup["changed_at"].isoformat() if shown.setup is not None else "",
         name=shown.key,
         details=showing.details(dispatch, shown),
-        labels=labels,
+        labels=_labels(shown.channel, form),
         calls=showing.calls(dispatch, shown),
         made=made,
         reported=REPORTED,

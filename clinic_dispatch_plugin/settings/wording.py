@@ -13,7 +13,7 @@ from clinic_dispatch_plugin.settings.sentences import sentence
 from clinic_dispatch_plugin.web import words
 from clinic_dispatch_plugin.web.i18n import N_, _, language, zone
 
-#: What the shipped channels write beside their fields; a third party's words are shown as they are.
+#: What the shipped channels write beside their fields; a third party brings its own translations.
 LABELS = (
     N_("Messages a second at most"),
     N_("Empty: as fast as the service takes them."),
@@ -142,9 +142,11 @@ DEEDS: Mapping[str, str] = {
 PURPOSES_FIELD = "purposes"
 
 
-def unusable(found: Unusable) -> str:
-    """Why an account cannot be used, and what to do."""
-    text = sentence(found.text, ()).words if found.why == "settings" else found.text
+def unusable(channel: str, found: Unusable) -> str:
+    """Why an account of this channel cannot be used, and what to do."""
+    text = (
+        sentence(found.text, (), channel=channel).words if found.why == "settings" else found.text
+    )
     return _(UNUSABLE[found.why], text=text)
 
 

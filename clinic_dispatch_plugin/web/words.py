@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from clinic_dispatch_plugin.queue.context import places
 from clinic_dispatch_plugin.registry import current_dispatch
-from clinic_dispatch_plugin.web.i18n import N_, _
+from clinic_dispatch_plugin.web.i18n import N_, _, language
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,7 +169,22 @@ def channel(key: str) -> str:
     if key in CHANNELS:
         return _(CHANNELS[key])
     known = current_dispatch().channels.get(key)
-    return str(known.label) if known is not None else str(key)
+    return of_channel(key, str(known.label)) if known is not None else str(key)
+
+
+def of_channel(key: str, text: str) -> str:
+    """What a channel itself says, in the reader's language: by its own catalogue, else by ours, else as it is."""
+    return own_word(key, text) or _(text)
+
+
+def own_word(key: str, text: str) -> str:
+    """The same by its own catalogue alone; empty: that has no word for it, or fails."""
+    known = current_dispatch().channels.get(key)
+    try:
+        return str(known.translations.get(language(), {}).get(text, "")) if known else ""
+    except Exception as error:
+        log.error("the translations of channel %s cannot be used: %s", key, places(error))
+        return ""
 
 
 def who(key: str) -> str:

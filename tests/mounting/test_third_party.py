@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import importlib
 import json
+import logging
 import sys
 from pathlib import Path
 
 import pytest
 
+from clinic_dispatch_plugin.api import Content
+from clinic_dispatch_plugin.engine.addresses import usable_address
+from clinic_dispatch_plugin.host.types import Audience
+from clinic_dispatch_plugin.reports.asking import askables
 from tests.cli.conftest import typing_in
 from tests.cli.programs import CLINIC_DISPATCH, Shell
+from tests.clinic.browsing import submit
 from tests.clinic.full import EMAIL
 from tests.clinic.host import Clinic, make_clinic
 
@@ -66,6 +72,36 @@ from clinic_dispatch_plugin.api import hookimpl
 @hookimpl
 def clinic_dispatch_reference_packs():
     raise KeyError("colour")
+"""
+#: It loads, and fails at everything it is asked, with a secret in its mouth.
+WICKED = """
+from clinic_dispatch_plugin.api import Account, SimpleChannel, hookimpl
+
+def fails(*args, **kw):
+    raise RuntimeError("geheim-4711")
+
+class Wicked(SimpleChannel):
+    key = "wicked"
+    label = "Wicked"
+    translations = 7
+
+    def accounts(self):
+        return [Account(channel="wicked", label="the den")]
+
+    forms = account_at = capabilities_of = normalise_address = measure = cheaper = foresee = fails
+    tells_money = tariff = connect = parse_callback = callback_reply = open = send_one = fails
+
+@hookimpl
+def clinic_dispatch_channels(config):
+    return [Wicked()]
+"""
+#: What it gives for a channel is none.
+ODD = """
+from clinic_dispatch_plugin.api import hookimpl
+
+@hookimpl
+def clinic_dispatch_channels(config):
+    return ["pigeon"]
 """
 
 
@@ -136,6 +172,8 @@ def _plugins(clinic: Clinic) -> dict[str, dict[str, str]]:
         ("typo", "def (", "SyntaxError"),
         ("failing", RAISES.format(error="KeyError('colour')"), "KeyError"),
         ("leaving", "raise SystemExit('imported')", "SystemExit"),
+        ("stopping", RAISES.format(error="SystemExit('asked')"), "SystemExit"),
+        ("odd", ODD, "str is no Channel"),
         ("misspelt", MISSPELT, "clinic_dispatch_chanels"),
         ("speechless", SPEECHLESS, "its reference cannot be used: KeyError"),
     ],
@@ -190,3 +228,44 @@ def test_of_two_plugins_with_one_channel_the_shipped_one_holds_until_one_is_bloc
     for blocked, left in (("double", "E-mail"), ("email", "Another e-mail")):
         clinic = make_clinic(tmp_path, config={"CLINIC_DISPATCH_BLOCKED_PLUGINS": blocked})
         assert str(clinic.dispatch.channels["email"].label) == left
+
+
+def test_a_channel_that_fails_at_everything_costs_no_page_and_is_named(
+    tmp_path: Path, shelf: Shelf, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    shelf.put("wicked", WICKED)
+    clinic = make_clinic(
+        tmp_path, config={**EMAIL, "CLINIC_DISPATCH_BASE_URL": "https://k.example"}
+    )
+    clinic.host.audience_list = [Audience(key="all", label="Alle")]
+    client = clinic.app.test_client()
+    account = "/dispatch/settings/accounts/wicked/default"
+    said = [submit(client, account, to=f"{account}/test").text]
+    for page in ("/", "/mailings/new", "/templates/new", "/errors", "/work", "/settings"):
+        answer = client.get(f"/dispatch{page}")
+        assert answer.status_code == 200, page
+        said.append(answer.text)
+    for path in (
+        account,
+        "/dispatch/settings/new/wicked",
+        "/dispatch/settings/accounts/email/default",
+    ):
+        assert client.get(path).status_code == 200, path
+    assert client.post("/dispatch/callbacks/wicked/default", data="x").status_code == 400
+    with clinic.app.app_context():
+        assert [each.account.channel for each in askables(clinic.dispatch)] == []
+        wicked = clinic.dispatch.channels["wicked"]
+        assert wicked.measure(Content(text="abc")).characters == 3
+        assert usable_address(wicked, "1", region="DE") == ("1", "malformed_address")
+    settings = client.get("/dispatch/settings").text
+    assert "Das Plugin wicked arbeitet nicht, wie es soll." in settings
+    tried = client.get(account).text
+    assert "Das Plugin dieses Versandwegs ist fehlerhaft" in tried
+    told = typing_in(clinic)("check", "--connect", "--json").stdout
+    found = {each["subject"]: each for each in json.loads(told)["findings"]}
+    assert found["plugin wicked"]["state"] == "wrong"
+    assert "channel wicked: " in found["plugin wicked"]["text"]
+    assert found["gateway wicked/default"]["state"] == "wrong"
+    assert found["plugin email"]["state"] == "ok"
+    assert "geheim-4711" not in "".join([*said, settings, tried, told, caplog.text])

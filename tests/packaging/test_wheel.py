@@ -144,7 +144,9 @@ def test_a_new_channel_is_written_installed_tested_and_sends(built: Built, tmp_p
     again = shell.run(ours, "new-channel", "telepigeon")
     assert again.status == 1 and "brings a channel 'telepigeon' already" in again.err
 
-    (tmp_path / "list.csv").write_text("telepigeon;name\n+49 171 3920010;Anna\n1003;Ben\n")
+    (tmp_path / "list.csv").write_text(
+        "telepigeon;name\n+49 171 3920010;Anna\n1003;Ben\n1004;Cem\n"
+    )
     (tmp_path / "text.txt").write_text("Guten Tag {{ name }}")
     simulator = (python, place / "tests" / "simulator.py", "0")
     with shell.running(*simulator, name="simulator") as program:
@@ -161,6 +163,7 @@ def test_a_new_channel_is_written_installed_tested_and_sends(built: Built, tmp_p
     assert found == {
         "Anna": ("sent", "", "491713920010"),
         "Ben": ("undelivered", "Patient hat unseren Bot blockiert", "1003"),
+        "Cem": ("undelivered", "Patient hat den Chat nicht begonnen", "1004"),
     }
     doctor = shell.run(ours, "check").out
     assert "plugin telepigeon: clinic-dispatch-telepigeon 0.1" in doctor

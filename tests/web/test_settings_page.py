@@ -6,8 +6,9 @@ import json
 import logging
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from flask.testing import FlaskClient
@@ -15,6 +16,13 @@ from sqlalchemy import Connection
 
 from clinic_dispatch_plugin.accounts import service as accounts
 from clinic_dispatch_plugin.accounts import shares, trial
+from clinic_dispatch_plugin.api import (
+    Account,
+    ConfigurationError,
+    FieldKind,
+    GatewayForm,
+    SettingField,
+)
 from clinic_dispatch_plugin.engine import store as engine
 from clinic_dispatch_plugin.host.types import Action
 from clinic_dispatch_plugin.simulators.ari import AriSimulator, AsteriskSettings
@@ -43,7 +51,7 @@ def clinic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clinic]:
             "CLINIC_DISPATCH_PRIVATE_GATEWAYS": "127.0.0.1",
             "CLINIC_DISPATCH_BASE_URL": "https://clinic.example",
         },
-        plugins=[FakePlugin(FakeChannel())],
+        plugins=[FakePlugin(FakeChannel(), Telegraph(key="telegraph"))],
     )
     yield made
     made.dispatch.database.dispose()
@@ -297,6 +305,48 @@ def test_a_channel_without_a_form_is_asked_for_its_whole_address(
     )
     assert wrong.status_code == 422
     assert "geheim-x" not in wrong.text
+
+
+class Telegraph(FakeChannel):
+    """A third party's channel whose form speaks German by a catalogue of its own."""
+
+    translations: ClassVar[Mapping[str, Mapping[str, str]]] = {
+        "de": {
+            "Telegraph": "Telegraf",
+            "Line": "Leitung",
+            "Such as north.": "Etwa Nord.",
+            "north": "Nord",
+            "line has a name.": "Die Leitung braucht einen Namen.",
+        }
+    }
+
+    def forms(self) -> list[GatewayForm]:
+        north = SettingField(
+            key="way", label="Way", kind=FieldKind.CHOICE, choices=[("n", "north")], more=True
+        )
+        line = SettingField(key="line", label="Line", hint="Such as north.")
+        password = SettingField(key="password", label="Password", kind=FieldKind.SECRET)
+        return [GatewayForm(scheme="wire", label="Telegraph", fields=(line, password, north))]
+
+    def account_at(self, url: str, *, key: str, allowed: Sequence[str]) -> Account:
+        raise ConfigurationError("url", "x", "line has a name.")
+
+
+def test_a_third_party_s_form_speaks_by_its_own_catalogue_and_else_by_ours(
+    clinic: Clinic, client: FlaskClient
+) -> None:
+    new = f"{HOME}/new/telegraph"
+    page = client.get(new).text
+    for word in ("Konto hinzufügen: Telegraf", "Leitung", "Etwa Nord.", "Passwort", ">Nord<"):
+        assert word in page, word
+    typed = {"scheme": "wire", "name": "x", "s_line": "?", "s_password": CANARY}
+    wrong = submit(client, new, {**typed, "purpose_service": "1"})
+    assert wrong.status_code == 422
+    assert 'id="e-line">✕ Die Leitung braucht einen Namen.' in wrong.text
+    assert "Leitung: Die Leitung braucht einen Namen." in wrong.text, (
+        "the list above names the field"
+    )
+    assert CANARY not in wrong.text
 
 
 def test_without_a_key_the_page_says_what_to_set_and_how_to_make_one(tmp_path: Path) -> None:
