@@ -11,8 +11,9 @@ import pytest
 from clinic_dispatch_plugin.host.types import Recipient
 from clinic_dispatch_plugin.mailings.sending import send
 from clinic_dispatch_plugin.messages.mailing_tables import Mailing
+from clinic_dispatch_plugin.testing import FakeChannel, FakeHost
 from clinic_dispatch_plugin.testing.fake_channel import refuse
-from tests.engine.dispatching import Desk, open_desk
+from tests.engine.dispatching import Desk, make_dispatch, open_desk
 
 #: It is quiet from two hours ago to two hours ahead, on the clinic's clock; elsewhere it is noon.
 ELSEWHERE = "Etc/GMT+11"
@@ -108,3 +109,31 @@ def test_another_try_that_is_due_in_quiet_hours_waits_for_their_end(desk: Desk) 
     assert due_in(desk, "moves@example.org") > 1.9
     assert sent(desk) == ["moves@example.org"], "it was not tried again"
     desk.change(Mailing, Mailing.id == mailing_id, state="cancelled")
+
+
+def test_what_goes_on_to_a_channel_that_is_quiet_now_waits_for_the_morning(
+    tmp_path: Path,
+) -> None:
+    """A chat may ring at night where the clinic says so; the call that follows it may not."""
+    loud, quiet, host = FakeChannel(key="chat"), FakeChannel(key="call"), FakeHost()
+    dispatch = make_dispatch(
+        f"sqlite:///{tmp_path / 'clinic.sqlite'}",
+        tmp_path,
+        channel=loud,
+        host=host,
+        others=[quiet],
+        QUIET_HOURS=f"call={quiet_now()}",
+    )
+    desk = Desk(dispatch=dispatch, channel=loud, host=host)
+    both = Recipient(ref="both", addresses={"chat": "c@example.org", "call": "p@example.org"})
+    host.add(both)
+    loud.will("c@example.org", refuse("unknown"))
+    send(dispatch, to=[both], channels=["chat", "call"], subject="S", text="T")
+    desk.pump()
+    desk.make_due()
+    desk.pump()
+    assert quiet.handed == []
+    found = desk.message("p@example.org")
+    assert (found["channel"], found["state"], found["code"]) == ("call", "queued", "quiet_hours")
+    assert due_in(desk, "p@example.org") > 1.9
+    dispatch.database.dispose()

@@ -13,7 +13,7 @@ import pytest
 from clinic_dispatch_plugin.api import Content
 from clinic_dispatch_plugin.engine.addresses import usable_address
 from clinic_dispatch_plugin.host.types import Audience
-from clinic_dispatch_plugin.reports.asking import askables
+from clinic_dispatch_plugin.reports.askable import askables
 from tests.cli.conftest import typing_in
 from tests.cli.programs import CLINIC_DISPATCH, Shell
 from tests.clinic.browsing import submit

@@ -18,12 +18,14 @@ from clinic_dispatch_plugin.accounts import service as accounts
 from clinic_dispatch_plugin.accounts import shares, trial
 from clinic_dispatch_plugin.api import (
     Account,
+    Answer,
     ConfigurationError,
     FieldKind,
     GatewayForm,
     SettingField,
 )
 from clinic_dispatch_plugin.engine import store as engine
+from clinic_dispatch_plugin.engine.stream import account_trouble, channel_failed
 from clinic_dispatch_plugin.host.types import Action
 from clinic_dispatch_plugin.simulators.ari import AriSimulator, AsteriskSettings
 from clinic_dispatch_plugin.simulators.gateways.server import HttpSimulator
@@ -305,6 +307,37 @@ def test_a_channel_without_a_form_is_asked_for_its_whole_address(
     )
     assert wrong.status_code == 422
     assert "geheim-x" not in wrong.text
+
+
+def test_a_stopped_account_says_why_in_the_references_words_and_is_tried_again(
+    clinic: Clinic, client: FlaskClient
+) -> None:
+    add(client, "stops")
+    row_id = clinic.dispatch.database.run(lambda c: accounts.account_id(c, "sms", "stops"))
+    wrong = Answer(system="smsc_send", code="2", text="authorise error")
+    clinic.dispatch.database.run(
+        lambda connection: accounts.stop(clinic.dispatch, connection, row_id, wrong)
+    )
+    shown = client.get(account("stops")).text
+    assert "Gestoppt" in shown
+    assert "authorise error" in shown
+    assert "Anmeldung beim Anbieter wurde abgewiesen" in shown
+    response = submit(client, account("stops"), to=f"{account('stops')}/again")
+    assert response.status_code == 303
+    assert "Jetzt erneut versuchen" not in client.get(account("stops")).text
+
+
+def test_a_channel_that_breaks_while_sending_is_named_as_such_on_the_page(
+    clinic: Clinic, client: FlaskClient
+) -> None:
+    add(client, "breaks")
+    row_id = clinic.dispatch.database.run(lambda c: accounts.account_id(c, "sms", "breaks"))
+    for _ in range(5):
+        account_trouble(clinic.dispatch, row_id, channel_failed(ZeroDivisionError("CANARY")))
+    shown = client.get(account("breaks")).text
+    assert "ZeroDivisionError" in shown
+    assert "CANARY" not in shown
+    assert "Macht Pause" in shown
 
 
 class Telegraph(FakeChannel):
