@@ -34,6 +34,7 @@ OWN_DECISIONS = {
     "unknown_answer",
     "asking",
     "connect_failed",
+    "channel_failed",
     "timeout",
     "tls_failed",
     "connections_in_use",
