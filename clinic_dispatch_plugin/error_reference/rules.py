@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 import re2
@@ -285,8 +286,11 @@ def is_apart(entry: KnownEntry, answer: Answer, text: str) -> bool:
     return answer_digest(answer.system, answer.code, text) in entry.apart
 
 
+@lru_cache(maxsize=1_024)
 def compile_pattern(pattern: str) -> Any:
     """An RE2 pattern, searched without regard to case in linear time; None for an empty one.
+
+    Made once a process: the reference is read anew after each change of a single entry.
 
     :raises ValueError: RE2 cannot do it; its words are in the message.
     """

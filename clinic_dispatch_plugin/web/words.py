@@ -165,11 +165,14 @@ def purpose(key: str) -> str:
 
 
 def channel(key: str) -> str:
-    """A channel's name: ours, else the channel's own label, else its key."""
+    """A channel's name: ours, else the channel's own label by its own catalogue alone, else its key.
+
+    A name is no word of the page's: what ours says for the same letters may mean something else.
+    """
     if key in CHANNELS:
         return _(CHANNELS[key])
     known = current_dispatch().channels.get(key)
-    return of_channel(key, str(known.label)) if known is not None else str(key)
+    return own_word(key, str(known.label)) or str(known.label) if known is not None else str(key)
 
 
 def of_channel(key: str, text: str) -> str:
