@@ -9,7 +9,7 @@ from collections.abc import Callable
 WINDOW = 50
 #: The most of them where sending is fast: what leaves within :data:`WINDOW_SECONDS`.
 WIDEST_WINDOW = 200
-WINDOW_SECONDS = 0.1
+WINDOW_SECONDS = 0.25
 
 
 class Pace:

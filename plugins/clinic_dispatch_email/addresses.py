@@ -5,11 +5,17 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator
+from functools import lru_cache
 
 from email_validator import EmailNotValidError, validate_email
+from email_validator.rfc_constants import CASE_INSENSITIVE_MAILBOX_NAMES
 
 from clinic_dispatch_plugin.api import Answer, InvalidAddress
 
+#: Characters of an address at most (RFC 5321 4.5.3.1.3, without the angle brackets).
+LONGEST = 254
+#: A local part of which nothing but its length could be wrong, and nothing is changed (RFC 5321 4.5.3.1.1).
+_PLAIN_LOCAL = re.compile(r"(?=.{1,64}\Z)[A-Za-z0-9_+-]+(?:\.[A-Za-z0-9_+-]+)*")
 #: Longer than any field of a patient's file that holds a few addresses.
 LONGEST_FIELD = 2_000
 
@@ -51,7 +57,8 @@ def normalised(raw: str) -> str:
         raise _malformed("the address holds a line break or NUL")
     if len(raw) > LONGEST_FIELD:
         raise _malformed(f"the field holds {len(raw)} characters, an address at most 254")
-    text = "".join(each for each in raw if not _invisible(each)).strip()
+    plain = raw.isascii() and raw.isprintable()
+    text = raw.strip() if plain else "".join(c for c in raw if not _invisible(c)).strip()
     bare = text.strip(_EDGES).casefold()
     if not bare or bare in _PLACEHOLDERS:
         raise InvalidAddress(Answer(system="dispatch", code="no_address", text=text))
@@ -71,6 +78,15 @@ def validated(address: str) -> str:
 
     :raises InvalidAddress: ``malformed_address``, with the reason in its text.
     """
+    local, _, domain = address.rpartition("@")
+    if _PLAIN_LOCAL.fullmatch(local) and local.lower() not in CASE_INSENSITIVE_MAILBOX_NAMES:
+        known = _known_domain(domain)
+        if known is not None and len(local) + 1 + max(len(known), len(domain)) <= LONGEST:
+            return f"{local}@{known}"
+    return _checked(address)
+
+
+def _checked(address: str) -> str:
     try:
         found = validate_email(
             address, check_deliverability=False, test_environment=True, strict=True
@@ -88,9 +104,18 @@ def validated(address: str) -> str:
     return result
 
 
+@lru_cache(maxsize=4_096)
+def _known_domain(domain: str) -> str | None:
+    """A domain as ours are written, None: it has to be looked at with its address. Most patients share a few."""
+    try:
+        return _checked(f"a@{domain}").removeprefix("a@")
+    except InvalidAddress:
+        return None
+
+
 def is_sendable(address: str) -> bool:
     """Whether an address can stand in an envelope and a header without changing either."""
-    if len(address) > 254 or _SENDABLE.fullmatch(address) is None:
+    if len(address) > LONGEST or _SENDABLE.fullmatch(address) is None:
         return False
     try:
         address.encode("utf-8")

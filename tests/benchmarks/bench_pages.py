@@ -34,7 +34,7 @@ def _measure(findings: Findings, ground: Ground, database: str, *, most: float |
     clinic = ground.clinic(ground.sink(), sqlite=database == "SQLite")
     before = clinic.mailing(sized(5_000))
     clinic.work(before)
-    mailing = clinic.mailing(sized(25_000, 100_000))
+    mailing = clinic.mailing(sized(50_000, 100_000))
     pages = {"list": "/dispatch/", "progress": f"/dispatch/mailings/{mailing}/progress"}
     idle = {name: _look(clinic, url) for name, url in pages.items()}
     worker = clinic.start("worker", "--burst")

@@ -84,7 +84,7 @@ class Others:
 
     def post_office(self, many: int) -> float:
         """Two processes of ten threads."""
-        return float(self._python("post_office.py", str(many)).split()[-1])
+        return float(self._python("tuned_post_office.py", str(many)).split()[-1])
 
     def compiled(self, many: int) -> float:
         """Ten pipelined connections in one compiled program."""

@@ -15,6 +15,8 @@ from pathlib import Path
 
 from tests.benchmarks.figures import FULL, Line
 
+#: What stands before a section and names its benchmark.
+_MARK, _MARK_END = "<!-- bench:", " -->\n"
 PACKAGES = ("sqlalchemy", "psycopg", "rq", "redis", "flask")
 INTRODUCTION = """# What was measured
 
@@ -34,26 +36,37 @@ class Ran:
     seconds: float
 
 
-def written(folder: Path, ran: Sequence[Ran]) -> str:
-    """The whole page.
+def written(folder: Path, ran: Sequence[Ran], *, before: str, names: Sequence[str]) -> str:
+    """The whole page; a benchmark that was not run keeps what it found the last time.
 
     :param folder: where the benchmarks left their JSON.
+    :param before: the page as it was.
+    :param names: all benchmarks, in the order of the page.
     """
-    parts = [INTRODUCTION, "\n".join(_machine()), *(_section(folder, each) for each in ran)]
-    return "\n".join(parts)
+    sections = {name: section for name, section in _sections(before) if name in names}
+    sections.update({each.name: _section(folder, each) for each in ran})
+    wanted = (sections[name] for name in names if name in sections)
+    return "\n".join([INTRODUCTION, "\n".join(_machine()), *wanted])
+
+
+def _sections(page: str) -> Iterator[tuple[str, str]]:
+    """The sections of a page written before, each with the benchmark it is of."""
+    for part in page.split(_MARK)[1:]:
+        name, _, rest = part.partition(_MARK_END)
+        yield name, f"{_MARK}{name}{_MARK_END}{rest}"
 
 
 def _machine() -> Iterator[str]:
     yield "## The machine\n"
-    yield f"- {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {_sizes()}"
     yield f"- {os.cpu_count()} processors ({_processor()}), {_memory()} of memory, {platform.system()}"
     yield f"- Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, {_said('postgres', '--version')}"
     yield "- " + ", ".join(f"{name} {version(name)}" for name in PACKAGES)
     yield f"- load when it ended: {', '.join(f'{load:.1f}' for load in os.getloadavg())} (1, 5, 15 minutes)\n"
 
 
-def _sizes() -> str:
-    return "full sizes" if os.environ.get(FULL) == "1" else "usual sizes"
+def _when() -> str:
+    sizes = "full sizes" if os.environ.get(FULL) == "1" else "usual sizes"
+    return f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {sizes}"
 
 
 def _processor() -> str:
@@ -80,13 +93,18 @@ def _said(*command: str) -> str:
 
 def _section(folder: Path, ran: Ran) -> str:
     path = folder / f"bench_{ran.name}.json"
-    parts = []
+    parts = [f"{_MARK}{ran.name}{_MARK_END}"]
     if path.exists():
         held = json.loads(path.read_text(encoding="utf-8"))
-        parts += [f"## {held['title']}\n", *_table([Line(**line) for line in held["lines"]])]
+        parts += [
+            f"## {held['title']}\n",
+            f"{_when()}\n",
+            *_table([Line(**line) for line in held["lines"]]),
+        ]
     else:
         parts += [
             f"## {ran.name.replace('_', ' ').capitalize()}\n",
+            f"{_when()}\n",
             "```",
             ran.said.rstrip(),
             "```",

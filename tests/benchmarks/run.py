@@ -1,6 +1,7 @@
 """Runs the benchmarks one after the other and writes ``RESULTS.md`` from what they found.
 
-``--full`` takes the sizes of the goals, ``--only NAME`` one script; ``--keep`` leaves ``RESULTS.md`` as it is.
+``--full`` takes the sizes of the goals, ``--only NAME`` one script, whose section alone is written anew; ``--keep``
+leaves ``RESULTS.md`` as it is.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from tests.benchmarks.figures import FULL, INTO
 from tests.benchmarks.report import Ran, written
 
 HERE = Path(__file__).resolve().parent
+RESULTS = HERE / "RESULTS.md"
 #: The goals of speed first, then what single parts cost.
 FIRST = ("end_to_end", "latency", "growth", "planning", "trouble", "pages")
 #: Seconds after which a benchmark is given up.
@@ -37,7 +39,9 @@ def main() -> int:
         environment = {**os.environ, INTO: folder, **({FULL: "1"} if options.full else {})}
         ran = [_run(name, environment, full=options.full) for name in several]
         if not options.keep:
-            (HERE / "RESULTS.md").write_text(written(Path(folder), ran), encoding="utf-8")
+            before = RESULTS.read_text(encoding="utf-8") if RESULTS.exists() else ""
+            page = written(Path(folder), ran, before=before, names=_names())
+            RESULTS.write_text(page, encoding="utf-8")
     return max((each.status for each in ran), default=0)
 
 

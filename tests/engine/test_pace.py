@@ -28,7 +28,7 @@ def test_it_begins_with_the_usual_size() -> None:
 
 
 def test_a_fast_gateway_gets_what_leaves_in_a_moment() -> None:
-    assert abs(_paced(1_000).size - 1_000 * WINDOW_SECONDS) <= 1
+    assert abs(_paced(500).size - 500 * WINDOW_SECONDS) <= 1
     assert _paced(1_000_000).size == WIDEST_WINDOW
 
 

@@ -13,6 +13,7 @@ import pytest
 from clinic_dispatch_plugin.api import Cause, Texts, load_causes, load_pack
 from clinic_dispatch_plugin.channels.reference import GROUPS, LANGUAGES, WHO
 from clinic_dispatch_plugin.error_reference.checking import checked_content
+from clinic_dispatch_plugin.error_reference.policy import PolicyAction
 from clinic_dispatch_plugin.error_reference.rules import compile_pattern, flat
 from clinic_dispatch_plugin.error_reference.wording import CATEGORIES
 from tests.rules.packs import causes, entries, shipped
@@ -215,3 +216,14 @@ def test_an_entry_may_say_a_shared_cause_in_its_own_words(tmp_path: Path) -> Non
     assert (found.texts["de"].short, found.texts["en"].short) == ("Taube", "en")
     assert found.texts["de"].what_happened == "A."
     assert (found.who, found.category) == ("reception", "network_fault")
+
+
+@pytest.mark.parametrize(("code", "action"), [("5.4.6", "fail"), ("4.4.6", "retry")])
+def test_a_recipients_forwarding_in_circles_stops_no_account_of_the_clinics(
+    code: str, action: str
+) -> None:
+    """The usual policy of its category would: three such patients in a row, and nobody's mail went out."""
+    [entry] = [each for each in shipped()["smtp_enhanced"].entries if each.code == code]
+    assert entry.policy is not None
+    assert PolicyAction(entry.policy["action"]) is PolicyAction(action)
+    assert entry.policy["next_channel"]
