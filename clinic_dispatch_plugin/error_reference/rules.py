@@ -288,9 +288,7 @@ def is_apart(entry: KnownEntry, answer: Answer, text: str) -> bool:
 
 @lru_cache(maxsize=1_024)
 def compile_pattern(pattern: str) -> Any:
-    """An RE2 pattern, searched without regard to case in linear time; None for an empty one.
-
-    Made once a process: the reference is read anew after each change of a single entry.
+    """An RE2 pattern, made once a process, searched without regard to case in linear time; None for an empty one.
 
     :raises ValueError: RE2 cannot do it; its words are in the message.
     """
