@@ -184,6 +184,8 @@ class _Look:
         self._leg, self._first, self._region = leg, first, dispatch.settings.region
         self._dispatch = dispatch
         self._addresses: dict[int, tuple[str, Reason | None]] = {}
+        #: Fingerprints of usable addresses, by candidate.
+        self._digests: dict[int, str] = {}
         self._blocked: dict[str, str] = {}
 
     def read(self, connection: Connection, candidates: Sequence[Candidate]) -> None:
@@ -191,18 +193,17 @@ class _Look:
             raw = candidate.address_on(self.channel, first=self._first)
             address, fault = usable_address(self._leg.channel, raw, region=self._region)
             self._addresses[id(candidate)] = address, Reason(fault) if fault else None
-        digests = [
-            fingerprint(self._dispatch, self.channel, address)
-            for address, fault in self._addresses.values()
+        self._digests = {
+            key: fingerprint(self._dispatch, self.channel, address)
+            for key, (address, fault) in self._addresses.items()
             if not fault
-        ]
-        self._blocked = messages.blocked(connection, self.channel, digests, self._leg.text.purpose)
+        }
+        self._blocked = messages.blocked(
+            connection, self.channel, self._digests.values(), self._leg.text.purpose
+        )
 
     def address(self, candidate: Candidate) -> tuple[str, Reason | None]:
         return self._addresses[id(candidate)]
 
     def blocked(self, candidate: Candidate) -> str | None:
-        address, fault = self._addresses[id(candidate)]
-        return (
-            None if fault else self._blocked.get(fingerprint(self._dispatch, self.channel, address))
-        )
+        return self._blocked.get(self._digests.get(id(candidate), ""))
