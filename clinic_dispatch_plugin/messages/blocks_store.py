@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, func, insert, or_, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Connection, Executable, RowMapping, func, insert, or_, select, update
+from sqlalchemy.dialects import mysql, postgresql, sqlite
 
 from clinic_dispatch_plugin.database.base import db_now
 from clinic_dispatch_plugin.database.rows import among
@@ -46,26 +46,31 @@ def block(
     :param days: until so many days from now; 0: until somebody changes the address or lifts the block.
     :param shown: the address as a list may show it, masked.
     """
-    until = db_now(days * 86_400) if days else None
-    try:
-        with connection.begin_nested():
-            connection.execute(
-                insert(Block).values(
-                    channel=channel,
-                    address_digest=digest,
-                    scope=scope,
-                    answer_id=answer_id,
-                    created_at=db_now(),
-                    until=until,
-                    shown=shown,
-                )
-            )
-    except IntegrityError:
-        connection.execute(
-            update(Block)
-            .where(Block.channel == channel, Block.address_digest == digest, Block.scope == scope)
-            .values(answer_id=answer_id, until=until, created_at=db_now(), shown=shown)
-        )
+    values = {
+        "channel": channel,
+        "address_digest": digest,
+        "scope": scope,
+        "answer_id": answer_id,
+        "created_at": db_now(),
+        "until": db_now(days * 86_400) if days else None,
+        "shown": shown,
+    }
+    connection.execute(_put(connection, values))
+
+
+def _put(connection: Connection, values: Mapping[str, Any]) -> Executable:
+    """A new row, or the one there is with what is said now."""
+    key = ("channel", "address_digest", "scope")
+    said = {name: value for name, value in values.items() if name not in key}
+    match connection.dialect.name:
+        case "postgresql":
+            row = postgresql.insert(Block).values(**values)
+            return row.on_conflict_do_update(index_elements=key, set_=said)
+        case "sqlite":
+            added = sqlite.insert(Block).values(**values)
+            return added.on_conflict_do_update(index_elements=key, set_=said)
+        case _:
+            return mysql.insert(Block).values(**values).on_duplicate_key_update(**said)
 
 
 def count_of_answers(connection: Connection, answer_ids: Iterable[int]) -> int:

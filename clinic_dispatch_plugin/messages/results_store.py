@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Select, func, select, union_all
 
-from clinic_dispatch_plugin.database.base import db_now
+from clinic_dispatch_plugin.database.base import UtcDateTime, db_now
 from clinic_dispatch_plugin.messages.mailing_tables import Mailing
 from clinic_dispatch_plugin.messages.rules import AttemptState
 from clinic_dispatch_plugin.messages.tables import Attempt, Audit, Message
@@ -28,26 +29,35 @@ def last_results(
         Audit.mailing_id == mailing_id, Audit.action == "resume"
     )
     started = select(Mailing.created_at).where(Mailing.id == mailing_id)
-    since = connection.execute(resumed).scalar() or connection.execute(started).scalar()
-    found: list[Any] = []
-    for report in _REPORTS:
-        query = (
-            select(Attempt.opened_at, Attempt.id, Attempt.state, Attempt.answer_id)
-            .join(Message, Message.id == Attempt.message_id)
-            .where(
-                Attempt.account_id == account_id,
-                Attempt.report.is_(None) if report is None else Attempt.report == report,
-                Attempt.opened_at >= since,
-                Message.mailing_id == mailing_id,
-                Attempt.state.in_(_DECIDED),
-            )
-            .order_by(Attempt.opened_at.desc())
-            .limit(limit)
-        )
-        found += connection.execute(query).all()
+    since = func.coalesce(resumed.scalar_subquery(), started.scalar_subquery(), type_=UtcDateTime())
+    start = connection.execute(select(since)).scalar()
+    query = union_all(
+        *(_last_of(report, mailing_id, account_id, start, limit) for report in _REPORTS)
+    )
+    found = connection.execute(query).all()
     newest = sorted(found, key=lambda row: (row.opened_at, row.id))[-limit:]
     accepted = AttemptState.ACCEPTED.value
     return [None if row.state == accepted else row.answer_id for row in newest]
+
+
+def _last_of(
+    report: str | None, mailing_id: int, account_id: int, since: datetime | None, limit: int
+) -> Select[Any]:
+    """The last of those with one report, in a form that can stand beside others."""
+    query = (
+        select(Attempt.opened_at, Attempt.id, Attempt.state, Attempt.answer_id)
+        .join(Message, Message.id == Attempt.message_id)
+        .where(
+            Attempt.account_id == account_id,
+            Attempt.report.is_(None) if report is None else Attempt.report == report,
+            Attempt.opened_at >= since,
+            Message.mailing_id == mailing_id,
+            Attempt.state.in_(_DECIDED),
+        )
+        .order_by(Attempt.opened_at.desc())
+        .limit(limit)
+    )
+    return select(query.subquery())
 
 
 def handed_lately(connection: Connection, account_id: int, *, seconds: float) -> int:
