@@ -19,26 +19,52 @@ from tests.servers.found import require
 RATE, PROCESSES = 200.0, 4
 
 
-def take_for(desk: Desk, row_id: int, seconds: float, notes: Path) -> Callable[[], None]:
-    """What a worker does: take small portions for so long, and note when each was taken."""
+#: Seconds a stretch lasts at least, and within which the rate has to be used.
+STRETCH, PATIENCE = 2.0, 30.0
+
+
+def take_until_over(desk: Desk, row_id: int, notes: Path) -> Callable[[], None]:
+    """What a worker does: take small portions until it is told to end, and note when each was taken."""
 
     def work() -> None:
-        end, lines = time.monotonic() + seconds, []
-        while time.monotonic() < end:
-            wait_for = accounts.take_rate(desk.dispatch, row_id, number=5, rate=RATE)
-            if wait_for:
-                time.sleep(min(wait_for, 0.05))
-            else:
-                lines.append(f"{time.monotonic()} 5\n")
-        (notes / f"{os.getpid()}.taken").write_text("".join(lines))
+        with (notes / f"{os.getpid()}.taken").open("w", buffering=1) as lines:
+            while not (notes / "over").exists():
+                wait_for = accounts.take_rate(desk.dispatch, row_id, number=5, rate=RATE)
+                if wait_for:
+                    time.sleep(min(wait_for, 0.05))
+                else:
+                    lines.write(f"{time.monotonic()} 5\n")
 
     return work
+
+
+def taken_since(notes: Path, moment: float) -> int:
+    """How many were taken after a moment, by all of them; a line that is being written does not count."""
+    lines = [
+        line.split()
+        for file in notes.glob("*.taken")
+        for line in file.read_text().splitlines(keepends=True)
+        if line.endswith("\n")
+    ]
+    return sum(int(number) for at, number in lines if float(at) >= moment)
+
+
+def used_for_a_stretch(notes: Path) -> None:
+    """From now on the rate is used, not merely kept; a busy machine may need longer to show it."""
+    since = time.monotonic()
+    while True:
+        time.sleep(0.1)
+        lasted = time.monotonic() - since
+        used = taken_since(notes, since)
+        if lasted >= STRETCH and used >= RATE * lasted * 0.4:
+            return
+        assert lasted < PATIENCE, used
 
 
 def test_four_processes_keep_one_rate_while_redis_vanishes_and_returns(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Ten seconds: three with Redis, then without, and with a new and empty one at the end."""
+    """Ten seconds: some with Redis, then without, and with a new and empty one at the end."""
     monkeypatch.setattr(rates, "AWAY_SECONDS", 1.0)
     found = require(valkey.find())
     with valkey.running(found) as server:
@@ -47,21 +73,14 @@ def test_four_processes_keep_one_rate_while_redis_vanishes_and_returns(
             lambda connection: accounts.account_id(connection, "fake", "default")
         )
         began = time.monotonic()
-        children = [start(desk, take_for(desk, row_id, 10.0, tmp_path)) for _ in range(PROCESSES)]
-        time.sleep(3.0)
-    time.sleep(2.0)
+        children = [start(desk, take_until_over(desk, row_id, tmp_path)) for _ in range(PROCESSES)]
+        used_for_a_stretch(tmp_path)
+    used_for_a_stretch(tmp_path)
     with valkey.running(found, port=server.port):
+        used_for_a_stretch(tmp_path)
+        time.sleep(max(0.0, began + 10.0 - time.monotonic()))
+        (tmp_path / "over").touch()
         assert [wait(child) for child in children] == [0] * PROCESSES
         lasted = time.monotonic() - began
         assert server.answers()
-    taken = sorted(
-        (float(at), int(number))
-        for file in tmp_path.glob("*.taken")
-        for at, number in (line.split() for line in file.read_text().splitlines())
-    )
-    total = sum(number for _, number in taken)
-    assert total <= RATE * min(lasted, 10.5) * 1.02 + 5
-    # It is used, too: with Redis, without it, and again with it.
-    for first, last in ((0.5, 2.5), (4.5, 6.0), (8.0, 9.5)):
-        used = sum(number for at, number in taken if first <= at - began < last)
-        assert used >= RATE * (last - first) * 0.4, (first, used)
+    assert taken_since(tmp_path, began) <= RATE * lasted * 1.02 + 5
