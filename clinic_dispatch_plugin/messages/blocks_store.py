@@ -62,15 +62,14 @@ def _put(connection: Connection, values: Mapping[str, Any]) -> Executable:
     """A new row, or the one there is with what is said now."""
     key = ("channel", "address_digest", "scope")
     said = {name: value for name, value in values.items() if name not in key}
-    match connection.dialect.name:
-        case "postgresql":
-            row = postgresql.insert(Block).values(**values)
-            return row.on_conflict_do_update(index_elements=key, set_=said)
-        case "sqlite":
-            added = sqlite.insert(Block).values(**values)
-            return added.on_conflict_do_update(index_elements=key, set_=said)
-        case _:
-            return mysql.insert(Block).values(**values).on_duplicate_key_update(**said)
+    if connection.dialect.name in {"mysql", "mariadb"}:
+        return mysql.insert(Block).values(**values).on_duplicate_key_update(**said)
+    added: postgresql.Insert | sqlite.Insert = (
+        postgresql.insert(Block)
+        if connection.dialect.name == "postgresql"
+        else sqlite.insert(Block)
+    )
+    return added.values(**values).on_conflict_do_update(index_elements=key, set_=said)
 
 
 def count_of_answers(connection: Connection, answer_ids: Iterable[int]) -> int:

@@ -7,12 +7,10 @@ What asks how far mailings are stands in ``progress_store``, what keeps us from 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cache
 from typing import Any
 
 from sqlalchemy import (
     Connection,
-    Executable,
     RowMapping,
     bindparam,
     case,
@@ -23,7 +21,7 @@ from sqlalchemy import (
 )
 
 from clinic_dispatch_plugin.database.base import db_now
-from clinic_dispatch_plugin.database.rows import among, given_rows, rows_of
+from clinic_dispatch_plugin.database.rows import adding, among, given_rows
 from clinic_dispatch_plugin.messages.blocks_store import (
     block,
     blocked,
@@ -137,15 +135,9 @@ def add_messages(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> N
     if not rows:
         return
     if connection.dialect.name == "postgresql":
-        connection.execute(_adding(tuple(rows[0])), given_rows(rows))
+        connection.execute(adding(Message, tuple(rows[0])), given_rows(rows))
     else:
         connection.execute(insert(Message), list(rows))
-
-
-@cache
-def _adding(names: tuple[str, ...]) -> Executable:
-    given = rows_of({name: Message.__table__.c[name].type for name in names})
-    return insert(Message).from_select(names, select(*(given[name] for name in names)))
 
 
 def claim(

@@ -23,7 +23,7 @@ from sqlalchemy import (
 )
 
 from clinic_dispatch_plugin.database.base import db_now
-from clinic_dispatch_plugin.database.rows import given_rows, rows_of
+from clinic_dispatch_plugin.database.rows import adding, given_rows, rows_of
 from clinic_dispatch_plugin.messages.rules import (
     SETTLED,
     AttemptState,
@@ -105,7 +105,7 @@ def open_attempts(connection: Connection, attempts: Sequence[Mapping[str, Any]])
         if attempt["id"] in moved
     ]
     if rows and at_once:
-        connection.execute(_opening(), given_rows(rows))
+        connection.execute(adding(Attempt, _OPENING), given_rows(rows))
     elif rows:
         connection.execute(insert(Attempt), rows)
     return {row["id"] for row in rows}
@@ -187,12 +187,6 @@ def _moved(connection: Connection, attempts: Sequence[Mapping[str, Any]]) -> set
         Message.attempt_id.in_([attempt["id"] for attempt in attempts]),
     )
     return {found for found in connection.scalars(query) if found is not None}
-
-
-@cache
-def _opening() -> Executable:
-    given = rows_of({name: _ATTEMPT[name].type for name in _OPENING})
-    return insert(Attempt).from_select(_OPENING, select(*(given[name] for name in _OPENING)))
 
 
 @cache
