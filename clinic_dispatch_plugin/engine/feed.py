@@ -27,7 +27,7 @@ class Feed(Batch):
         self._stopped = False
         #: Why a message could not be written into the journal; nothing is handed over without that.
         self.failed: OSError | None = None
-        #: Attempts a sender took.
+        #: Attempts a sender took and has not answered: never more than it holds, however long the stream.
         self.taken: set[int] = set()
 
     def add(self, messages: Iterable[OutgoingMessage]) -> None:
@@ -75,6 +75,10 @@ class Feed(Batch):
                 self._changed.notify_all()
         fail_point("send.before_bytes")
         return message
+
+    def answered(self, attempt_id: int) -> None:
+        """A sender said what became of one it took."""
+        self.taken.discard(attempt_id)
 
     def wait(self, timeout: float) -> bool:
         """Wait for a message or the end."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
@@ -18,6 +19,8 @@ from clinic_dispatch_plugin.registry import Dispatch
 
 #: Results of a mailing that are looked at, by whichever worker.
 REMEMBERED = 100
+#: Seconds for which the results of other workers need not be asked for again.
+KNOWN_SECONDS = 1.0
 #: So many mailings of one account stopped within a day let it rest for an hour.
 STOPPED_TO_REST, DAY_SECONDS, REST_SECONDS = 3, 86_400.0, 3_600.0
 MAILINGS_STOPPED = Answer(system="dispatch", code="mailings_stopped")
@@ -32,47 +35,73 @@ class Share:
     of: int
 
 
-def stopped(
-    dispatch: Dispatch,
-    connection: Connection,
-    new: Sequence[Cause],
-    *,
-    mailing_id: int,
-    account_id: int,
-) -> bool:
-    """Whether these results, with the last ones of all workers, are too many for one cause: then nothing more opens.
+class Watch:
+    """The last results of one mailing on one account, while a stream sends it.
 
-    :param new: results that are not written down yet.
+    :param clock: seconds that never go back.
     """
-    if not any(cause.pause_share > 0 for cause in new):
-        return False
-    found = too_many(_before(dispatch, connection, mailing_id, account_id), new)
-    if found is None:
-        return False
-    answer = found.cause.answer
-    text = f"{answer.system}:{answer.code}"
-    details = {
-        "cause": text,
-        "category": found.cause.category,
-        "bad": found.bad,
-        "of": found.of,
-        "account": account_id,
-    }
-    if messages.pause_by_itself(connection, mailing_id, reason="spam", text=text, details=details):
-        _let_account_rest(dispatch, connection, account_id)
-    return True
 
+    def __init__(
+        self,
+        dispatch: Dispatch,
+        *,
+        mailing_id: int,
+        account_id: int,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._dispatch = dispatch
+        self._mailing_id = mailing_id
+        self._account_id = account_id
+        self._clock = clock
+        #: The category of each of the last results, empty for an acceptance; None: the database was not asked yet.
+        self._last: deque[str] | None = None
+        self._asked_at = 0.0
 
-def _before(
-    dispatch: Dispatch, connection: Connection, mailing_id: int, account_id: int
-) -> list[str]:
-    """The category of each of the mailing's last results; empty for an acceptance."""
-    ids = last_results(connection, mailing_id, account_id, limit=REMEMBERED)
-    answers = explained(dispatch, connection, {each for each in ids if each is not None})
-    return [
-        (answers[each].category or "") if each is not None and each in answers else ""
-        for each in ids
-    ]
+    def stopped(self, connection: Connection, new: Sequence[Cause]) -> bool:
+        """Whether these results, with the last ones of all workers, are too many for one cause: then nothing more opens.
+
+        :param new: results that are not written down yet.
+        """
+        if not any(cause.pause_share > 0 for cause in new):
+            return False
+        found = too_many(self._before(connection), new)
+        if found is None:
+            return False
+        answer = found.cause.answer
+        text = f"{answer.system}:{answer.code}"
+        details = {
+            "cause": text,
+            "category": found.cause.category,
+            "bad": found.bad,
+            "of": found.of,
+            "account": self._account_id,
+        }
+        if messages.pause_by_itself(
+            connection, self._mailing_id, reason="spam", text=text, details=details
+        ):
+            _let_account_rest(self._dispatch, connection, self._account_id)
+        return True
+
+    def remember(self, recorded: Sequence[Cause]) -> None:
+        """These results are written down now."""
+        if self._last is not None:
+            self._last.extend(cause.category for cause in recorded)
+
+    def _before(self, connection: Connection) -> Sequence[str]:
+        """What came last: our own results at once, those of other workers within :data:`KNOWN_SECONDS`."""
+        now = self._clock()
+        if self._last is None or now - self._asked_at > KNOWN_SECONDS:
+            self._last = deque(self._of_all_workers(connection), maxlen=REMEMBERED)
+            self._asked_at = now
+        return self._last
+
+    def _of_all_workers(self, connection: Connection) -> list[str]:
+        ids = last_results(connection, self._mailing_id, self._account_id, limit=REMEMBERED)
+        answers = explained(self._dispatch, connection, {each for each in ids if each is not None})
+        return [
+            (answers[each].category or "") if each is not None and each in answers else ""
+            for each in ids
+        ]
 
 
 def _let_account_rest(dispatch: Dispatch, connection: Connection, account_id: int) -> None:

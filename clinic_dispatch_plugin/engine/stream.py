@@ -109,13 +109,12 @@ class Stream:
 
     def _send_all(self) -> AccountError | ConnectionFailed | None:
         """Let the sender work; what it took and said nothing of is decided here."""
-        answered: set[int] = set()
         trouble: AccountError | ConnectionFailed | None = None
         left: Callable[[int], SendResult] = _unsaid
         try:
             for result in self._sender.send(self._feed):
                 self._note(result)
-                answered.add(result.attempt_id)
+                self._feed.answered(result.attempt_id)
                 self._hearing.between()
         except (AccountError, ConnectionFailed) as error:
             trouble = error
@@ -123,7 +122,7 @@ class Stream:
         except Exception as error:
             log.error("channel %s failed while sending: %s", self._account.channel, places(error))
             trouble = channel_failed(error)
-        for attempt_id in sorted(self._feed.taken - answered):
+        for attempt_id in sorted(self._feed.taken):
             self._note(left(attempt_id))
         self._hearing.at_the_end()
         return trouble

@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, Operation
 from clinic_dispatch_plugin.accounts import service as accounts
 from clinic_dispatch_plugin.channels.faults import fail_point
 from clinic_dispatch_plugin.channels.types import Account, Money, OutgoingMessage, SendResult
-from clinic_dispatch_plugin.engine import drain, spam, store
+from clinic_dispatch_plugin.engine import drain, store
 from clinic_dispatch_plugin.engine.asking import HostUnavailable
 from clinic_dispatch_plugin.engine.budget import Budget
 from clinic_dispatch_plugin.engine.claims import Claims
@@ -28,6 +28,7 @@ from clinic_dispatch_plugin.engine.prepare import Prepared, Row, Text, prepare
 from clinic_dispatch_plugin.engine.recorder import Judged, Recorded, Result, judge, write
 from clinic_dispatch_plugin.engine.rules import Facts
 from clinic_dispatch_plugin.engine.run import RunState
+from clinic_dispatch_plugin.engine.spam import Watch
 from clinic_dispatch_plugin.error_reference.service import note_answer
 from clinic_dispatch_plugin.messages import store as messages
 from clinic_dispatch_plugin.messages.addresses_store import readdress
@@ -78,6 +79,7 @@ class Windows:
         self._text = text
         self._account_id = account_id
         self._budget = Budget(run.dispatch, account, account_id)
+        self._spam = Watch(run.dispatch, mailing_id=text.mailing_id, account_id=account_id)
         self._probing = probing
         self._pace = Pace(most=1) if probing else Pace()
         self._facts: dict[int, tuple[Row, Facts]] = {}
@@ -175,6 +177,7 @@ class Windows:
             self._facts.pop(result.attempt_id, None)
         self.handled += len(results)
         self._pace.answered(len(results))
+        self._spam.remember(done.recorded.causes)
         if done.opened:
             self._run.lease.renewed(asked_at)
             fail_point("pump.after_open")
@@ -279,13 +282,7 @@ class Windows:
             give_tries_back(connection, self._account_id, answer_ids)
         if any(cause.category == THROTTLED for cause in judged.means.causes):
             store.slow_down(connection, self._account_id)
-        return stopped | spam.stopped(
-            self._dispatch,
-            connection,
-            judged.means.causes,
-            mailing_id=self._text.mailing_id,
-            account_id=self._account_id,
-        )
+        return stopped | self._spam.stopped(connection, judged.means.causes)
 
     def _tell_account(
         self, connection: Connection, recorded: Recorded, account: RowMapping | None

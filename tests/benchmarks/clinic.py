@@ -24,6 +24,7 @@ from clinic_dispatch_plugin.messages.mailing_tables import Mailing, Revision
 from clinic_dispatch_plugin.messages.rules import new_key
 from clinic_dispatch_plugin.messages.tables import Attempt, Message
 from clinic_dispatch_plugin.registry import Dispatch
+from tests.benchmarks.peak import watched
 
 ROOT = Path(__file__).resolve().parents[2]
 FROM = "Klinik am Park <praxis@clinic.example>"
@@ -119,14 +120,15 @@ class Clinic:
     def work(self, mailing: int, *, workers: int = 1) -> Work:
         """Let a worker do what is due, to its end."""
         process = self.start("worker", "--burst", "--concurrency", str(workers))
-        _, status, used = os.wait4(process.pid, 0)
+        with watched(process.pid) as peak:
+            _, status, used = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:
             raise SystemExit(f"the worker ended with status {process.returncode}")
         return Work(
             seconds=self.seconds(mailing),
             cpu_seconds=used.ru_utime + used.ru_stime,
-            peak_mb=used.ru_maxrss / 1024,
+            peak_mb=peak.mb,
         )
 
     def seconds(self, mailing: int) -> float:

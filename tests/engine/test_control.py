@@ -13,7 +13,9 @@ from clinic_dispatch_plugin.channels.errors import ConnectionFailed
 from clinic_dispatch_plugin.channels.types import Answer, OutgoingMessage
 from clinic_dispatch_plugin.database.base import db_now
 from clinic_dispatch_plugin.database.connection import now
-from clinic_dispatch_plugin.engine import claims, store
+from clinic_dispatch_plugin.engine import claims, pace, store
+from clinic_dispatch_plugin.engine.recorder import Cause
+from clinic_dispatch_plugin.engine.spam import KNOWN_SECONDS, Watch
 from clinic_dispatch_plugin.engine.tables import Lock
 from clinic_dispatch_plugin.host.types import Actor
 from clinic_dispatch_plugin.mailings import service as mailings
@@ -24,6 +26,12 @@ from clinic_dispatch_plugin.testing.fake_channel import raising, refuse
 from tests.engine.dispatching import Desk, open_desk
 
 SOMEBODY = Actor(ref="1", name="B. Lang")
+SPAM = Cause(
+    category="spam_content",
+    pause_share=0.1,
+    pause_least=20,
+    answer=Answer(system="fake", code="spam"),
+)
 
 
 @pytest.fixture(scope="module")
@@ -127,6 +135,7 @@ def test_what_is_urgent_goes_before_the_rest_of_a_long_claim(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(claims, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(pace, "WIDEST_WINDOW", pace.WINDOW)  # a fast machine's are wider
     urgent: list[int] = []
 
     def look(message: OutgoingMessage) -> None:
@@ -138,7 +147,7 @@ def test_what_is_urgent_goes_before_the_rest_of_a_long_claim(
     desk.settle()
     order = [message.address for message in desk.channel.handed]
     assert len(order) == 401
-    assert order.index("urgent@example.org") < 60 + 3 * 50, "the claim was 400 messages long"
+    assert order.index("urgent@example.org") < 60 + 3 * pace.WINDOW, "the claim was 400 messages long"
 
 
 def test_results_go_before_promotions_and_equals_take_turns(
@@ -160,3 +169,28 @@ def test_results_go_before_promotions_and_equals_take_turns(
     assert first < 150, "the second does not wait for the end of the first"
     half = order[:150]
     assert min(half.count("x"), half.count("y")) >= 30
+
+
+def test_results_of_other_workers_are_known_within_a_second_and_ones_own_at_once(
+    desk: Desk,
+) -> None:
+    mailing_id = spammy(desk, 22, 2, "w")
+    theirs = Message.address.in_(["w22@example.org", "w23@example.org"])
+    desk.change(Message, theirs, due_at=db_now(600.0))
+    desk.pump()
+    at, where = [0.0], {"mailing_id": mailing_id, "account_id": desk.account()["id"]}
+    one, other = (Watch(desk.dispatch, clock=lambda: at[0], **where) for _ in range(2))
+
+    def stops(watch: Watch) -> bool:
+        with desk.dispatch.database.begin() as connection:
+            return watch.stopped(connection, [SPAM])
+
+    assert not stops(one) and not stops(other), "one beside 22 is not too many"
+    one.remember([SPAM, SPAM])
+    assert stops(one), "three beside 22 are"
+    desk.change(Mailing, Mailing.id == mailing_id, state="running")
+    desk.change(Message, theirs, due_at=db_now(-1.0))
+    desk.pump()
+    assert not stops(other), "nobody told it of these two yet"
+    at[0] = KNOWN_SECONDS * 1.1
+    assert stops(other)
