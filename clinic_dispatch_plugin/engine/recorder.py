@@ -24,6 +24,7 @@ from clinic_dispatch_plugin.engine.rules import (
 )
 from clinic_dispatch_plugin.error_reference.service import Met, Noted, note_answer, note_answers
 from clinic_dispatch_plugin.messages import store as messages
+from clinic_dispatch_plugin.messages.blocks_store import block_all
 from clinic_dispatch_plugin.messages.fingerprints import fingerprint
 from clinic_dispatch_plugin.messages.onward_store import go_on_refused
 from clinic_dispatch_plugin.messages.routes import Onward, Route
@@ -151,6 +152,7 @@ def write(
 ) -> None:
     """Write down what became of them."""
     attempts, settled, going_on = [], [], []
+    blocked: dict[int, list[dict[str, Any]]] = {}
     for result, outcome, answer_id in judged.outcomes:
         attempts.append(_attempt_row(outcome, answer_id))
         reason_id = answer_id
@@ -163,14 +165,17 @@ def write(
         else:
             going_on.append(_going_on(result, outcome, outcome.onward, answer_id))
         if outcome.block:
-            messages.block(
-                connection,
-                channel=result.channel,
-                digest=fingerprint(dispatch, result.channel, result.address),
-                answer_id=answer_id,
-                days=outcome.block_days,
-                shown=masked(result.address),
+            blocked.setdefault(outcome.block_days, []).append(
+                {
+                    "channel": result.channel,
+                    "digest": fingerprint(dispatch, result.channel, result.address),
+                    "answer_id": answer_id,
+                    "scope": "",
+                    "shown": masked(result.address),
+                }
             )
+    for days, rows in blocked.items():
+        block_all(connection, rows, days=days)
     if judged.outcomes:
         ids = [outcome.facts.attempt_id for _, outcome, _ in judged.outcomes]
         was = prices.before(connection, ids, any_money=any(map(_about_money, judged.outcomes)))

@@ -3,9 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, case, delete, func, insert, or_, select, update
+from sqlalchemy import (
+    Connection,
+    RowMapping,
+    Select,
+    bindparam,
+    case,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 
 from clinic_dispatch_plugin.database.base import db_now
 from clinic_dispatch_plugin.error_reference.rules import (
@@ -270,12 +283,17 @@ def answers_by_digest(
     connection: Connection, digests: Iterable[str], seconds: float
 ) -> dict[str, RowMapping]:
     """The answers of these fingerprints, each with whether it was last noted more than so many seconds ago."""
-    query = select(
+    found = connection.execute(_by_digest(seconds), {"digests": sorted(digests)})
+    return {row["digest"]: row for row in found.mappings()}
+
+
+@cache
+def _by_digest(seconds: float) -> Select[Any]:
+    return select(
         AnswerRow.id,
         AnswerRow.digest,
         (AnswerRow.last_seen_at < db_now(-seconds)).label("long_ago"),
-    ).where(AnswerRow.digest.in_(sorted(digests)))
-    return {row["digest"]: row for row in connection.execute(query).mappings()}
+    ).where(AnswerRow.digest.in_(bindparam("digests", expanding=True)))
 
 
 def seen_again(connection: Connection, ids: Iterable[int]) -> None:

@@ -4,9 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Executable, RowMapping, func, insert, or_, select, update
+from sqlalchemy import (
+    Connection,
+    Executable,
+    RowMapping,
+    bindparam,
+    func,
+    insert,
+    null,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 
 from clinic_dispatch_plugin.database.base import db_now
@@ -46,30 +58,52 @@ def block(
     :param days: until so many days from now; 0: until somebody changes the address or lifts the block.
     :param shown: the address as a list may show it, masked.
     """
-    values = {
+    row = {
         "channel": channel,
-        "address_digest": digest,
-        "scope": scope,
+        "digest": digest,
         "answer_id": answer_id,
-        "created_at": db_now(),
-        "until": db_now(days * 86_400) if days else None,
+        "scope": scope,
         "shown": shown,
     }
-    connection.execute(_put(connection, values))
+    block_all(connection, [row], days=days)
 
 
-def _put(connection: Connection, values: Mapping[str, Any]) -> Executable:
+def block_all(connection: Connection, rows: Iterable[Mapping[str, Any]], *, days: int) -> None:
+    """The same for several: ``channel, digest, answer_id, scope, shown``.
+
+    In one order, whoever asks: two workers that block the same addresses never wait for each other in a circle.
+    """
+    several = sorted(rows, key=lambda row: (row["channel"], row["digest"], row["scope"]))
+    if several:
+        connection.execute(_putting(connection.dialect.name, days), several)
+
+
+@cache
+def _putting(dialect: str, days: int) -> Executable:
     """A new row, or the one there is with what is said now."""
     key = ("channel", "address_digest", "scope")
-    said = {name: value for name, value in values.items() if name not in key}
-    if connection.dialect.name in {"mysql", "mariadb"}:
-        return mysql.insert(Block).values(**values).on_duplicate_key_update(**said)
+    values = {
+        "channel": bindparam("channel"),
+        "address_digest": bindparam("digest"),
+        "scope": bindparam("scope"),
+        "answer_id": bindparam("answer_id"),
+        "created_at": db_now(),
+        "until": db_now(days * 86_400) if days else null(),
+        "shown": bindparam("shown"),
+    }
+    said = [name for name in values if name not in key]
+    if dialect in {"mysql", "mariadb"}:
+        replacing = mysql.insert(Block).values(**values)
+        return replacing.on_duplicate_key_update(
+            **{name: replacing.inserted[name] for name in said}
+        )
     added: postgresql.Insert | sqlite.Insert = (
-        postgresql.insert(Block)
-        if connection.dialect.name == "postgresql"
-        else sqlite.insert(Block)
+        postgresql.insert(Block) if dialect == "postgresql" else sqlite.insert(Block)
     )
-    return added.values(**values).on_conflict_do_update(index_elements=key, set_=said)
+    added = added.values(**values)
+    return added.on_conflict_do_update(
+        index_elements=key, set_={name: added.excluded[name] for name in said}
+    )
 
 
 def count_of_answers(connection: Connection, answer_ids: Iterable[int]) -> int:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Select, func, select, union_all
+from sqlalchemy import CompoundSelect, Connection, Select, bindparam, func, select, union_all
 
 from clinic_dispatch_plugin.database.base import UtcDateTime, db_now
 from clinic_dispatch_plugin.messages.mailing_tables import Mailing
@@ -31,31 +31,32 @@ def last_results(
     started = select(Mailing.created_at).where(Mailing.id == mailing_id)
     since = func.coalesce(resumed.scalar_subquery(), started.scalar_subquery(), type_=UtcDateTime())
     start = connection.execute(select(since)).scalar()
-    query = union_all(
-        *(_last_of(report, mailing_id, account_id, start, limit) for report in _REPORTS)
-    )
-    found = connection.execute(query).all()
+    asked = {"mailing_id": mailing_id, "account_id": account_id, "since": start, "many": limit}
+    found = connection.execute(_asking(), asked).all()
     newest = sorted(found, key=lambda row: (row.opened_at, row.id))[-limit:]
     accepted = AttemptState.ACCEPTED.value
     return [None if row.state == accepted else row.answer_id for row in newest]
 
 
-def _last_of(
-    report: str | None, mailing_id: int, account_id: int, since: datetime | None, limit: int
-) -> Select[Any]:
+@cache
+def _asking() -> CompoundSelect[Any]:
+    return union_all(*map(_last_of, _REPORTS))
+
+
+def _last_of(report: str | None) -> Select[Any]:
     """The last of those with one report, in a form that can stand beside others."""
     query = (
         select(Attempt.opened_at, Attempt.id, Attempt.state, Attempt.answer_id)
         .join(Message, Message.id == Attempt.message_id)
         .where(
-            Attempt.account_id == account_id,
+            Attempt.account_id == bindparam("account_id"),
             Attempt.report.is_(None) if report is None else Attempt.report == report,
-            Attempt.opened_at >= since,
-            Message.mailing_id == mailing_id,
+            Attempt.opened_at >= bindparam("since"),
+            Message.mailing_id == bindparam("mailing_id"),
             Attempt.state.in_(_DECIDED),
         )
         .order_by(Attempt.opened_at.desc())
-        .limit(limit)
+        .limit(bindparam("many"))
     )
     return select(query.subquery())
 

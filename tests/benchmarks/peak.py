@@ -1,7 +1,7 @@
 """The memory of a process and of all it starts, at its highest.
 
-Not from ``wait4``: that counts what the parent held when it forked (Linux carries ``ru_maxrss`` over ``exec``), so a large
-benchmark would measure itself.
+Not from ``wait4``: that counts what the parent held when it forked (Linux carries ``ru_maxrss`` over ``exec``), so a
+large benchmark would measure itself.
 """
 
 from __future__ import annotations

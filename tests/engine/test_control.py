@@ -147,7 +147,9 @@ def test_what_is_urgent_goes_before_the_rest_of_a_long_claim(
     desk.settle()
     order = [message.address for message in desk.channel.handed]
     assert len(order) == 401
-    assert order.index("urgent@example.org") < 60 + 3 * pace.WINDOW, "the claim was 400 messages long"
+    assert order.index("urgent@example.org") < 60 + 3 * pace.WINDOW, (
+        "the claim was 400 messages long"
+    )
 
 
 def test_results_go_before_promotions_and_equals_take_turns(
