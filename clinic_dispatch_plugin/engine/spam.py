@@ -58,7 +58,7 @@ class Watch:
         self._asked_at = 0.0
 
     def stopped(self, connection: Connection, new: Sequence[Cause]) -> bool:
-        """Whether these results, with the last ones of all workers, are too many for one cause: nothing more opens then.
+        """Whether these results, with the last ones of all workers, are too many for one cause: then no more opens.
 
         :param new: results that are not written down yet.
         """

@@ -12,6 +12,7 @@ from clinic_dispatch_plugin.error_reference.bytes_read import MOST_ROWS, FileFau
 from clinic_dispatch_plugin.error_reference.carrying import Here, Key, Refused, Standing, Wanted
 from clinic_dispatch_plugin.error_reference.checking import (
     ReferenceProblem,
+    check_has_note,
     check_key,
     check_pattern,
     checked_content,
@@ -215,15 +216,6 @@ def not_shipped() -> ReferenceProblem:
         "code",
         "The program installed here does not ship this entry. Update it, or add an entry of your own for this code.",
     )
-
-
-def check_has_note(own: Mapping[str, Any]) -> None:
-    """An entry of the clinic's own needs its note.
-
-    :raises ReferenceProblem: it has none.
-    """
-    if not any(own.get(f"short.{language}") for language in LANGUAGES):
-        raise ReferenceProblem("short", "Write the note that stands beside the message.")
 
 
 def _content(value: Any, name: str) -> dict[str, Any]:

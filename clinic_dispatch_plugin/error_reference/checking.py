@@ -104,8 +104,7 @@ def checked_content(content: Mapping[str, Any], *, complete: bool) -> dict[str, 
         if name in done and done[name] not in allowed:
             raise ReferenceProblem(name, "Choose one of: {choices}.", choices=", ".join(allowed))
     if complete:
-        if not any(done.get(f"short.{language}") for language in LANGUAGES):
-            raise ReferenceProblem("short", "Write the note that stands beside the message.")
+        check_has_note(done)
         done = {
             "category": "unknown",
             "permanence": "unknown",
@@ -115,6 +114,15 @@ def checked_content(content: Mapping[str, Any], *, complete: bool) -> dict[str, 
         }
     check_block(done)
     return done
+
+
+def check_has_note(content: Mapping[str, Any]) -> None:
+    """An entry needs its note, in one language at least.
+
+    :raises ReferenceProblem: it has none.
+    """
+    if not any(content.get(f"short.{language}") for language in LANGUAGES):
+        raise ReferenceProblem("short", "Write the note that stands beside the message.")
 
 
 def check_block(content: Mapping[str, Any]) -> None:

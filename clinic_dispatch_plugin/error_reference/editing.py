@@ -13,6 +13,7 @@ from clinic_dispatch_plugin.error_reference.again import explain_again
 from clinic_dispatch_plugin.error_reference.checking import (
     ReferenceProblem,
     check_block,
+    check_has_note,
     check_key,
     check_pattern,
     checked_content,
@@ -208,7 +209,10 @@ def change_entry(
         shipped = row["shipped"] or {}
         kept = _without(row["own"], gone) or {}
         own = {**kept, **wanted}
-        check_block(merge(shipped, own))
+        merged = merge(shipped, own)
+        check_block(merged)
+        if not row["same_as"]:
+            check_has_note(merged)
         if row["origin"] == "shipped" and not row["same_as"]:
             own = {name: value for name, value in own.items() if shipped.get(name) != value}
         # What the pack said when the clinic last looked at a field: only fields of this change were looked at now.

@@ -12,13 +12,16 @@ from typing import Any
 from clinic_dispatch_plugin.error_reference import sheet_columns as columns
 from clinic_dispatch_plugin.error_reference.bytes_read import MOST_ROWS, FileFault, too_many
 from clinic_dispatch_plugin.error_reference.carried_lines import (
-    check_has_note,
     check_own,
     checked_key,
     not_shipped,
 )
 from clinic_dispatch_plugin.error_reference.carrying import Here, Key, Refused, Standing, Wanted
-from clinic_dispatch_plugin.error_reference.checking import ReferenceProblem, checked_content
+from clinic_dispatch_plugin.error_reference.checking import (
+    ReferenceProblem,
+    check_has_note,
+    checked_content,
+)
 from clinic_dispatch_plugin.error_reference.policy import PolicyAction, usual
 from clinic_dispatch_plugin.error_reference.rules import TEXT_FIELDS
 from clinic_dispatch_plugin.web.i18n import N_

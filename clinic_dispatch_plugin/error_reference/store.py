@@ -8,8 +8,8 @@ from typing import Any
 
 from sqlalchemy import (
     Connection,
+    Executable,
     RowMapping,
-    Select,
     bindparam,
     case,
     delete,
@@ -288,7 +288,7 @@ def answers_by_digest(
 
 
 @cache
-def _by_digest(seconds: float) -> Select[Any]:
+def _by_digest(seconds: float) -> Executable:
     return select(
         AnswerRow.id,
         AnswerRow.digest,

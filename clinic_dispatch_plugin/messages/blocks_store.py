@@ -82,7 +82,7 @@ def block_all(connection: Connection, rows: Iterable[Mapping[str, Any]], *, days
 def _putting(dialect: str, days: int) -> Executable:
     """A new row, or the one there is with what is said now."""
     key = ("channel", "address_digest", "scope")
-    values = {
+    values: dict[str, Any] = {
         "channel": bindparam("channel"),
         "address_digest": bindparam("digest"),
         "scope": bindparam("scope"),

@@ -277,3 +277,18 @@ def test_a_name_that_is_a_word_of_answers_hides_nothing(dispatch: Dispatch) -> N
     assert "Service unavailable; Client host" in noted.sample
     assert noted.explanation.entry is not None
     assert noted.explanation.entry.category == "sender_reputation"
+
+
+def test_the_last_note_of_an_entry_cannot_be_emptied(dispatch: Dispatch) -> None:
+    own = editing.add_entry(
+        dispatch,
+        system="pigeon",
+        code="9",
+        content={"short.de": "Brand", "short.en": "Fire"},
+        by="",
+    )
+    editing.change_entry(dispatch, own.id, content={"short.en": ""}, by="")
+    with pytest.raises(ReferenceProblem, match="Write the note") as caught:
+        editing.change_entry(dispatch, own.id, content={"short.de": ""}, by="")
+    assert caught.value.field == "short"
+    assert known(dispatch, "9").text("short", "de") == "Brand"
