@@ -14,6 +14,7 @@ from flask.testing import FlaskClient
 
 from clinic_dispatch_plugin.channels.types import Answer
 from clinic_dispatch_plugin.error_reference.editing import change_entry
+from clinic_dispatch_plugin.error_reference.service import reference
 from clinic_dispatch_plugin.host.types import Actor, Audience, FilterField, Recipient
 from clinic_dispatch_plugin.mailings import drafts, texts
 from clinic_dispatch_plugin.mailings.content import MailingContent
@@ -45,6 +46,8 @@ class FullClinic:
     #: For ``{name}`` in addresses of pages: what each id of an address names.
     ids: Mapping[str, Any]
     content: bytes = field(repr=False)
+    #: The reference of the beginning as the process keeps it: reading it again costs more than most requests.
+    reference: Any = field(repr=False)
 
     def client(self) -> FlaskClient:
         """A browser without JavaScript."""
@@ -83,12 +86,15 @@ class FullClinic:
         cache = self.clinic.dispatch.cache
         for name in [each for each in cache if str(each).partition(".")[0] == "reference"]:
             del cache[name]
+        cache["reference"] = self.reference
 
 
 def make_full_clinic(folder: Path) -> FullClinic:
     """Make one in the folder."""
     clinic = make_clinic(folder, config=EMAIL)
     ids = fill(clinic)
+    with clinic.dispatch.database.begin() as ours:
+        reference(clinic.dispatch, ours)
     clinic.dispatch.database.dispose()
     file = folder / "clinic.db"
     with sqlite3.connect(file) as connection:
@@ -100,6 +106,7 @@ def make_full_clinic(folder: Path) -> FullClinic:
         uploads=folder / "data" / "uploads",
         ids=ids,
         content=file.read_bytes(),
+        reference=clinic.dispatch.cache["reference"],
     )
 
 

@@ -25,11 +25,9 @@ from clinic_dispatch_plugin.api import (
     Sender,
     SendResult,
     SentMessage,
-    Uncertain,
 )
 from clinic_dispatch_plugin.error_reference.policy import PolicyAction, policy_of
 from clinic_dispatch_plugin.simulators.gateways.kinds import KINDS
-from clinic_dispatch_plugin.simulators.gateways.plans import Trouble
 from clinic_dispatch_plugin.simulators.gateways.server import HttpSimulator
 from clinic_dispatch_plugin.simulators.gateways.settings import GatewaySettings
 from clinic_dispatch_plugin.testing import ListBatch, make_message
@@ -40,6 +38,7 @@ from clinic_dispatch_viber.channel import ViberChannel
 from clinic_dispatch_viber.infobip import ViberInfobipSettings, ViberProtocol
 from clinic_dispatch_viber.retelling import _OWN
 from clinic_dispatch_viber.settings import URL, load_accounts
+from tests.simulators.bad_answers import a_bad_answer_leaves_a_true_state_with_a_note
 from tests.simulators.listener import Listener
 
 PACKS = [*clinic_dispatch_reference_packs(), *packs_of_sms()]
@@ -116,20 +115,8 @@ def test_it_goes_by_viber_and_not_as_a_text(place: Place) -> None:
     assert {each.kind for each in taken} == {"viber"}
 
 
-#: Silence is the contract suite's matter.
-BAD = [each for each in Trouble if each is not Trouble.SILENCE]
-
-
 def test_a_bad_answer_leaves_a_true_state_with_a_note(place: Place) -> None:
-    for trouble in BAD:
-        taken, untaken = place.message(f"trouble:{trouble}"), place.message(f"untaken:{trouble}")
-        for message, times in ((taken, 1), (untaken, 0)):
-            (result,) = place.send(message)
-            assert isinstance(result, Uncertain), trouble
-            assert explained(result.answer, PACKS).described, trouble
-            digits = message.address.removeprefix("+")
-            ledger = place.simulator.gateway.ledger.taken
-            assert [line.recipient for line in ledger].count(digits) == times
+    a_bad_answer_leaves_a_true_state_with_a_note(place, PACKS)
 
 
 def test_a_lifetime_is_told_in_hours_and_minutes(places: dict[str, Place]) -> None:

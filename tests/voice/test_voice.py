@@ -26,11 +26,9 @@ from clinic_dispatch_plugin.api import (
     Sender,
     SendResult,
     SentMessage,
-    Uncertain,
 )
 from clinic_dispatch_plugin.error_reference.policy import PolicyAction, policy_of
 from clinic_dispatch_plugin.simulators.gateways.kinds import KINDS
-from clinic_dispatch_plugin.simulators.gateways.plans import Trouble
 from clinic_dispatch_plugin.simulators.gateways.server import HttpSimulator
 from clinic_dispatch_plugin.simulators.gateways.settings import GatewaySettings
 from clinic_dispatch_plugin.testing import ListBatch, make_message
@@ -41,6 +39,7 @@ from clinic_dispatch_voice import clinic_dispatch_channels, clinic_dispatch_refe
 from clinic_dispatch_voice.channel import VoiceChannel
 from clinic_dispatch_voice.settings import URL, load_accounts
 from clinic_dispatch_voice.twilio.script import LONGEST, script_of
+from tests.simulators.bad_answers import a_bad_answer_leaves_a_true_state_with_a_note
 from tests.simulators.listener import Heard, Listener
 
 PACKS = [*clinic_dispatch_reference_packs(), *packs_of_sms()]
@@ -284,20 +283,8 @@ def test_whoever_did_not_answer_is_called_again_by_the_reference(
     assert policy.tries == 3
 
 
-#: Silence is the contract suite's matter.
-BAD = [each for each in Trouble if each is not Trouble.SILENCE]
-
-
 def test_a_bad_answer_leaves_a_true_state_with_a_note(place: Place) -> None:
-    for trouble in BAD:
-        taken, untaken = place.message(f"trouble:{trouble}"), place.message(f"untaken:{trouble}")
-        for message, times in ((taken, 1), (untaken, 0)):
-            (result,) = place.send(message)
-            assert isinstance(result, Uncertain), trouble
-            assert explained(result.answer, PACKS).described, trouble
-            digits = message.address.removeprefix("+")
-            ledger = place.simulator.gateway.ledger.taken
-            assert [line.recipient for line in ledger].count(digits) == times
+    a_bad_answer_leaves_a_true_state_with_a_note(place, PACKS)
 
 
 def test_a_machine_may_be_enough(places: dict[str, Place]) -> None:
