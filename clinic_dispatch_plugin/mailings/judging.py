@@ -117,7 +117,7 @@ class Judge:
         for look in looks:
             verdict = self._on(candidate, look, unsubscribed=unsubscribed)
             if verdict.reason is None:
-                return replace(verdict, passed=tuple(passed))
+                return verdict if not passed else replace(verdict, passed=tuple(passed))
             first = first or verdict
             if verdict.reason not in PASSABLE:
                 # What speaks against the person, or against a second message, speaks against every channel.

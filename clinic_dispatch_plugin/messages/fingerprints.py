@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 
 from werkzeug.exceptions import ServiceUnavailable
@@ -43,5 +42,5 @@ def keyed(dispatch: Dispatch, digest: str) -> str:
                 "The administration puts the old key back into CLINIC_DISPATCH_SECRET_KEYS."
             )
         ) from None
-    made = hmac.new(key, digest.encode(), hashlib.sha256).hexdigest()
+    made = hmac.digest(key, digest.encode(), "sha256").hex()
     return _KEYED + made[: LENGTH - 1]

@@ -16,6 +16,8 @@ from clinic_dispatch_plugin.api import Answer, InvalidAddress
 LONGEST = 254
 #: A local part of which nothing but its length could be wrong, and nothing is changed (RFC 5321 4.5.3.1.1).
 _PLAIN_LOCAL = re.compile(r"(?=.{1,64}\Z)[A-Za-z0-9_+-]+(?:\.[A-Za-z0-9_+-]+)*")
+#: A host name that ends as it should; what else could be wrong with it is looked at with the address.
+_PLAIN_DOMAIN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?")
 #: Longer than any field of a patient's file that holds a few addresses.
 LONGEST_FIELD = 2_000
 
@@ -53,6 +55,9 @@ def normalised(raw: str) -> str:
 
     :raises InvalidAddress: ``no_address`` where there is none, ``malformed_address`` where it is wrong.
     """
+    local, _, domain = raw.partition("@")
+    if len(raw) <= LONGEST and _PLAIN_LOCAL.fullmatch(local) and _PLAIN_DOMAIN.fullmatch(domain):
+        return validated(raw)  # nothing but an address, as most are
     if any(each in raw for each in "\r\n\0"):
         raise _malformed("the address holds a line break or NUL")
     if len(raw) > LONGEST_FIELD:
