@@ -29,26 +29,43 @@ class Frames:
         self._marks: Final = re.compile(f"{self._mark}[0-9]+x")
         #: By the text with marks in the places of values: the cleaned pieces around them; None: not this way.
         self._shapes: dict[str, tuple[str, ...] | None] = {}
+        #: The pieces of a text that has one shape alone, once they are known.
+        self._only: tuple[tuple[str, ...] | None] | None = None
 
     def render(self, values: Mapping[str, str], locale: str) -> str:
         """The cleaned HTML for one recipient.
 
         :raises EmptyPlaceholder: a value the text needs is missing.
         """
-        found: list[str] = []
-
-        def mark(value: str) -> str:
-            found.append(value)
-            return f"{self._mark}{len(found) - 1}x"
-
-        shape = self.template.render(values, locale=locale, escape=mark)
-        pieces = self._pieces(shape, len(found))
+        found = self.template.in_places(values)
+        if found is None:
+            shape, found = self._marked(values, locale)
+            pieces = self._pieces(shape, len(found))
+        else:
+            pieces = self._only_pieces(values, locale)
         if pieces is None or not all(map(_stays_text, found)):
             return self._in_full(values, locale)
         parts = [pieces[0]]
         for value, piece in zip(found, pieces[1:], strict=True):
             parts += (_as_text(value), piece)
         return "".join(parts)
+
+    def _marked(self, values: Mapping[str, str], locale: str) -> tuple[str, list[str]]:
+        """The text with marks in the places of values, and the values."""
+        found: list[str] = []
+
+        def mark(value: str) -> str:
+            found.append(value)
+            return f"{self._mark}{len(found) - 1}x"
+
+        return self.template.render(values, locale=locale, escape=mark), found
+
+    def _only_pieces(self, values: Mapping[str, str], locale: str) -> tuple[str, ...] | None:
+        """Those of a text without conditions: it has one shape, whatever the values are."""
+        if self._only is None:
+            shape, found = self._marked(values, locale)
+            self._only = (self._pieces(shape, len(found)),)
+        return self._only[0]
 
     def _in_full(self, values: Mapping[str, str], locale: str) -> str:
         return clean_html(self.template.render(values, locale=locale, escape=nh3.clean_text))

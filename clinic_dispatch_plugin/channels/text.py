@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Final
 
 from clinic_dispatch_plugin.channels.text_parser import (
@@ -89,12 +89,13 @@ class Template:
             carry a line break into a header.
         :raises EmptyPlaceholder: a value that is needed here is missing or blank.
         """
-        if self._plain is None:
+        found = self.in_places(values)
+        if found is None:
             parts: list[str] = []
             _render(self.segments, values=values, locale=locale, escape=escape, parts=parts)
             text = "".join(parts)
         else:
-            text = self._render_plain(values, escape)
+            text = self._render_plain(found, escape)
         return " ".join(text.split()) if one_line else text
 
     def missing(self, values: Mapping[str, str]) -> tuple[str, ...]:
@@ -103,16 +104,26 @@ class Template:
         _collect_missing(self.segments, values, found)
         return tuple(found)
 
-    def _render_plain(self, values: Mapping[str, str], escape: Escape | None) -> str:
-        parts: list[str] = []
-        for literal, name in self._plain or ():
+    def in_places(self, values: Mapping[str, str]) -> list[str] | None:
+        """The cleaned value for each place of a text that has no conditions and no filters; None: it has some.
+
+        :raises EmptyPlaceholder: a value that is needed is missing or blank.
+        """
+        if self._plain is None:
+            return None
+        found = []
+        for _, name in self._plain:
             value = values.get(name)
-            if not value:
-                raise EmptyPlaceholder(name)
-            if _UNCLEAN.search(value):
+            if value and _UNCLEAN.search(value):
                 value = clean_value(value)
             if not value or value.isspace():
                 raise EmptyPlaceholder(name)
+            found.append(value)
+        return found
+
+    def _render_plain(self, found: Sequence[str], escape: Escape | None) -> str:
+        parts: list[str] = []
+        for (literal, _), value in zip(self._plain or (), found, strict=True):
             parts += (literal, escape(value) if escape else value)
         parts.append(self._tail)
         return "".join(parts)
@@ -157,6 +168,8 @@ def clean_value(value: str) -> str:
     turn the reading direction (U+202A–202E, U+2066–2069), which could disguise an address or a
     link; half a character (a lone surrogate) becomes U+FFFD.
     """
+    if value.isprintable():  # as nearly all are: nothing of what is changed is printable
+        return value
     value = _RETURN.sub("\n", value)
     return _SURROGATE.sub("\N{REPLACEMENT CHARACTER}", _DROPPED.sub("", value))
 

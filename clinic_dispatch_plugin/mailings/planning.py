@@ -256,10 +256,6 @@ class _Writer:
             "state": (MessageState.QUEUED if goes else MessageState.SKIPPED).value,
             "due_at": at if goes else None,
             "answer_id": answers[verdict.channel, reason] if reason else None,
-            "attempts": 0,
-            "last_number": 0,
-            "tries": 0,
-            "lost_runs": 0,
             "created_at": at,
             "final_at": None if goes else at,
         }

@@ -39,13 +39,17 @@ class Quiet:
         if self._any_hour:
             return
         answer_id: int | None = None
+        hours = {
+            key: hours_of(self._dispatch, self._purpose, key)
+            for key in {row["channel"] for row in rows}
+        }
         for row, zone in zip(rows, zones, strict=True):
-            if row["due_at"] is None:
+            if row["due_at"] is None or not hours[row["channel"]]:
                 continue
             due = due_after(
                 at,
                 zone_named(zone, self._dispatch.settings.timezone),
-                hours_of(self._dispatch, self._purpose, row["channel"]),
+                hours[row["channel"]],
                 not_after=self._not_after,
             )
             if due is None:
