@@ -29,8 +29,8 @@ class Frames:
         self._marks: Final = re.compile(f"{self._mark}[0-9]+x")
         #: By the text with marks in the places of values: the cleaned pieces around them; None: not this way.
         self._shapes: dict[str, tuple[str, ...] | None] = {}
-        #: The pieces of a text that has one shape alone, once they are known.
-        self._only: tuple[tuple[str, ...] | None] | None = None
+        #: The one shape of a text without conditions, once it is known.
+        self._shape: str | None = None
 
     def render(self, values: Mapping[str, str], locale: str) -> str:
         """The cleaned HTML for one recipient.
@@ -40,9 +40,9 @@ class Frames:
         found = self.template.in_places(values)
         if found is None:
             shape, found = self._marked(values, locale)
-            pieces = self._pieces(shape, len(found))
         else:
-            pieces = self._only_pieces(values, locale)
+            shape = self._shape = self._shape or self._marked(values, locale)[0]
+        pieces = self._pieces(shape, len(found))
         if pieces is None or not all(map(_stays_text, found)):
             return self._in_full(values, locale)
         parts = [pieces[0]]
@@ -59,13 +59,6 @@ class Frames:
             return f"{self._mark}{len(found) - 1}x"
 
         return self.template.render(values, locale=locale, escape=mark), found
-
-    def _only_pieces(self, values: Mapping[str, str], locale: str) -> tuple[str, ...] | None:
-        """Those of a text without conditions: it has one shape, whatever the values are."""
-        if self._only is None:
-            shape, found = self._marked(values, locale)
-            self._only = (self._pieces(shape, len(found)),)
-        return self._only[0]
 
     def _in_full(self, values: Mapping[str, str], locale: str) -> str:
         return clean_html(self.template.render(values, locale=locale, escape=nh3.clean_text))

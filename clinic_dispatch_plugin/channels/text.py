@@ -113,9 +113,7 @@ class Template:
             return None
         found = []
         for _, name in self._plain:
-            value = values.get(name)
-            if value and _UNCLEAN.search(value):
-                value = clean_value(value)
+            value = _cleaned(values, name)
             if not value or value.isspace():
                 raise EmptyPlaceholder(name)
             found.append(value)
@@ -168,7 +166,7 @@ def clean_value(value: str) -> str:
     turn the reading direction (U+202A–202E, U+2066–2069), which could disguise an address or a
     link; half a character (a lone surrogate) becomes U+FFFD.
     """
-    if value.isprintable():  # as nearly all are: nothing of what is changed is printable
+    if value.isprintable() or not _UNCLEAN.search(value):  # as nearly all are
         return value
     value = _RETURN.sub("\n", value)
     return _SURROGATE.sub("\N{REPLACEMENT CHARACTER}", _DROPPED.sub("", value))
@@ -213,8 +211,7 @@ def _plain_pairs(
 
 
 def _cleaned(values: Mapping[str, str], name: str) -> str:
-    value = values.get(name) or ""
-    return clean_value(value) if _UNCLEAN.search(value) else value
+    return clean_value(values.get(name) or "")
 
 
 def _render(

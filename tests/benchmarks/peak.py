@@ -26,7 +26,7 @@ class Peak:
     def look(self) -> None:
         """Look at the process and all below it."""
         for pid in _family(self._parent):
-            self.mb = max(self.mb, _highest(pid))
+            self.mb = max(self.mb, highest(pid))
 
 
 @contextmanager
@@ -58,8 +58,8 @@ def _family(pid: int) -> Iterator[int]:
             yield from _family(int(child))
 
 
-def _highest(pid: int) -> float:
-    """Of one process, in MB (``VmHWM``); 0: it is gone."""
+def highest(pid: int | str) -> float:
+    """Of one process, or of ``self``, in MB (``VmHWM``); 0: it is gone."""
     try:
         lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     except OSError:
